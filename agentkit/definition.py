@@ -1,0 +1,214 @@
+"""What the core and the runner need to know of an agent, its tools and its models: protocols and plain values."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+
+from pydantic import TypeAdapter
+
+from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
+from agentkit.policy import Budget, Retry
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that is about to run, as an approval predicate sees it.
+
+    Args:
+        name: the tool's or step's name.
+        args: the validated arguments, as the function will get them.
+        step: the step's path.
+        run_id: the run.
+        why: the reason the model gave, if any.
+    """
+
+    name: str
+    args: Mapping[str, Any]  # whatever types the function takes
+    step: str
+    run_id: str
+    why: str | None = None
+
+
+Approve: TypeAlias = "bool | Callable[[Call], bool]"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a tool can know of the run it is called in; a parameter annotated `ak.Context` receives it.
+
+    Args:
+        run_id: the run.
+        step: the step's path, for example `tool/refund/2`.
+        attempt: which try this is, from 1.
+        idempotency_key: the same in every attempt of this step and after every crash; give it to the service called.
+        deps: what `run(deps=…)` or `resume(deps=…)` was given: connections, clients, secrets. Never in the log.
+    """
+
+    run_id: str
+    step: str
+    attempt: int
+    idempotency_key: str
+    deps: Any = None  # the user's own
+    _note: Callable[[str, JsonValue], None] = field(default=lambda _text, _data: None, repr=False)
+
+    def note(self, text: str, **data: Any) -> None:
+        """Write a note to the run's log; it rides along with the next durable event.
+
+        Args:
+            text: what to remember.
+            data: JSON values that go with it.
+
+        Raises:
+            EncodingError: a value that JSON cannot hold.
+        """
+        self._note(text, as_json(data, "note") if data else None)
+
+
+class InvalidArguments(Exception):  # noqa: N818  it is the model's mistake, shown to the model, never raised to a user
+    """The model's arguments do not fit the tool. `errors` is what the model is told: a list of path, problem, input."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} invalid arguments")
+        self.errors = errors
+
+
+@runtime_checkable
+class ToolSpec(Protocol):
+    """A tool as the core sees it. `kind` says who does the work: a function, a child agent, or a person."""
+
+    @property
+    def kind(self) -> Literal["function", "agent", "question"]: ...
+    @property
+    def schema(self) -> ToolSchema: ...
+    @property
+    def source_sha256(self) -> str: ...
+    @property
+    def writes(self) -> bool: ...
+    @property
+    def idempotent(self) -> bool: ...
+    @property
+    def approve(self) -> Approve: ...
+    @property
+    def retry(self) -> Retry: ...
+    @property
+    def retry_on(self) -> tuple[type[BaseException], ...]: ...
+    @property
+    def timeout(self) -> float | None: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def child(self) -> "AgentDefinition | None": ...
+
+    def validate(self, arguments: Any) -> dict[str, Any]:
+        """The arguments as the function takes them; raises `InvalidArguments`."""
+        ...
+
+    def arguments_json(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated arguments as the JSON that goes to the log, the digest and the key."""
+        ...
+
+    def call(self, arguments: Mapping[str, Any], context: Context) -> Any | Awaitable[Any]:
+        """Run it. Where `is_async`, what comes back is to be awaited."""
+        ...
+
+    def result_json(self, value: Any) -> JsonValue:
+        """The result as JSON; raises `EncodingError` naming the field."""
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """Something that answers a request. One attempt a call: retries are the runner's."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def respond(
+        self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
+    ) -> ModelResponse:
+        """Answer once.
+
+        Args:
+            request: what to answer.
+            on_text: called with each piece of text as it comes, where the model streams.
+
+        Raises:
+            ModelError: with `retryable` and `retry_after` set as the provider said.
+        """
+        ...
+
+    def price(self, input_tokens: int, output_tokens: int) -> float | None:
+        """What that many tokens cost in USD; None where the price is unknown, 0 where it is free."""
+        ...
+
+
+class Output:
+    """What a run ends with: `str`, or any type pydantic can validate.
+
+    Args:
+        type_: `str` for free text, else a pydantic model, dataclass, list, …
+    """
+
+    def __init__(self, type_: Any = str) -> None:
+        self.type = type_
+        self.is_text = type_ is str
+        self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
+        name = getattr(type_, "__name__", None) or "output"
+        self.schema = None if self.is_text else OutputSchema(name=name, schema_=self._adapter.json_schema())
+
+    def parse(self, text: str) -> Any:
+        """A final answer's text as a value; raises pydantic's `ValidationError`."""
+        return text if self.is_text else self._adapter.validate_json(text)
+
+    def to_json(self, value: Any) -> JsonValue:
+        """A value as the JSON that goes to the log."""
+        return as_json(self._adapter.dump_python(value, mode="json"), "output")
+
+    def from_json(self, value: JsonValue) -> Any:
+        """A logged output as a value of the type."""
+        return self._adapter.validate_python(value) if self.is_text else self._adapter.validate_python(value, strict=False)
+
+
+Check: TypeAlias = "Callable[..., Any]"
+"""Takes the output, and, with a second parameter, the run's tool results; raises to have the model try again."""
+
+
+@dataclass(frozen=True)
+class AgentDefinition:
+    """Everything an agent is, resolved: what `decide` and the runner work from.
+
+    Args:
+        name: the agent's name.
+        instructions: the system prompt.
+        models: the model, then its fallbacks in order.
+        tools: by name, in the order the model sees them.
+        output: what a run ends with.
+        checks: functions that a final answer must pass.
+        budget: what a run may use.
+        retry: for model calls; a tool has its own.
+        max_reasks: how often in a row a model may be told that its answer or arguments are wrong.
+        decisions: whether tools are given a `why` argument.
+        history_tokens: about how many tokens of messages a prompt may hold; None is no limit.
+        approval_expires: seconds after which an unanswered approval counts as a rejection; None is never.
+        parameters: passed to the model (temperature, max_tokens, …).
+        module: `module:name` where another process finds it; None in a notebook.
+        sha256: a digest of all of it that a resumed run is compared by.
+    """
+
+    name: str
+    instructions: str
+    models: tuple[Model, ...]
+    tools: Mapping[str, ToolSpec] = field(default_factory=lambda: MappingProxyType({}))
+    output: Output = field(default_factory=Output)
+    checks: tuple[Check, ...] = ()
+    budget: Budget = field(default_factory=Budget)
+    retry: Retry = field(default_factory=Retry)
+    max_reasks: int = 3
+    decisions: bool = True
+    history_tokens: int | None = None
+    approval_expires: float | None = None
+    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    module: str | None = None
+    sha256: str = ""

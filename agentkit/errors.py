@@ -1,0 +1,226 @@
+"""Every error that agentkit raises, in one tree.
+
+```
+AgentKitError
+├── ConfigError            the definition, an option or an argument is wrong
+│   ├── ToolDefinitionError    a function that cannot become a tool, and which part of it
+│   └── ModelNotFound          no adapter or model answers to that name
+├── EncodingError          a value that is not JSON (NaN, NUL, an object), naming the field
+├── LogError               the log
+│   ├── LogUnwritable          full disk, read-only folder: the step was not performed
+│   ├── LogCorrupt             a bad line in the middle of a journal: file and offset
+│   ├── LogTooNew              written by a newer schema version
+│   ├── LogBusy                another program keeps a file of the log open
+│   ├── RunNotFound
+│   ├── RunClaimed             another process executes the run: which
+│   ├── SeqConflict            somebody else appended: this claim was lost
+│   └── QueryError             SQL that is refused or wrong
+├── RunError               what `run.result()` raises
+│   ├── RunPaused              it waits for a person; `.pending` lists for what
+│   ├── RunFailed              `.error` holds what happened, `.usage` what it cost
+│   └── RunCancelled
+├── ApprovalError          an answer that cannot be given: nothing pending, several and no id, already answered
+├── ResumeError            the definition is missing or contradicts the recorded events
+├── ForkError              not there: something is in flight at that point
+├── ModelError             what a model adapter raises; `.retryable`, `.retry_after`
+└── ToolError              what a tool raises to say: nothing happened, and here is why
+```
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentkit.events import ErrorInfo
+    from agentkit.messages import Usage
+
+
+class AgentKitError(Exception):
+    """The base of every error that agentkit raises."""
+
+
+class ConfigError(AgentKitError):
+    """A definition, an option or an argument is wrong."""
+
+
+class ToolDefinitionError(ConfigError):
+    """A function that cannot become a tool; the message names the parameter."""
+
+
+class ModelNotFound(ConfigError):
+    """No adapter or model answers to that name."""
+
+
+class EncodingError(AgentKitError):
+    """A value that JSON cannot hold.
+
+    Args:
+        where: the field's path, for example `result.items[3].price`.
+        problem: what is wrong with it and what to do.
+    """
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.where = where
+        self.problem = problem
+
+
+class LogError(AgentKitError):
+    """Something about the log."""
+
+
+class LogUnwritable(LogError):
+    """The log cannot be written; the step that needed it was not performed."""
+
+
+class LogCorrupt(LogError):
+    """A line in the middle of the journal does not match its checksum or its place."""
+
+
+class LogTooNew(LogError):
+    """The log was written by a newer agentkit."""
+
+
+class LogBusy(LogError):
+    """Another program keeps a file of the log open."""
+
+
+class RunNotFound(LogError):
+    """No run of that id in this log."""
+
+
+class RunClaimed(LogError):
+    """Another process executes this run.
+
+    Args:
+        run_id: the run.
+        holder: who holds it, for example "process 4711 on host-a, since 12:03:10 UTC".
+    """
+
+    def __init__(self, run_id: str, holder: str) -> None:
+        super().__init__(
+            f"run {run_id} is being executed by {holder}; wait for it, or end that process (its claim ends with it)"
+        )
+        self.run_id = run_id
+        self.holder = holder
+
+
+class SeqConflict(LogError):
+    """An append did not continue the run where the log stands."""
+
+
+class QueryError(LogError):
+    """SQL that the log refuses (only reading statements run) or that DuckDB/PostgreSQL cannot run."""
+
+
+class RunError(AgentKitError):
+    """Why a run gave no output.
+
+    Args:
+        message: what happened and what to do.
+        run_id: the run.
+        usage: what it used until then, retries included.
+    """
+
+    def __init__(self, message: str, *, run_id: str, usage: "Usage | None" = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.usage = usage
+
+
+class RunPaused(RunError):
+    """The run waits for a person.
+
+    Args:
+        message: what it waits for, and how to answer.
+        run_id: the run.
+        usage: what it used until then.
+        pending: the approvals it waits for, those of child runs too.
+    """
+
+    def __init__(
+        self, message: str, *, run_id: str, usage: "Usage | None" = None, pending: Sequence[Any] = ()
+    ) -> None:
+        super().__init__(message, run_id=run_id, usage=usage)
+        self.pending = list(pending)
+
+
+class RunFailed(RunError):
+    """The run ended without an output.
+
+    Args:
+        message: what happened.
+        run_id: the run.
+        usage: what it used, every attempt included.
+        error: the recorded error, with its type, context and attempts.
+    """
+
+    def __init__(
+        self, message: str, *, run_id: str, usage: "Usage | None" = None, error: "ErrorInfo | None" = None
+    ) -> None:
+        super().__init__(message, run_id=run_id, usage=usage)
+        self.error = error
+
+
+class RunCancelled(RunError):
+    """Somebody cancelled the run."""
+
+
+class ApprovalError(AgentKitError):
+    """An answer that cannot be given; the message lists what is pending or who answered."""
+
+
+class ResumeError(AgentKitError):
+    """The run cannot go on with the definition at hand; the message names the difference."""
+
+
+class ForkError(AgentKitError):
+    """A run cannot be forked at that point; the message says what is in flight there."""
+
+
+class ModelError(AgentKitError):
+    """A model call failed.
+
+    Args:
+        message: what the provider said.
+        kind: a short class of it: "rate_limit", "timeout", "server", "connection", "auth", "bad_request",
+            "context_overflow", "content_filter", "quota" or "other".
+        retryable: whether the same call can succeed later.
+        retry_after: seconds that the provider asked to wait.
+        status: the HTTP status.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str = "other",
+        retryable: bool = False,
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.status = status
+
+
+class ToolError(AgentKitError):
+    """Raised by a tool: nothing happened, and the model should know why.
+
+    Args:
+        message: what is wrong, in words the model can act on.
+        retryable: whether the same call can succeed later.
+        context: facts that help, JSON values only.
+
+    Example:
+        >>> error = ToolError("no such order", order_id="A-1")
+        >>> error.context
+        {'order_id': 'A-1'}
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False, **context: Any) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.context = context

@@ -1,0 +1,100 @@
+"""JSON values: the only thing a log holds.
+
+Encoding is pydantic's; what JSON or PostgreSQL's jsonb cannot hold (NaN, infinities, NUL, lone surrogates, arbitrary
+objects) is refused here, at the call that brought it, with the field's path. There is no fallback to `str()` and no
+pickle: a value that silently becomes another one makes a resumed run differ from a live one.
+"""
+
+import json
+import math
+from typing import Any, TypeAlias, cast
+
+import pydantic_core
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from agentkit.errors import EncodingError
+
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+
+_SUSPECT = (b"NaN", b"Infinity", b"\\u0000")
+
+
+def as_json(value: Any, where: str) -> JsonValue:
+    """A Python value as the JSON value that will be in the log.
+
+    Args:
+        value: anything pydantic can encode: models, dataclasses, dates, decimals, enums, lists, dicts.
+        where: what the value is, for the error, for example `result of find_order`.
+
+    Returns:
+        Plain None, bool, int, float, str, list and dict: what a reader of the log will get.
+
+    Raises:
+        EncodingError: the value holds something JSON cannot, naming the field.
+    """
+    return from_json(encode(value, where))
+
+
+def encode(value: Any, where: str) -> bytes:
+    """A Python value as JSON bytes.
+
+    Args:
+        value: anything pydantic can encode.
+        where: what the value is, for the error.
+
+    Returns:
+        Compact UTF-8.
+
+    Raises:
+        EncodingError: the value holds something JSON cannot, naming the field.
+    """
+    try:
+        data = to_json(value, inf_nan_mode="constants")
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise EncodingError(_find_object(value, where), f"not a JSON value ({error})") from error
+    if any(mark in data for mark in _SUSPECT):
+        _refuse_odd_values(pydantic_core.to_jsonable_python(value, inf_nan_mode="constants"), where)
+    return data
+
+
+def canonical(value: JsonValue) -> bytes:
+    """The bytes a digest is taken of: compact, keys sorted, UTF-8.
+
+    Args:
+        value: a JSON value.
+
+    Returns:
+        The same bytes for equal values, whatever the order of their keys.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _refuse_odd_values(value: Any, where: str) -> None:
+    """Walk a value that may hold NaN, an infinity or NUL, and name the first one."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EncodingError(where, f"{value} is not JSON; return None or a string for a missing number")
+    if isinstance(value, str) and "\0" in value:
+        raise EncodingError(where, "holds a NUL character, which PostgreSQL cannot store; remove it")
+    if isinstance(value, dict):
+        for key, item in cast("dict[object, object]", value).items():
+            _refuse_odd_values(key, f"{where} (a key)")
+            _refuse_odd_values(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for index, item in enumerate(cast("list[object]", value)):
+            _refuse_odd_values(item, f"{where}[{index}]")
+
+
+def _find_object(value: Any, where: str) -> str:
+    """The path of the first element that cannot be encoded, at most a few levels down."""
+    if isinstance(value, dict):
+        parts = [(f"{where}.{key}", item) for key, item in cast("dict[object, object]", value).items()]
+    elif isinstance(value, list | tuple):
+        parts = [(f"{where}[{i}]", item) for i, item in enumerate(cast("list[object]", value))]
+    else:
+        return where
+    for path, item in parts:
+        try:
+            to_json(item)
+        except (PydanticSerializationError, ValueError, RecursionError):
+            return _find_object(item, path) if len(path) < 500 else path
+    return where

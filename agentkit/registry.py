@@ -1,0 +1,60 @@
+"""Adapters, displays and definitions by name; an adapter is imported when it is first asked for.
+
+So a model, a log or a display is reached from below without an arrow up, and `import agentkit` stays light.
+"""
+
+import importlib
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from agentkit.errors import ConfigError
+
+# scheme of a log's URL → function(url) that opens a store
+STORES = {
+    "": "agentkit.stores.embedded:open_store",
+    "memory": "agentkit.stores.memory:open_store",
+}
+# prefix of a model's name → function(name) that makes a model; "" is the adapter of last resort
+MODELS: dict[str, str] = {}
+# what shows a run: function(run) → text
+DISPLAYS = {"text": "agentkit.render:trace"}
+
+_definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
+
+
+def load(target: str) -> Callable[..., Any]:
+    """Import what `module:name` names.
+
+    Args:
+        target: for example `agentkit.stores.memory:open_store`.
+
+    Returns:
+        The function or object.
+
+    Raises:
+        ConfigError: there is no such module or name.
+    """
+    module, _, name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"cannot load {target}: {error}") from error
+    return found
+
+
+def define(name: str, owner: Any) -> None:
+    """Remember an agent or a pipeline by name, as long as it lives; a later one of that name takes its place.
+
+    Args:
+        name: the definition's name.
+        owner: the `Agent` or `Pipeline`.
+    """
+    _definitions[name] = owner
+
+
+def defined(name: str) -> Any | None:
+    """The agent or pipeline of that name among those defined in this process, or None."""
+    return _definitions.get(name)

@@ -1,0 +1,167 @@
+"""The log as the runner sees it: append, read, claim, answer, query. One protocol, one contract test class.
+
+Every store passes `agentkit.testing.StoreContract`. All methods are thread-safe and may block for as long as a disk or
+a server takes, except `append`, which never blocks: it fixes the events' order and returns a future.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from agentkit.events import Event, Verdict
+from agentkit.messages import Fact
+from agentkit.rows import Rows
+
+
+class Answer(Fact):
+    """What a person, or who acts for one, said about an approval. Written once; whoever comes second has lost."""
+
+    verdict: Verdict
+    edits: dict[str, Any] | None = None  # JSON
+    value: Any = None  # JSON
+    comment: str | None = None
+    who: str | None = None
+    through: str | None = None
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that executes a run, or that paused it and watches for its answers.
+
+    Args:
+        process: the process's own name in the log, unique for ever.
+        pid: its process id.
+        host: its machine.
+        since: when it took the run.
+        activity: "executing" holds the claim; "watching" does not, and takes the run up when it is answered.
+    """
+
+    process: str
+    pid: int
+    host: str
+    since: datetime
+    activity: Literal["executing", "watching"]
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+class Claim(Protocol):
+    """The right to append to one run, from `Store.claim` until it is released or its process dies."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def head(self) -> int:
+        """The seq of the run's last event; 0 for a new run."""
+        ...
+
+
+class Store(Protocol):
+    """Where events are kept."""
+
+    @property
+    def url(self) -> str:
+        """What opens the same log again: a folder's path or a server's URL, no password in it."""
+        ...
+
+    @property
+    def process(self) -> str:
+        """This process's name in the log."""
+        ...
+
+    def claim(self, run_id: str, *, new: bool = False) -> Claim:
+        """Take the right to append to a run.
+
+        Args:
+            run_id: a UUID.
+            new: the caller just made the id, so there is nothing to read.
+
+        Raises:
+            RunClaimed: another process, or another activation in this one, holds it.
+            LogUnwritable: the log cannot be written.
+            LogCorrupt: what is recorded of the run cannot be trusted.
+        """
+        ...
+
+    def append(self, claim: Claim, events: Sequence[Event], *, durable: bool = True) -> Future[None]:
+        """Put events after the claim's head, in this order.
+
+        Args:
+            claim: the claim on the events' run.
+            events: with seq `claim.head + 1` and up; empty with `durable` waits for what was appended before.
+            durable: the future ends when these events and all appended before them are on disk; else they ride along
+                with the next durable append of this claim and the future is done at once.
+
+        Raises (at once, nothing is appended):
+            SeqConflict: the events do not continue the head, or the claim is no longer held.
+            EncodingError: an event cannot be encoded.
+
+        The future raises:
+            LogUnwritable: full disk, dead server. The claim is broken from then on: every later append fails too.
+        """
+        ...
+
+    def release(self, claim: Claim, *, watch: bool = False) -> None:
+        """Give a claim back. What was appended is made durable first.
+
+        Args:
+            claim: what `claim` returned; a second release does nothing.
+            watch: this process goes on watching for answers and `holder` says so, until it claims the run again, dies,
+                or `unwatch`.
+        """
+        ...
+
+    def unwatch(self, run_id: str) -> None:
+        """Stop being the one who watches a run; does nothing where this process does not."""
+        ...
+
+    def holder(self, run_id: str) -> Holder | None:
+        """The living process that executes or watches the run; None when nobody does."""
+        ...
+
+    def read(self, run_id: str, *, after: int = 0, until: int | None = None) -> list[Event]:
+        """A run's own events with `after < seq <= until`, in order, checksums and density of seq checked.
+
+        Called again with the last seq it follows a live run; it sees at least what is durable.
+
+        Raises:
+            LogCorrupt: naming file and offset.
+        """
+        ...
+
+    def answer(self, run_id: str, approval_id: str, answer: Answer) -> Answer:
+        """Put an answer where the run's owner finds it, once.
+
+        Returns:
+            The answer that counts: `answer` itself, or the one that was there before it.
+        """
+        ...
+
+    def answers(self, run_id: str) -> dict[str, Answer]:
+        """Every answer given for a run, by approval id."""
+        ...
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run one reading statement over the log's views, `$name` standing for parameters.
+
+        Raises:
+            QueryError: it is no reading statement, reaches outside the log, or is wrong.
+        """
+        ...
+
+    def prune(self, run_ids: Iterable[str]) -> int:
+        """Remove runs with their answers and the large bodies nobody else needs; the caller checked that it may.
+
+        Returns:
+            How many events were removed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Make everything durable, give back every claim, stop background work."""
+        ...
