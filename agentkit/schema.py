@@ -1,0 +1,257 @@
+"""A function's parameters as the JSON schema a model sees, and back: what a model wrote as validated arguments."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, cast, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Secret,
+    SecretBytes,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaWarningKind
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from agentkit.definition import InvalidArguments
+from agentkit.errors import EncodingError, ToolDefinitionError
+from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.problems import problems, short_input
+from agentkit.signature import NOTHING, Parameter, Signature
+
+_SECRETS = (Secret, SecretStr, SecretBytes)
+
+# A model may have any parameter names: the fields are called p_0, p_1, … and each has its parameter's name as alias.
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False, validate_default=True, protected_namespaces=())
+
+
+class Parameters:
+    """The parameters of one function: their JSON schema, and validation in both directions.
+
+    Args:
+        signature: what the function declares.
+
+    Raises:
+        ToolDefinitionError: a parameter that has no schema, naming it and what to write instead.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        for parameter in signature.parameters:
+            _check_parameter(signature.owner, parameter)
+        self.names = tuple(parameter.name for parameter in signature.parameters)
+        self._fields = {name: f"p_{index}" for index, name in enumerate(self.names)}
+        definitions: dict[str, Any] = {self._fields[p.name]: _field(p) for p in signature.parameters}
+        self._model: type[BaseModel] = create_model("Arguments", __config__=_CONFIG, **definitions)
+
+    @cached_property
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of the arguments: an object that allows nothing else, `$defs` kept."""
+        schema = self._model.model_json_schema(schema_generator=_Schema)
+        schema.pop("title", None)
+        return schema
+
+    def validate(self, arguments: Any) -> dict[str, Any]:
+        """What a model wrote as the values that the function takes, defaults filled in.
+
+        Args:
+            arguments: a JSON object, or the raw text where it was not one. Nothing at all counts as no arguments:
+                some providers send an empty text for a call without any.
+
+        Raises:
+            InvalidArguments: with one entry a problem.
+        """
+        given = _as_object(arguments)
+        try:
+            encoded = to_json(given, inf_nan_mode="constants")
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
+            raise InvalidArguments([{"path": "", "problem": f"not JSON: {error}"}]) from error
+        try:
+            model = self._model.model_validate_json(encoded)
+        except ValidationError as error:
+            raise InvalidArguments(problems(error, given, self.names)) from error
+        values = {name: getattr(model, field) for name, field in self._fields.items()}
+        try:
+            self.to_json(values)
+        except EncodingError as error:  # a NaN or a NUL that the types allow
+            path = error.where.removeprefix(".")
+            raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
+        return values
+
+    def to_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Validated values as JSON, equal for equal values; validating it again gives the same values.
+
+        Raises:
+            EncodingError: a value that JSON cannot hold, naming the argument.
+        """
+        model = self._model.model_construct(None, **values)
+        try:
+            dumped = model.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False)
+        except PydanticSerializationError:
+            dumped = dict(values)
+        return cast("dict[str, Any]", as_json(dumped, ""))
+
+
+class Result:
+    """What a function returns, as JSON.
+
+    Args:
+        signature: what the function declares.
+
+    Raises:
+        ToolDefinitionError: the return annotation is nothing that JSON can hold.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self.annotation = signature.returns
+        self._where = f"result of {signature.owner.removesuffix('()')}"
+        self._adapter: TypeAdapter[Any] | None = None
+        if signature.returns is NOTHING:
+            return
+        try:
+            self._adapter = TypeAdapter(signature.returns)
+        except Exception as error:  # pydantic and the types' own hooks raise what they like
+            raise ToolDefinitionError(
+                f"{signature.owner}: the result's type {_type_name(signature.returns)} is nothing that JSON can hold; "
+                "return a pydantic model, a dataclass, a dict or a list"
+            ) from error
+
+    def to_json(self, value: Any) -> JsonValue:
+        """The value as JSON, by its declared type where it fits and by what it is where it does not.
+
+        Raises:
+            EncodingError: naming the function and the field.
+        """
+        if inspect.isawaitable(value):
+            raise EncodingError(self._where, "a coroutine; declare the function `async def`, or await it")
+        if isinstance(value, Iterator):
+            kind = type(cast("object", value)).__name__
+            raise EncodingError(self._where, f"a {kind} can be read once only; return a list")
+        if self._adapter is not None:
+            try:
+                value = self._adapter.dump_python(value, mode="json", warnings=False)
+            except (PydanticSerializationError, ValueError, TypeError, AttributeError):
+                return as_json(value, self._where)  # by value, or with the path of what cannot be encoded
+        return as_json(value, self._where)
+
+
+class _Schema(GenerateJsonSchema):
+    """Without what only costs tokens (a title that repeats the name), and strict about defaults."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        del schema
+        return False
+
+    def emit_warning(self, kind: JsonSchemaWarningKind, detail: str) -> None:
+        if kind == "non-serializable-default":
+            raise ValueError(detail)
+        super().emit_warning(kind, detail)
+
+
+def _field(parameter: Parameter) -> Any:
+    """The parameter as `create_model` takes it."""
+    extras: dict[str, Any] = {"alias": parameter.name}
+    if parameter.description and not _declared(parameter).description:
+        extras["description"] = parameter.description
+    default = ... if parameter.default is NOTHING else parameter.default
+    return Annotated[parameter.annotation, Field(**extras)], default
+
+
+def _declared(parameter: Parameter) -> FieldInfo:
+    """What `Field(…)` says of the parameter, in its annotation or as its default."""
+    if parameter.default is NOTHING:
+        return FieldInfo.from_annotation(parameter.annotation)
+    return FieldInfo.from_annotated_attribute(parameter.annotation, parameter.default)
+
+
+def _check_parameter(owner: str, parameter: Parameter) -> None:
+    """Refuse what no model can give, what must not be given, and a default that does not fit."""
+    label, shown = f"{owner}: {parameter.name}", _type_name(parameter.annotation)
+    if _mentions(parameter.annotation, _SECRETS):
+        raise _secret(label)
+    try:
+        declared = _declared(parameter)
+        adapter: TypeAdapter[Any] = TypeAdapter(parameter.annotation)
+        schema = adapter.json_schema(schema_generator=_Schema)
+    except Exception as error:  # pydantic and the types' own hooks raise what they like
+        raise ToolDefinitionError(
+            f"{label} has the type {shown}, which has no JSON schema; take what identifies it, for example "
+            f"`{parameter.name}: str`, a pydantic model, a dataclass or a list of them"
+        ) from error
+    if declared.alias is not None:
+        raise ToolDefinitionError(f"{label} has the alias {declared.alias!r}; name the parameter so instead")
+    if any(part.get("format") == "password" and part.get("writeOnly") for part in _parts(schema)):
+        raise _secret(label)
+    if any(part.get("uniqueItems") for part in _parts(schema)):
+        raise ToolDefinitionError(
+            f"{label} has the type {shown}: a set has no order, so the same call would not always have the same "
+            "idempotency key; take a list"
+        )
+    if parameter.default is not NOTHING and not isinstance(parameter.default, FieldInfo):
+        _check_default(label, adapter, parameter.default)
+
+
+def _check_default(label: str, adapter: TypeAdapter[Any], default: Any) -> None:
+    try:
+        value = adapter.validate_python(default)
+        as_json(adapter.dump_python(value, mode="json", warnings=False), "default")
+    except ValidationError as error:
+        raise ToolDefinitionError(
+            f"{label} has the default {default!r}, which its type does not allow ({error.errors()[0]['msg']})"
+        ) from error
+    except (EncodingError, PydanticSerializationError) as error:
+        raise ToolDefinitionError(
+            f"{label} has the default {default!r}, which JSON cannot hold; use None and make it in the function"
+        ) from error
+
+
+def _secret(label: str) -> ToolDefinitionError:
+    return ToolDefinitionError(
+        f"{label} is a secret: a model must not see it, nor the log; add `ctx: ak.Context` and read it from ctx.deps, "
+        "which `run(deps=…)` gives"
+    )
+
+
+def _mentions(annotation: Any, wanted: tuple[type, ...]) -> bool:
+    """Whether the annotation is one of these classes or has one of them among its arguments."""
+    if isinstance(annotation, type) and issubclass(annotation, wanted):
+        return True
+    return any(_mentions(part, wanted) for part in get_args(annotation))
+
+
+def _parts(schema: Any) -> Iterator[dict[str, Any]]:
+    """The schema and every schema in it."""
+    if isinstance(schema, dict):
+        yield cast("dict[str, Any]", schema)
+        for part in cast("dict[str, Any]", schema).values():
+            yield from _parts(part)
+    elif isinstance(schema, list):
+        for part in cast("list[Any]", schema):
+            yield from _parts(part)
+
+
+def _as_object(arguments: Any) -> dict[str, Any]:
+    """The JSON object that a model meant; text is read once more, since some models encode twice."""
+    if isinstance(arguments, str | bytes) and arguments.strip():
+        try:
+            arguments = from_json(arguments)
+        except ValueError as error:
+            raise InvalidArguments(
+                [{"path": "", "problem": f"not valid JSON: {error}", "input": short_input(arguments)}]
+            ) from error
+    if arguments is None or arguments in ("", b""):
+        return {}
+    if not isinstance(arguments, Mapping):
+        problem = f"the arguments are an object by name, not {type(arguments).__name__}"
+        raise InvalidArguments([{"path": "", "problem": problem, "input": short_input(arguments)}])
+    return dict(cast("Mapping[str, Any]", arguments))
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

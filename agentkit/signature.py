@@ -1,0 +1,273 @@
+"""What a function declares: its parameters with their types, defaults and descriptions, its result, its source."""
+
+import functools
+import hashlib
+import inspect
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from agentkit.definition import Context
+from agentkit.errors import EncodingError, ToolDefinitionError
+from agentkit.ids import digest
+from agentkit.jsonvalue import as_json
+
+NOTHING: Any = inspect.Parameter.empty  # no annotation, or no default
+_VARIADIC = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter that a caller gives: its resolved annotation, its default or `NOTHING`, its description."""
+
+    name: str
+    annotation: Any  # a type, as pydantic understands it
+    default: Any  # the user's own
+    description: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A function as a caller sees it.
+
+    Args:
+        owner: the function in words for errors, for example `find_order()`.
+        parameters: those a caller gives, in order.
+        context: the name of the parameter that receives the `Context`, if there is one.
+        returns: the resolved return annotation, or `NOTHING`.
+        description: what the docstring says that it does and returns, or "".
+        is_async: whether calling it gives an awaitable.
+    """
+
+    owner: str
+    parameters: tuple[Parameter, ...]
+    context: str | None
+    returns: Any  # a type
+    description: str
+    is_async: bool
+
+
+def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[str, Any] | None = None) -> Signature:
+    """Read what a function declares.
+
+    Args:
+        function: a function, a bound method, a partial (what it fixes is hidden) or an object with `__call__`.
+        name: what to call it in errors.
+        namespace: local names that string annotations may use, beside the function's module.
+
+    Returns:
+        The signature, annotations resolved.
+
+    Raises:
+        ToolDefinitionError: naming the parameter and what to write instead.
+    """
+    owner = f"{name}()"
+    plain = plain_function(function)
+    _refuse_odd_functions(function, plain, owner)
+    names = _Names(owner, plain, namespace or {})
+    fixed = _fixed_by_partials(function)
+    documented, description = _read_docstring(_docstring(function, plain))
+    parameters: list[Parameter] = []
+    contexts: list[str] = []
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in fixed:
+            continue
+        annotation = _annotation(parameter, names)
+        if _is_context(annotation):
+            contexts.append(parameter.name)
+            continue
+        annotation = _allow_its_default(annotation, parameter.default)
+        parameters.append(
+            Parameter(parameter.name, annotation, parameter.default, documented.get(parameter.name.lstrip("*")))
+        )
+    if len(contexts) > 1:
+        raise ToolDefinitionError(f"{owner}: {' and '.join(contexts)} are both the context; keep one")
+    returns = getattr(plain, "__annotations__", {}).get("return", NOTHING)
+    return Signature(
+        owner=owner,
+        parameters=tuple(parameters),
+        context=contexts[0] if contexts else None,
+        returns=returns if returns is NOTHING else names.resolve(returns, "the result"),
+        description=description,
+        is_async=inspect.iscoroutinefunction(plain),
+    )
+
+
+def plain_function(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under partials, bound methods, decorators that used `functools.wraps`, and `__call__`."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not inspect.isroutine(function) and not isinstance(function, type):
+        function = type(function).__call__
+    return getattr(function, "__func__", function)
+
+
+def source_digest(function: Callable[..., Any]) -> str:
+    """A sha256 that changes when the function's source does, and is the same in every process.
+
+    Where there is no source (code made by `exec`), it is taken of the compiled code, which another Python version may
+    compile differently. What partials fix counts too, as far as it is JSON.
+    """
+    plain = plain_function(function)
+    try:
+        text = textwrap.dedent(inspect.getsource(plain))
+    except (OSError, TypeError):
+        text = _code_text(getattr(plain, "__code__", None))
+    fixed = {name: _fact(value) for name, value in sorted(_fixed_by_partials(function).items())}
+    if fixed:
+        text += digest(fixed)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+class _Names:
+    """The names that annotations of one function may use."""
+
+    def __init__(self, owner: str, plain: Callable[..., Any], namespace: Mapping[str, Any]) -> None:
+        self.owner = owner
+        self._globals = getattr(plain, "__globals__", {})
+        self._locals = {**namespace, **_closure(plain)}
+
+    def resolve(self, annotation: Any, what: str) -> Any:
+        """The annotation with its strings evaluated."""
+        holder = types.SimpleNamespace(__annotations__={"it": annotation})
+        try:
+            return typing.get_type_hints(holder, self._globals, self._locals, include_extras=True)["it"]
+        except NameError as error:
+            raise ToolDefinitionError(
+                f"{self.owner}: the type of {what}, {annotation!r}, cannot be read ({error}); define or import that "
+                "name at run time, before the function (not under TYPE_CHECKING)"
+            ) from error
+        except (TypeError, SyntaxError, AttributeError) as error:
+            raise ToolDefinitionError(
+                f"{self.owner}: the type of {what}, {annotation!r}, is not a type ({error})"
+            ) from error
+
+
+def _closure(plain: Callable[..., Any]) -> dict[str, Any]:
+    """What the function's free variables hold, those not yet set left out."""
+    names = getattr(getattr(plain, "__code__", None), "co_freevars", ())
+    values: dict[str, Any] = {}
+    for name, cell in zip(names, getattr(plain, "__closure__", None) or (), strict=False):
+        try:
+            values[name] = cell.cell_contents
+        except ValueError:
+            continue
+    return values
+
+
+def _refuse_odd_functions(function: Callable[..., Any], plain: Callable[..., Any], owner: str) -> None:
+    if isinstance(function, type):
+        raise ToolDefinitionError(f"{owner}: a class is not a tool; write a function that makes and returns it")
+    if not callable(function):
+        raise ToolDefinitionError(
+            f"{owner}: {type(function).__name__} is not callable; decorate a plain function, or make the tool "
+            "of a bound method, `ak.tool(thing.method)`"
+        )
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise ToolDefinitionError(f"{owner}: a generator has no single result to log; return a list")
+
+
+def _annotation(parameter: inspect.Parameter, names: _Names) -> Any:
+    """The parameter's resolved type, or an error that says what to write."""
+    label, owner = parameter.name, names.owner
+    if parameter.kind in _VARIADIC:
+        stars = _VARIADIC[parameter.kind]
+        instead = f"{label}: list[str]" if stars == "*" else f"{label}: dict[str, str]"
+        raise ToolDefinitionError(
+            f"{owner}: {stars}{label} has no schema; name each parameter, or take one, for example `{instead}`"
+        )
+    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        raise ToolDefinitionError(
+            f"{owner}: {label} is positional-only and a model gives arguments by name; remove the `/`"
+        )
+    if label in {"self", "cls"}:
+        raise ToolDefinitionError(
+            f"{owner}: {label} makes it a method that nothing is bound to; make the tool of the bound method, "
+            "`ak.tool(thing.method)`, or of a plain function"
+        )
+    if parameter.annotation is NOTHING:
+        raise ToolDefinitionError(f"{owner}: {label} has no type; annotate it, for example `{label}: str`")
+    return names.resolve(parameter.annotation, label)
+
+
+def _is_context(annotation: Any) -> bool:
+    """Whether it is `Context`, also as `Context | None` or `Annotated[Context, …]`."""
+    if get_origin(annotation) in {Union, types.UnionType, Annotated}:
+        return any(_is_context(part) for part in get_args(annotation))
+    return annotation is Context
+
+
+def _allow_its_default(annotation: Any, default: Any) -> Any:
+    """`x: int = None` means `int | None`, as it did before PEP 484 changed its mind."""
+    return annotation | None if default is None and isinstance(annotation, type) else annotation
+
+
+def _fixed_by_partials(function: Callable[..., Any]) -> dict[str, Any]:
+    """What partials give by name."""
+    fixed: dict[str, Any] = {}
+    while isinstance(function, functools.partial):
+        fixed = {**function.keywords, **fixed}
+        function = function.func
+    return fixed
+
+
+def _docstring(function: Callable[..., Any], plain: Callable[..., Any]) -> str:
+    """The function's own docstring; for an object with `__call__` that method's, else its class's."""
+    if inspect.isroutine(function) or isinstance(function, functools.partial):
+        return inspect.getdoc(plain) or ""
+    return inspect.getdoc(plain) or inspect.getdoc(type(function)) or ""
+
+
+def _read_docstring(text: str) -> tuple[dict[str, str], str]:
+    """The parameters' descriptions by name, and the description with what is returned (Google, NumPy, reST)."""
+    if not text.strip():
+        return {}, ""
+    from docstring_parser import ParseError, parse
+
+    try:
+        parsed = parse(text)
+    except ParseError:  # a docstring in a style of its own still describes the tool
+        return {}, text.strip()
+    documented = {
+        name.strip().lstrip("*"): _one_line(entry.description)
+        for entry in parsed.params
+        for name in entry.arg_name.split(",")
+        if entry.description
+    }
+    description = (parsed.description or "").strip()
+    if parsed.returns and parsed.returns.description:
+        description = f"{description}\n\nReturns: {_one_line(parsed.returns.description)}".strip()
+    return documented, description
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _fact(value: Any) -> Any:
+    """A value for a digest: as JSON, or only its type where it is none (a client, a connection)."""
+    try:
+        return as_json(value, "it")
+    except EncodingError:
+        return type(value).__qualname__
+
+
+def _code_text(code: types.CodeType | None) -> str:
+    """Compiled code as text without what differs between processes: addresses, file names, the order of sets."""
+    return "" if code is None else "\n".join(_code_lines(code))
+
+
+def _code_lines(code: types.CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_kwonlyargcount))
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _code_lines(constant)
+        elif isinstance(constant, frozenset):
+            yield repr(sorted(map(repr, typing.cast("frozenset[object]", constant))))
+        else:
+            yield repr(constant)
