@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import TypeAdapter
 
-from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
 from agentkit.policy import Budget, Retry
 
@@ -156,7 +156,7 @@ class Output:
         self.is_text = type_ is str
         self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
         name = getattr(type_, "__name__", None) or "output"
-        self.schema = None if self.is_text else OutputSchema(name=name, schema_=self._adapter.json_schema())
+        self.schema = None if self.is_text else OutputSchema(name=name, json_schema=self._adapter.json_schema())
 
     def parse(self, text: str) -> Any:
         """A final answer's text as a value; raises pydantic's `ValidationError`."""
@@ -168,7 +168,7 @@ class Output:
 
     def from_json(self, value: JsonValue) -> Any:
         """A logged output as a value of the type."""
-        return self._adapter.validate_python(value) if self.is_text else self._adapter.validate_python(value, strict=False)
+        return self._adapter.validate_json(canonical(value))
 
 
 Check: TypeAlias = "Callable[..., Any]"

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 
 from agentkit.errors import EncodingError, LogCorrupt, LogTooNew
 from agentkit.jsonvalue import encode as encode_json
-from agentkit.messages import Fact, ToolCall
+from agentkit.messages import Fact, OutputSchema, ToolCall, ToolSchema
 
 SCHEMA_VERSION = 1
 
@@ -48,13 +48,21 @@ class ErrorInfo(Fact):
 
 
 class ToolFact(Fact):
-    """What a run knew of a tool when it started: enough to see that it changed."""
+    """A tool as a run offered it: what the model saw, and enough to see later that it changed."""
 
-    name: str
-    schema_sha256: str
+    offered: ToolSchema
     source_sha256: str
     writes: bool = False
     idempotent: bool = False
+
+
+class Header(Fact):
+    """What every prompt of a run begins with. Kept once; a prompt is this and the fold of the events before it."""
+
+    instructions: str = ""
+    tools: tuple[ToolFact, ...] = ()
+    output: OutputSchema | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)  # JSON
 
 
 class ParentWrite(Fact):
@@ -82,7 +90,7 @@ class RunStarted(Body):
     kind: RunKind
     module: str | None = None  # `module:name` where a new process finds the definition
     definition_sha256: str
-    tools: tuple[ToolFact, ...] = ()
+    header: Header = Header()
     input: Any = None  # JSON
     config: dict[str, Any] = Field(default_factory=dict)  # JSON
     parent_step: str | None = None
@@ -168,15 +176,15 @@ class ToolSucceeded(Body):
 class ToolFailed(Body):
     """A call ended without a result, or (`in_doubt`) its thread is still running after its timeout.
 
-    `effect` says whether something may have happened. `reask`: the arguments or the name were wrong, so it never
-    started. `rejected`: a person said no.
+    `effect` says whether something may have happened. `retrying`: another attempt follows. `reask`: the arguments or
+    the name were wrong, so it never started. `rejected`: a person said no.
     """
 
     TYPE = "tool_failed"
     call_id: str
     error: ErrorInfo
     effect: Effect = "none"
-    transient: bool = False
+    retrying: bool = False
     reask: bool = False
     rejected: bool = False
     in_doubt: bool = False
@@ -279,7 +287,7 @@ class RunPausedEvent(Body):
     """The run stopped to wait for a person."""
 
     TYPE = "run_paused"
-    why: Literal["approval", "asked", "child"]
+    why: Literal["approval", "asked", "child", "budget"]
     waiting_for: tuple[str, ...] = ()
 
 
@@ -289,6 +297,7 @@ class RunResumed(Body):
     TYPE = "run_resumed"
     process: str | None = None
     definition_sha256: str | None = None
+    header: Header | None = None  # where the definition changed
     budget: dict[str, Any] | None = None  # a raised Budget as JSON
 
 

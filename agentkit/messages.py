@@ -85,9 +85,7 @@ class OutputSchema(Fact):
     """The JSON schema that a final answer must satisfy."""
 
     name: str
-    schema_: dict[str, Any] = Field(alias="schema")
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    json_schema: dict[str, Any]  # a JSON schema
 
 
 class ModelRequest(Fact):

@@ -1,0 +1,255 @@
+"""What a run is: the pure fold of its events.
+
+These are the types; `agentkit.fold` makes them of events. Two processes that fold the same events hold equal states.
+"""
+
+import copy
+import hashlib
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from agentkit.events import (
+    ApprovalKind,
+    ErrorInfo,
+    Header,
+    Origin,
+    ParentWrite,
+    RunStatus,
+    Verdict,
+)
+from agentkit.messages import AssistantMessage, Message, ModelRequest, Usage
+from agentkit.policy import Budget
+
+ModelStatus: TypeAlias = Literal["running", "interrupted", "failed", "waiting", "done"]
+CallStatus: TypeAlias = Literal[
+    "proposed", "asked", "cleared", "answered", "running", "stuck", "interrupted", "failed", "waiting", "done"
+]
+
+
+@dataclass(slots=True)
+class Attempts:
+    """What model and tool steps share: how often they were tried and what came of it.
+
+    `failures` counts attempts that failed by themselves; an attempt that a crash cut short is not one.
+    """
+
+    step: str
+    name: str
+    attempt: int = 0
+    failures: int = 0
+    due: datetime | None = None
+    error: ErrorInfo | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(slots=True)
+class ModelStep(Attempts):
+    """One call of a model: `model/3`. `answer` stays out of it: it is in the messages."""
+
+    status: ModelStatus = "running"
+    fallback: int = 0
+    retry_after: float | None = None
+    retryable: bool = False
+    reserved_usd: float | None = None
+    estimated_tokens: int = 0
+    request_sha256: str = ""
+    usage: Usage = Usage()
+    calls: tuple[str, ...] = ()
+    text: str | None = None
+
+
+@dataclass(slots=True)
+class CallStep(Attempts):
+    """One call of a tool: `tool/refund/2`.
+
+    `raw` is what the model wrote, `arguments` the validated JSON that ran or waits to run. `cleared_digest` is what a
+    person approved; `outcome` how it ended.
+    """
+
+    call_id: str = ""
+    turn: str = ""
+    raw: Any = None
+    why: str | None = None
+    instead_of: str | None = None
+    status: CallStatus = "proposed"
+    arguments: dict[str, Any] | None = None
+    key: str | None = None
+    keep_key: str | None = None
+    child_run_id: str | None = None
+    approval: str | None = None
+    cleared_digest: str | None = None
+    edited: bool = False
+    told_by: str | None = None
+    outcome: Literal["ok", "error", "rejected"] | None = None
+    result: Any = None
+    effect: Literal["none", "unknown"] | None = None
+    reask: bool = False
+
+
+@dataclass(slots=True)
+class Approval:
+    """A question to a person and, once there is one, its answer."""
+
+    id: str
+    run_id: str
+    kind: ApprovalKind
+    step: str | None
+    name: str | None
+    prompt: str
+    arguments: Any
+    digest: str | None
+    because: str | None
+    why: str | None
+    shows: Any
+    options: tuple[str, ...]
+    expires: datetime | None
+    requested_at: datetime
+    verdict: Verdict | None = None
+    value: Any = None
+    edits: dict[str, Any] | None = None
+    comment: str | None = None
+    who: str | None = None
+    answered_at: datetime | None = None
+
+    def __str__(self) -> str:
+        subject = f"{self.name}({_brief(self.arguments)})" if self.kind in {"call", "in_doubt"} else self.prompt
+        return f"{self.id}  {self.kind}: {subject}"
+
+
+@dataclass(slots=True)
+class UnknownEffect:
+    """A write that may or may not have happened."""
+
+    step: str
+    name: str
+    arguments: Any
+    key: str | None
+    error: str
+
+
+@dataclass(slots=True)
+class State:
+    """A run, as its events tell it."""
+
+    run_id: str
+    seq: int
+    name: str
+    kind: str
+    started_at: datetime
+    status: RunStatus = "running"
+    module: str | None = None
+    definition_sha256: str = ""
+    header: Header = field(default_factory=Header)
+    header_sha256: str = ""
+    config: dict[str, Any] = field(default_factory=dict[str, Any])
+    input: Any = None
+    output: Any = None
+    error: ErrorInfo | None = None
+    parent_run_id: str | None = None
+    parent_step: str | None = None
+    origin: Origin | None = None
+    tags: tuple[str, ...] = ()
+    session: str | None = None
+    user: str | None = None
+    activation: int = 1
+    ended_at: datetime | None = None
+    # the conversation
+    messages: list[Message] = field(default_factory=list[Message])
+    message_tokens: list[int] = field(default_factory=list[int])
+    tokens: int = 0
+    chain: str = ""
+    trimmed_to: int = 0
+    # the steps
+    models: dict[str, ModelStep] = field(default_factory=dict[str, ModelStep])
+    calls: dict[str, CallStep] = field(default_factory=dict[str, CallStep])
+    occurrences: dict[str, int] = field(default_factory=dict[str, int])
+    turn: str | None = None
+    open_calls: list[str] = field(default_factory=list[str])
+    undecided: list[str] = field(default_factory=list[str])
+    checked: list[str] = field(default_factory=list[str])
+    refused: bool = False
+    reasks: int = 0
+    reask_error: ErrorInfo | None = None
+    # what a person is asked
+    approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
+    pending: list[str] = field(default_factory=list[str])
+    unknown: list[UnknownEffect] = field(default_factory=list[UnknownEffect])
+    parent_writes: tuple[ParentWrite, ...] = ()
+    repeats: dict[str, int] = field(default_factory=dict[str, int])
+    looping: str | None = None
+    loop_told: bool = False
+    budget_reached: dict[str, Any] | None = None
+    stopped_by: str | None = None
+    # what it used
+    budget: Budget = field(default_factory=Budget)
+    usage: Usage = field(default_factory=Usage)
+    child_usage: Usage = field(default_factory=Usage)
+    grade: str | None = None
+    notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen any more."""
+        return self.status in {"succeeded", "failed", "cancelled"}
+
+    @property
+    def in_flight(self) -> list[str]:
+        """The steps that an activation is executing: started in it and not yet finished."""
+        model = self.models[self.turn] if self.turn else None
+        flying = [model.step] if model is not None and model.status == "running" else []
+        return flying + [step for step in self.open_calls if self.calls[step].status in {"running", "stuck"}]
+
+    @property
+    def prompt_messages(self) -> list[Message]:
+        """The messages that the next prompt holds: the first one, and what trimming left."""
+        if not self.trimmed_to:
+            return self.messages
+        return [self.messages[0], *self.messages[self.trimmed_to :]]
+
+    def copy(self) -> "State":
+        """A state of its own: advancing it leaves this one as it is."""
+        return replace(
+            self,
+            models={step: copy.copy(model) for step, model in self.models.items()},
+            calls={step: copy.copy(call) for step, call in self.calls.items()},
+            approvals={key: copy.copy(approval) for key, approval in self.approvals.items()},
+            messages=list(self.messages),
+            message_tokens=list(self.message_tokens),
+            occurrences=dict(self.occurrences),
+            open_calls=list(self.open_calls),
+            undecided=list(self.undecided),
+            checked=list(self.checked),
+            pending=list(self.pending),
+            unknown=[copy.copy(effect) for effect in self.unknown],
+            repeats=dict(self.repeats),
+            notes=list(self.notes),
+        )
+
+    def request(self) -> ModelRequest:
+        """The prompt of the next model call: what the log holds is all it is made of."""
+        return ModelRequest.model_construct(  # made of facts already validated: doing it again would cost every turn
+            instructions=self.header.instructions,
+            messages=tuple(self.prompt_messages),
+            tools=tuple(tool.offered for tool in self.header.tools),
+            output=self.header.output,
+            parameters=self.header.parameters,
+        )
+
+    def request_sha256(self) -> str:
+        """The digest of that prompt, without building it: the header's and the running digest of the messages."""
+        return hashlib.sha256(f"{self.header_sha256}{self.chain}".encode()).hexdigest()
+
+    def answer(self) -> AssistantMessage | None:
+        """The last answer of the model, once there is one."""
+        last = self.messages[-1] if self.messages else None
+        return last if isinstance(last, AssistantMessage) else None
+
+
+def _brief(arguments: Any) -> str:
+    """Arguments in a line, cut to what a list of approvals can show."""
+    if not isinstance(arguments, dict):
+        return ""
+    text = ", ".join(f"{key}={value!r}" for key, value in arguments.items())  # pyright: ignore[reportUnknownVariableType]
+    return text if len(text) <= 120 else text[:119] + "…"
