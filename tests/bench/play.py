@@ -22,15 +22,16 @@ def since(start: tuple[float, float]) -> dict[str, float]:
 
 
 def play(name: str, folder: Path, turns: int, runs: int) -> dict[str, Any]:
-    """Open, run, close; each phase timed apart. With 0 runs it shows what an empty store costs."""
+    """Open and define, run, close; each phase timed apart. With 0 runs it shows what an empty store costs."""
     report: dict[str, Any] = {"contestant": name, "turns": turns, "runs": runs}
     scripts = [Script.of(turns) for _ in range(runs)]
     start = clock()
     contestant = load(name)(folder)
+    ready = [contestant.ready(script) for script in scripts]
     report["open"] = since(start)
     start = clock()
-    for script in scripts:
-        script.check(contestant.run(script))
+    for script, run in zip(scripts, ready, strict=True):
+        script.check(run())
     report["run"] = since(start)
     start = clock()
     contestant.close()

@@ -1,5 +1,6 @@
-"""One module a contestant. Each has PACKAGES, SETTINGS and a Contestant: open a folder, run scripts, close."""
+"""One module a contestant, each with a class Contestant: open a folder, get ready for a script, run it, close."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +15,8 @@ class Contestant(Protocol):
 
     def __init__(self, folder: Path) -> None: ...
 
-    def run(self, script: Script) -> object:
-        """Play a script to its end, every step durable, and give the run's answer."""
+    def ready(self, script: Script) -> Callable[[], object]:
+        """Define the agent, which a program does once; what is returned plays the script and gives the answer."""
         ...
 
     def close(self) -> None:
@@ -26,11 +27,6 @@ class Contestant(Protocol):
 def load(name: str) -> type[Contestant]:
     """The contestant's class; importing it imports what it needs, which is measured apart."""
     return import_module(f"contestants.{name}_loop").Contestant
-
-
-def settings(name: str) -> str:
-    """How a contestant is set up, in words, without importing its packages."""
-    return SETTINGS[name]
 
 
 PACKAGES = {

@@ -1,5 +1,6 @@
 """Burr as its examples write an agent: a model action and a tool action, the whole state saved after each."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,10 +39,15 @@ class Contestant:
         self.saver = SQLitePersister(str(folder / "burr.sqlite"), connect_kwargs={"check_same_thread": False})
         self.saver.initialize()
 
-    def run(self, script: Script) -> Any:
+    def ready(self, script: Script) -> Callable[[], Any]:
+        nodes = actions(script)
+        return lambda: self.run(nodes)
+
+    def run(self, nodes: dict[str, Any]) -> Any:
+        # An application has one run's id and state, so building it belongs to the run.
         application = (
             ApplicationBuilder()
-            .with_actions(**actions(script))
+            .with_actions(**nodes)
             .with_transitions(
                 ("model", "finish", when(call=None)), ("model", "run_tool", default), ("run_tool", "model")
             )

@@ -1,5 +1,6 @@
 """DBOS as its documentation writes an agent: a workflow in which each model call and each tool call is a step."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ class Contestant:
         config: DBOSConfig = {"name": "bench", "system_database_url": database, "log_level": "ERROR"}
         DBOS(config=config)
         DBOS.launch()
+
+    def ready(self, script: Script) -> Callable[[], str]:
+        return lambda: self.run(script)
 
     def run(self, script: Script) -> str:
         playing.append(script)

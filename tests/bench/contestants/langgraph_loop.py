@@ -1,7 +1,7 @@
 """LangGraph as its documentation starts an agent: create_agent with the SQLite saver."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -65,10 +65,14 @@ class Contestant:
     def agent(self, script: Script) -> Any:
         return create_agent(Scripted(script=script), [tool_of(script)], checkpointer=self.saver)
 
-    def run(self, script: Script) -> Any:
+    def ready(self, script: Script) -> Callable[[], Any]:
+        agent = self.agent(script)
+        return lambda: self.run(agent)
+
+    def run(self, agent: Any) -> Any:
         config = {"configurable": {"thread_id": str(uuid4())}, "recursion_limit": STEPS}
         start = {"messages": [("user", QUESTION)]}
-        done = self.agent(script).invoke(start, config, durability="sync")
+        done = agent.invoke(start, config, durability="sync")
         return done["messages"][-1].content
 
     def close(self) -> None:

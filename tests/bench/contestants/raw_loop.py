@@ -1,6 +1,7 @@
 """The floor: the same bytes appended to one file, made durable twice a turn."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from workload import ANSWER, Script, compact
@@ -11,6 +12,9 @@ class Contestant:
 
     def __init__(self, folder: Path) -> None:
         self.file = os.open(folder / "raw.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def ready(self, script: Script) -> Callable[[], str]:
+        return lambda: self.run(script)
 
     def run(self, script: Script) -> str:
         while (turn := script.propose()) is not None:
