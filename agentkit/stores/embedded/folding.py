@@ -1,0 +1,122 @@
+"""Moves closed segments into the table, in the background, and unlinks them in a later fold."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentkit import failpoints
+from agentkit.errors import LogBusy, LogCorrupt
+from agentkit.ids import new_id
+from agentkit.stores.embedded.locks import FileLock, try_lock
+
+if TYPE_CHECKING:
+    from agentkit.stores.embedded.warehouse import Warehouse
+
+FAIL_POINTS = ("fold.locked", "fold.announced", "fold.unlinked", "fold.taken", "fold.committed")
+_AT_ONCE = 16  # segments in one transaction: about 16 MB of rows in memory
+
+
+class Folding:
+    """Folds one log; of all its processes, the one that gets `fold.lock` does.
+
+    Args:
+        folder: the log's.
+        warehouse: opens the table when there is something to fold.
+    """
+
+    def __init__(self, folder: Path, warehouse: "Callable[[], Warehouse]") -> None:
+        self._folder = folder
+        self._warehouse = warehouse
+        self._lock = FileLock(folder / "fold.lock")
+        self._folded: set[str] = set()  # in the table, not unlinked yet
+        self._damaged: set[str] = set()
+
+    def due(self) -> int:
+        """How many closed segments wait to be folded."""
+        return len([path for path in self._closed() if path.name not in self._folded | self._damaged])
+
+    def fold(self) -> bool:
+        """Fold what is closed, unless somebody else does; False when it was put off."""
+        try:
+            with self.alone(timeout=0):
+                self.fold_closed()
+        except (LogBusy, OSError):  # a foreign tool has the file, or the log is read-only: the segments stay
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def alone(self, *, timeout: float) -> Iterator[None]:
+        """Keep every other process from folding for a `with` block.
+
+        Raises:
+            LogBusy: another one folds for longer than `timeout` seconds.
+        """
+        with self._lock.hold(timeout=timeout) as fd:
+            failpoints.hit("fold.locked")
+            self._announce(fd)
+            failpoints.hit("fold.announced")
+            yield
+
+    def fold_closed(self) -> None:
+        """Unlink what an earlier fold took, then fold what is closed; inside `alone` only.
+
+        Raises:
+            LogBusy: a foreign tool keeps the table's file open.
+        """
+        closed = self._closed()
+        if not closed:
+            return
+        done = self._warehouse().ingested()
+        for path in closed:
+            if path.name in done:
+                path.unlink(missing_ok=True)
+                failpoints.hit("fold.unlinked")
+        fresh = [path for path in closed if path.name not in done | self._damaged]
+        self._folded = set()
+        for start in range(0, len(fresh), _AT_ONCE):
+            self._take(fresh[start : start + _AT_ONCE])
+
+    def open_segments(self) -> list[Path]:
+        """The segments that a living process still writes."""
+        closed = set(self._closed())
+        return [path for path in (self._folder / "journal").glob("*.jsonl") if path not in closed]
+
+    def close(self) -> None:
+        """Close the lock's file; also in a forked child, where it is the parent's."""
+        self._lock.close()
+
+    def _take(self, segments: list[Path]) -> None:
+        failpoints.hit("fold.taken")
+        try:
+            self._warehouse().fold(segments)
+        except LogCorrupt:
+            if len(segments) == 1:  # it stays for a person to look at; reading its runs says where the damage is
+                self._damaged.add(segments[0].name)
+                return
+            for path in segments:
+                self._take([path])
+            return
+        self._folded |= {path.name for path in segments}
+        failpoints.hit("fold.committed")
+
+    def _announce(self, fd: int) -> None:
+        """Write which fold this is, before anything changes: readers compare it to know whether the table can have."""
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.write(fd, new_id().encode())
+
+    def _closed(self) -> list[Path]:
+        """The segments whose writer closed them or died: nobody has them locked."""
+        found: list[Path] = []
+        for path in sorted((self._folder / "journal").glob("*.jsonl")):
+            try:
+                fd = os.open(path, os.O_RDWR)
+            except OSError:  # unlinked meanwhile, or not ours to write
+                continue
+            try:
+                if try_lock(fd):
+                    found.append(path)
+            finally:
+                os.close(fd)
+        return found

@@ -1,0 +1,161 @@
+"""Who executes a run: a small file a run, believed only while the process it names is alive.
+
+A process is alive as long as the kernel holds its lock on `<process>.alive`. So a claim ends with its process, a
+stopped process keeps its claims, and a thousand runs need one descriptor. Everything here happens under one short lock
+between all processes of the log, which is what makes look-then-write of a lease safe.
+"""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import to_json
+
+from agentkit import failpoints
+from agentkit.errors import RunClaimed
+from agentkit.store import Holder
+from agentkit.stores.embedded.locks import FileLock, try_lock, write_all
+
+FAIL_POINTS = ("lease.locked", "lease.read", "lease.written", "lease.released")
+_PATIENCE = 30.0  # seconds; the lock is held for microseconds, unless its holder was stopped just then
+_holder = TypeAdapter(Holder)
+
+
+class Leases:
+    """The folder of leases, as one process uses it.
+
+    Args:
+        folder: `lease/` of the log.
+        process: this process's name in the log.
+    """
+
+    def __init__(self, folder: Path, process: str) -> None:
+        self._folder = folder
+        self._process = process
+        self._lock = FileLock(folder / ".lock")
+        self._alive: int | None = None
+
+    def take(self, run_id: str) -> Holder | None:
+        """Become the run's executor.
+
+        Returns:
+            What the lease said before: who had the run last, living or not.
+
+        Raises:
+            RunClaimed: a living process executes it.
+        """
+        with self._locked():
+            found = self._read(run_id)
+            failpoints.hit("lease.read")
+            if found and found.activity == "executing" and self._is_other(found) and self._lives(found.process):
+                raise RunClaimed(run_id, str(found))
+            self._write(run_id, "executing")
+            failpoints.hit("lease.written")
+        return found
+
+    def give_back(self, run_id: str, *, watch: bool) -> None:
+        """Stop executing a run, or watching it; with `watch`, go on as the one who watches."""
+        with self._locked():
+            found = self._read(run_id)
+            if found is None or self._is_other(found):
+                return
+            if watch:
+                with contextlib.suppress(OSError):  # a full disk must not keep the run claimed
+                    self._write(run_id, "watching")
+                    return
+            (self._folder / run_id).unlink(missing_ok=True)
+        failpoints.hit("lease.released")
+
+    def unwatch(self, run_id: str) -> None:
+        """Stop watching a run; does nothing where this process does not."""
+        if (found := self._read(run_id)) and found.activity == "watching" and not self._is_other(found):
+            self.give_back(run_id, watch=False)
+
+    def holder(self, run_id: str) -> Holder | None:
+        """The living process that the run's lease names."""
+        found = self._read(run_id)
+        if found is None or not self._is_other(found):
+            return found
+        with self._locked():
+            return found if self._lives(found.process) else None
+
+    def sweep(self) -> None:
+        """Remove what dead processes left."""
+        with self._locked():
+            living: set[str] = set()
+            for path in self._folder.glob("*.alive"):
+                if path.stem == self._process or self._lives(path.stem):
+                    living.add(path.stem)
+                else:
+                    path.unlink(missing_ok=True)
+            for path in self._folder.iterdir():
+                if path.name == ".lock" or path.suffix == ".alive":
+                    continue
+                found = self._read(path.name)
+                if found is None or found.process not in living:
+                    path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Die, as far as the log is concerned."""
+        if self._alive is not None:
+            with self._locked():
+                (self._folder / f"{self._process}.alive").unlink(missing_ok=True)
+            os.close(self._alive)
+            self._alive = None
+        self._lock.close()
+
+    def forget(self) -> None:
+        """In a forked child: close the inherited descriptors. The parent's own keep its locks."""
+        if self._alive is not None:
+            os.close(self._alive)
+            self._alive = None
+        self._lock.close()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock.hold(timeout=_PATIENCE):
+            failpoints.hit("lease.locked")
+            yield
+
+    def _is_other(self, holder: Holder) -> bool:
+        return holder.process != self._process
+
+    def _lives(self, process: str) -> bool:
+        """Whether somebody holds a process's lock. Only under the lock: two who look at once would see each other."""
+        try:
+            fd = os.open(self._folder / f"{process}.alive", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            return not try_lock(fd)
+        finally:
+            os.close(fd)
+
+    def _live(self) -> None:
+        """Take this process's own lock, once."""
+        if self._alive is None:
+            fd = os.open(self._folder / f"{self._process}.alive", os.O_RDWR | os.O_CREAT, 0o644)
+            try_lock(fd)
+            self._alive = fd
+
+    def _read(self, run_id: str) -> Holder | None:
+        try:
+            return _holder.validate_json((self._folder / run_id).read_bytes())
+        except (FileNotFoundError, ValidationError):  # a process that died while it wrote a lease holds nothing
+            return None
+
+    def _write(self, run_id: str, activity: Literal["executing", "watching"]) -> None:
+        self._live()
+        holder = Holder(self._process, os.getpid(), platform.node(), datetime.now(UTC), activity)
+        temporary = self._folder / f".{run_id}.tmp"
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            write_all(fd, to_json(holder))
+        finally:
+            os.close(fd)
+        temporary.replace(self._folder / run_id)

@@ -1,0 +1,133 @@
+"""Locks that die with their process, and writes that outlive the machine: the parts that differ between systems.
+
+POSIX: `flock`, which belongs to the open file, so the kernel gives it back when the last descriptor of it closes.
+Windows: `msvcrt.locking` of one byte far behind the end, which does not keep others from reading. `filelock` was the
+alternative: it is larger than this and knows no durable sync.
+"""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from agentkit.errors import LogBusy
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _BYTE = 1 << 40
+
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for this process alone; False when somebody else has it."""
+        os.lseek(fd, _BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def unlock(fd: int) -> None:
+        """Give a lock back."""
+        os.lseek(fd, _BYTE, os.SEEK_SET)
+        msvcrt.locking(fd, msvcrt.LK_UNLCK, 1)
+
+    def sync(fd: int) -> None:
+        """Wait until what was written to a file is on disk."""
+        os.fsync(fd)
+
+    def sync_folder(path: Path) -> None:  # noqa: ARG001  NTFS journals its directories
+        """Wait until a folder's names are on disk."""
+
+else:
+    import fcntl
+
+    def try_lock(fd: int) -> bool:
+        """Lock an open file for this process alone; False when somebody else has it."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(fd: int) -> None:
+        """Give a lock back."""
+        fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def sync(fd: int) -> None:
+        """Wait until what was written to a file is on disk."""
+        if sys.platform == "darwin":
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # there, fsync leaves the data in the disk's own cache
+        else:
+            os.fdatasync(fd)
+
+    def sync_folder(path: Path) -> None:
+        """Wait until a folder's names are on disk."""
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+class FileLock:
+    """A lock between processes, and between the threads of this one.
+
+    Args:
+        path: the lock's file; it is made and never removed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._thread = threading.Lock()
+        self._fd: int | None = None
+
+    @contextlib.contextmanager
+    def hold(self, *, timeout: float) -> Iterator[int]:
+        """Hold the lock for a `with` block.
+
+        Args:
+            timeout: how many seconds to wait for it; 0 tries once.
+
+        Yields:
+            The lock file's descriptor.
+
+        Raises:
+            LogBusy: somebody else has it for longer than that.
+        """
+        if not self._thread.acquire(timeout=timeout):
+            raise LogBusy(f"{self.path}: another thread of this process holds it for more than {timeout} s")
+        try:
+            fd = self._take(time.monotonic() + timeout)
+            try:
+                yield fd
+            finally:
+                unlock(fd)
+        finally:
+            self._thread.release()
+
+    def close(self) -> None:
+        """Close the lock's file; the next `hold` opens it again."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _take(self, deadline: float) -> int:
+        if self._fd is None:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        pause = 0.0002
+        while not try_lock(self._fd):
+            if time.monotonic() > deadline:
+                raise LogBusy(f"{self.path}: another process holds it; end that process, or wait for it")
+            time.sleep(pause)
+            pause = min(pause * 2, 0.02)
+        return self._fd
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of it; a disk that takes only a part raises for the rest."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
