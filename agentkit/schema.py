@@ -1,9 +1,9 @@
 """A function's parameters as the JSON schema a model sees, and back: what a model wrote as validated arguments."""
 
-import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any, Optional, cast, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -22,9 +22,9 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.jsonvalue import as_json
 from agentkit.problems import problems, short_input
-from agentkit.signature import NOTHING, Parameter, Signature
+from agentkit.signature import NOTHING, Parameter, Signature, first_line, type_name
 
 _SECRETS = (Secret, SecretStr, SecretBytes)
 
@@ -43,11 +43,12 @@ class Parameters:
     """
 
     def __init__(self, signature: Signature) -> None:
-        for parameter in signature.parameters:
+        parameters = [_allow_its_default(parameter) for parameter in signature.parameters]
+        for parameter in parameters:
             _check_parameter(signature.owner, parameter)
-        self.names = tuple(parameter.name for parameter in signature.parameters)
+        self.names = tuple(parameter.name for parameter in parameters)
         self._fields = {name: f"p_{index}" for index, name in enumerate(self.names)}
-        definitions: dict[str, Any] = {self._fields[p.name]: _field(p) for p in signature.parameters}
+        definitions: dict[str, Any] = {self._fields[p.name]: _field(p) for p in parameters}
         self._model: type[BaseModel] = create_model("Arguments", __config__=_CONFIG, **definitions)
 
     @cached_property
@@ -69,20 +70,22 @@ class Parameters:
         """
         given = _as_object(arguments)
         try:
-            encoded = to_json(given, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise InvalidArguments([{"path": "", "problem": f"not JSON: {error}"}]) from error
-        try:
-            model = self._model.model_validate_json(encoded)
-        except ValidationError as error:
-            raise InvalidArguments(problems(error, given, self.names)) from error
-        values = {name: getattr(model, field) for name, field in self._fields.items()}
-        try:
-            self.to_json(values)
-        except EncodingError as error:  # a NaN or a NUL that the types allow
+            as_json(given, "")
+            values = self._read(given)
+            canonical = self.to_json(values)
+        except EncodingError as error:  # a NaN, a NUL or a lone surrogate
             path = error.where.removeprefix(".")
             raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
-        return values
+        # Once more from the JSON that the log will hold, so that a live call gets what a resumed one would get.
+        return values if canonical == given else self._read(canonical)
+
+    def _read(self, given: dict[str, Any]) -> dict[str, Any]:
+        """A JSON object as values by parameter."""
+        try:
+            model = self._model.model_validate_json(to_json(given))
+        except ValidationError as error:
+            raise InvalidArguments(problems(error, given, self.names)) from error
+        return {name: getattr(model, field) for name, field in self._fields.items()}
 
     def to_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Validated values as JSON, equal for equal values; validating it again gives the same values.
@@ -98,49 +101,6 @@ class Parameters:
         return cast("dict[str, Any]", as_json(dumped, ""))
 
 
-class Result:
-    """What a function returns, as JSON.
-
-    Args:
-        signature: what the function declares.
-
-    Raises:
-        ToolDefinitionError: the return annotation is nothing that JSON can hold.
-    """
-
-    def __init__(self, signature: Signature) -> None:
-        self.annotation = signature.returns
-        self._where = f"result of {signature.owner.removesuffix('()')}"
-        self._adapter: TypeAdapter[Any] | None = None
-        if signature.returns is NOTHING:
-            return
-        try:
-            self._adapter = TypeAdapter(signature.returns)
-        except Exception as error:  # pydantic and the types' own hooks raise what they like
-            raise ToolDefinitionError(
-                f"{signature.owner}: the result's type {_type_name(signature.returns)} is nothing that JSON can hold; "
-                "return a pydantic model, a dataclass, a dict or a list"
-            ) from error
-
-    def to_json(self, value: Any) -> JsonValue:
-        """The value as JSON, by its declared type where it fits and by what it is where it does not.
-
-        Raises:
-            EncodingError: naming the function and the field.
-        """
-        if inspect.isawaitable(value):
-            raise EncodingError(self._where, "a coroutine; declare the function `async def`, or await it")
-        if isinstance(value, Iterator):
-            kind = type(cast("object", value)).__name__
-            raise EncodingError(self._where, f"a {kind} can be read once only; return a list")
-        if self._adapter is not None:
-            try:
-                value = self._adapter.dump_python(value, mode="json", warnings=False)
-            except (PydanticSerializationError, ValueError, TypeError, AttributeError):
-                return as_json(value, self._where)  # by value, or with the path of what cannot be encoded
-        return as_json(value, self._where)
-
-
 class _Schema(GenerateJsonSchema):
     """Without what only costs tokens (a title that repeats the name), and strict about defaults."""
 
@@ -152,6 +112,25 @@ class _Schema(GenerateJsonSchema):
         if kind == "non-serializable-default":
             raise ValueError(detail)
         super().emit_warning(kind, detail)
+
+
+def _allow_its_default(parameter: Parameter) -> Parameter:
+    """`x: int = None` means `int | None`: what people write, and mean."""
+    if parameter.default is not None:
+        return parameter
+    try:
+        TypeAdapter[Any](parameter.annotation).validate_python(None)
+    except ValidationError:
+        first, *metadata = get_args(parameter.annotation) if _is_annotated(parameter) else (parameter.annotation,)
+        wider: Any = Optional[first]  # noqa: UP045  `|` does not take every annotation
+        return replace(parameter, annotation=Annotated[(wider, *metadata)] if metadata else wider)
+    except Exception:  # noqa: BLE001  a type without a schema is reported with its parameter, next
+        return parameter
+    return parameter
+
+
+def _is_annotated(parameter: Parameter) -> bool:
+    return get_origin(parameter.annotation) is Annotated
 
 
 def _field(parameter: Parameter) -> Any:
@@ -172,20 +151,20 @@ def _declared(parameter: Parameter) -> FieldInfo:
 
 def _check_parameter(owner: str, parameter: Parameter) -> None:
     """Refuse what no model can give, what must not be given, and a default that does not fit."""
-    label, shown = f"{owner}: {parameter.name}", _type_name(parameter.annotation)
+    label, shown = f"{owner}: {parameter.name}", type_name(parameter.annotation)
     if _mentions(parameter.annotation, _SECRETS):
         raise _secret(label)
+    alias = _declared(parameter).alias
+    if alias is not None:
+        raise ToolDefinitionError(f"{label} has the alias {alias!r}; name the parameter so instead")
     try:
-        declared = _declared(parameter)
         adapter: TypeAdapter[Any] = TypeAdapter(parameter.annotation)
         schema = adapter.json_schema(schema_generator=_Schema)
     except Exception as error:  # pydantic and the types' own hooks raise what they like
         raise ToolDefinitionError(
             f"{label} has the type {shown}, which has no JSON schema; take what identifies it, for example "
-            f"`{parameter.name}: str`, a pydantic model, a dataclass or a list of them"
+            f"`{parameter.name}: str`, a pydantic model, a dataclass or a list of them ({first_line(error)})"
         ) from error
-    if declared.alias is not None:
-        raise ToolDefinitionError(f"{label} has the alias {declared.alias!r}; name the parameter so instead")
     if any(part.get("format") == "password" and part.get("writeOnly") for part in _parts(schema)):
         raise _secret(label)
     if any(part.get("uniqueItems") for part in _parts(schema)):
@@ -220,8 +199,9 @@ def _secret(label: str) -> ToolDefinitionError:
 
 def _mentions(annotation: Any, wanted: tuple[type, ...]) -> bool:
     """Whether the annotation is one of these classes or has one of them among its arguments."""
-    if isinstance(annotation, type) and issubclass(annotation, wanted):
-        return True
+    for one in (annotation, get_origin(annotation)):
+        if isinstance(one, type) and issubclass(one, wanted):
+            return True
     return any(_mentions(part, wanted) for part in get_args(annotation))
 
 
@@ -238,20 +218,16 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
 
 def _as_object(arguments: Any) -> dict[str, Any]:
     """The JSON object that a model meant; text is read once more, since some models encode twice."""
-    if isinstance(arguments, str | bytes) and arguments.strip():
+    if isinstance(arguments, str | bytes):
         try:
-            arguments = from_json(arguments)
+            arguments = from_json(arguments) if arguments.strip() else None
         except ValueError as error:
             raise InvalidArguments(
                 [{"path": "", "problem": f"not valid JSON: {error}", "input": short_input(arguments)}]
             ) from error
-    if arguments is None or arguments in ("", b""):
+    if arguments is None:
         return {}
     if not isinstance(arguments, Mapping):
         problem = f"the arguments are an object by name, not {type(arguments).__name__}"
         raise InvalidArguments([{"path": "", "problem": problem, "input": short_input(arguments)}])
     return dict(cast("Mapping[str, Any]", arguments))
-
-
-def _type_name(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")

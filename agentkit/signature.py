@@ -1,19 +1,15 @@
-"""What a function declares: its parameters with their types, defaults and descriptions, its result, its source."""
+"""What a function declares: its parameters with their types, defaults and descriptions, and its result."""
 
 import functools
-import hashlib
 import inspect
-import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from agentkit.definition import Context
-from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.ids import digest
-from agentkit.jsonvalue import as_json
+from agentkit.errors import ToolDefinitionError
 
 NOTHING: Any = inspect.Parameter.empty  # no annotation, or no default
 _VARIADIC = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
@@ -68,7 +64,7 @@ def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[s
     plain = plain_function(function)
     _refuse_odd_functions(function, plain, owner)
     names = _Names(owner, plain, namespace or {})
-    fixed = _fixed_by_partials(function)
+    fixed = fixed_by_partials(function)
     documented, description = _read_docstring(_docstring(function, plain))
     parameters: list[Parameter] = []
     contexts: list[str] = []
@@ -79,7 +75,6 @@ def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[s
         if _is_context(annotation):
             contexts.append(parameter.name)
             continue
-        annotation = _allow_its_default(annotation, parameter.default)
         parameters.append(
             Parameter(parameter.name, annotation, parameter.default, documented.get(parameter.name.lstrip("*")))
         )
@@ -92,7 +87,7 @@ def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[s
         context=contexts[0] if contexts else None,
         returns=returns if returns is NOTHING else names.resolve(returns, "the result"),
         description=description,
-        is_async=inspect.iscoroutinefunction(plain),
+        is_async=_is_async(function),
     )
 
 
@@ -106,21 +101,11 @@ def plain_function(function: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(function, "__func__", function)
 
 
-def source_digest(function: Callable[..., Any]) -> str:
-    """A sha256 that changes when the function's source does, and is the same in every process.
-
-    Where there is no source (code made by `exec`), it is taken of the compiled code, which another Python version may
-    compile differently. What partials fix counts too, as far as it is JSON.
-    """
-    plain = plain_function(function)
-    try:
-        text = textwrap.dedent(inspect.getsource(plain))
-    except (OSError, TypeError):
-        text = _code_text(getattr(plain, "__code__", None))
-    fixed = {name: _fact(value) for name, value in sorted(_fixed_by_partials(function).items())}
-    if fixed:
-        text += digest(fixed)
-    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
+def _is_async(function: Callable[..., Any]) -> bool:
+    """Of the outermost function: a decorator may have made an async one sync."""
+    if inspect.isroutine(function) or isinstance(function, functools.partial):
+        return inspect.iscoroutinefunction(cast("Callable[..., Any]", function))
+    return inspect.iscoroutinefunction(type(function).__call__)
 
 
 class _Names:
@@ -201,12 +186,7 @@ def _is_context(annotation: Any) -> bool:
     return annotation is Context
 
 
-def _allow_its_default(annotation: Any, default: Any) -> Any:
-    """`x: int = None` means `int | None`, as it did before PEP 484 changed its mind."""
-    return annotation | None if default is None and isinstance(annotation, type) else annotation
-
-
-def _fixed_by_partials(function: Callable[..., Any]) -> dict[str, Any]:
+def fixed_by_partials(function: Callable[..., Any]) -> dict[str, Any]:
     """What partials give by name."""
     fixed: dict[str, Any] = {}
     while isinstance(function, functools.partial):
@@ -248,26 +228,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _fact(value: Any) -> Any:
-    """A value for a digest: as JSON, or only its type where it is none (a client, a connection)."""
-    try:
-        return as_json(value, "it")
-    except EncodingError:
-        return type(value).__qualname__
+def type_name(annotation: Any) -> str:
+    """A type as its user wrote it, about."""
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def _code_text(code: types.CodeType | None) -> str:
-    """Compiled code as text without what differs between processes: addresses, file names, the order of sets."""
-    return "" if code is None else "\n".join(_code_lines(code))
-
-
-def _code_lines(code: types.CodeType) -> Iterator[str]:
-    yield code.co_code.hex()
-    yield repr((code.co_names, code.co_varnames, code.co_freevars, code.co_argcount, code.co_kwonlyargcount))
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _code_lines(constant)
-        elif isinstance(constant, frozenset):
-            yield repr(sorted(map(repr, typing.cast("frozenset[object]", constant))))
-        else:
-            yield repr(constant)
+def first_line(error: Exception) -> str:
+    """What an error says, without the advice that pydantic adds below."""
+    return str(error).partition("\n")[0] or type(error).__name__

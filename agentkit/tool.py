@@ -17,8 +17,10 @@ from agentkit.errors import ToolDefinitionError
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
 from agentkit.policy import NO_RETRY, Retry
-from agentkit.schema import Parameters, Result
-from agentkit.signature import read_signature, source_digest
+from agentkit.result import Result
+from agentkit.schema import Parameters
+from agentkit.signature import read_signature
+from agentkit.source import source_digest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -243,18 +245,25 @@ def _check_options(owner: str, options: Options) -> None:
             f"{owner}: idempotent=True says that a *write* may run again with the same key; a tool that only reads may "
             "always run again: leave it out, or add writes=True"
         )
-    retries = options.retry is not None and options.retry.max_attempts > 1
-    if retries and options.writes and not options.idempotent:
+    _check_retry(owner, options)
+    timeout: Any = options.timeout
+    if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
+        raise ToolDefinitionError(f"{owner}: timeout={timeout!r}; give seconds above 0, or None for no limit")
+    _check_approve(owner, options.approve)
+
+
+def _check_retry(owner: str, options: Options) -> None:
+    retry: Any = options.retry
+    if retry is not None and not isinstance(retry, Retry):
+        raise ToolDefinitionError(f"{owner}: retry={retry!r}; give a policy, for example ak.Retry(max_attempts=3)")
+    if retry and retry.max_attempts > 1 and options.writes and not options.idempotent:
         raise ToolDefinitionError(
             f"{owner}: a plain write is never retried, since its first attempt may have had its effect; leave retry "
             "out, or add idempotent=True if the service runs it once for one ctx.idempotency_key"
         )
-    if options.timeout is not None and not options.timeout > 0:
-        raise ToolDefinitionError(f"{owner}: timeout={options.timeout!r}; give seconds above 0, or None for no limit")
     retry_on: Any = options.retry_on
     if not isinstance(retry_on, tuple) or not all(_is_exception(kind) for kind in cast("tuple[Any, ...]", retry_on)):
         raise ToolDefinitionError(f"{owner}: retry_on={retry_on!r}; give a tuple of exception classes")
-    _check_approve(owner, options.approve)
 
 
 def _is_exception(kind: Any) -> bool:

@@ -1,0 +1,64 @@
+"""What a function returns, as the JSON that the log holds and the model reads."""
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError
+
+from agentkit.errors import EncodingError, ToolDefinitionError
+from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.signature import NOTHING, Signature, first_line, type_name
+
+
+class Result:
+    """What a function returns, as JSON.
+
+    Args:
+        signature: what the function declares.
+
+    Raises:
+        ToolDefinitionError: the return annotation is nothing that JSON can hold.
+    """
+
+    def __init__(self, signature: Signature) -> None:
+        self._where = f"result of {signature.owner.removesuffix('()')}"
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(Any if signature.returns is NOTHING else signature.returns)
+        except Exception as error:  # pydantic and the types' own hooks raise what they like
+            raise ToolDefinitionError(
+                f"{signature.owner}: the result's type {type_name(signature.returns)} is nothing that JSON can hold; "
+                f"return a pydantic model, a dataclass, a dict or a list ({first_line(error)})"
+            ) from error
+
+    def to_json(self, value: Any) -> JsonValue:
+        """The value as JSON, by its declared type where it fits and by what it is where it does not.
+
+        Raises:
+            EncodingError: naming the function and the field.
+        """
+        if inspect.isawaitable(value):
+            raise EncodingError(self._where, "a coroutine; declare the function `async def`, or await it")
+        if isinstance(value, Iterator):
+            kind = type(cast("object", value)).__name__
+            raise EncodingError(self._where, f"a {kind} can be read once only; return a list")
+        plain = self._adapter.dump_python(value, warnings=False)
+        _refuse_odd_numbers(plain, self._where)
+        try:
+            return as_json(self._adapter.dump_python(value, mode="json", warnings=False), self._where)
+        except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
+            return as_json(plain, self._where)
+
+
+def _refuse_odd_numbers(value: Any, where: str) -> None:
+    """Name the first NaN or infinity: pydantic would write it as null, unless the model says otherwise."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise EncodingError(where, f"{value} is not JSON; return None or a string for a missing number")
+    if isinstance(value, dict):
+        for key, item in cast("dict[object, object]", value).items():
+            _refuse_odd_numbers(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(cast("list[object]", value)):
+            _refuse_odd_numbers(item, f"{where}[{index}]")
