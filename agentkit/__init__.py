@@ -1,1 +1,79 @@
+"""agentkit: prototype agents in a notebook, keep every step in a log, promote what settled to a pipeline."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from agentkit.agent import Agent
+    from agentkit.definition import Call, Context
+    from agentkit.errors import AgentKitError, RunCancelled, RunFailed, RunPaused, ToolError
+    from agentkit.lint import lint
+    from agentkit.log import Log, open_log, resume
+    from agentkit.messages import Usage
+    from agentkit.policy import Budget, Retry
+    from agentkit.question import ask_person
+    from agentkit.rows import Rows
+    from agentkit.runner.run import Run
+    from agentkit.tool import Tool, tool
+
 __version__ = "0.1.0.dev0"
+
+_WHERE = {
+    "Agent": "agentkit.agent",
+    "AgentKitError": "agentkit.errors",
+    "Budget": "agentkit.policy",
+    "Call": "agentkit.definition",
+    "Context": "agentkit.definition",
+    "Log": "agentkit.log",
+    "Retry": "agentkit.policy",
+    "Rows": "agentkit.rows",
+    "Run": "agentkit.runner.run",
+    "RunCancelled": "agentkit.errors",
+    "RunFailed": "agentkit.errors",
+    "RunPaused": "agentkit.errors",
+    "Tool": "agentkit.tool",
+    "ToolError": "agentkit.errors",
+    "Usage": "agentkit.messages",
+    "ask_person": "agentkit.question",
+    "lint": "agentkit.lint",
+    "open_log": "agentkit.log",
+    "resume": "agentkit.log",
+    "tool": "agentkit.tool",
+}
+
+__all__ = [
+    "Agent",
+    "AgentKitError",
+    "Budget",
+    "Call",
+    "Context",
+    "Log",
+    "Retry",
+    "Rows",
+    "Run",
+    "RunCancelled",
+    "RunFailed",
+    "RunPaused",
+    "Tool",
+    "ToolError",
+    "Usage",
+    "ask_person",
+    "lint",
+    "open_log",
+    "resume",
+    "tool",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: `import agentkit` alone stays light."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'agentkit' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_WHERE[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

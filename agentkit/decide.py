@@ -174,7 +174,7 @@ def decide(definition: AgentDefinition, state: State, now: datetime) -> list[Act
     if state.undecided:
         return [RecordDecision(step) for step in state.undecided]
     if state.open_calls:
-        return list(_calls(definition, state, now))
+        return [*_calls(definition, state, now), *(_ask_budget(state) if state.budget_reached else [])]
     if not turn.calls and not state.refused:
         return [AcceptAnswer(turn.step)]
     return _after_turn(definition, state)

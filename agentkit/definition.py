@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import TypeAdapter
 
+from agentkit.events import Header, ToolFact
 from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
 from agentkit.policy import Budget, Retry
@@ -212,3 +213,37 @@ class AgentDefinition:
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     module: str | None = None
     sha256: str = ""
+
+    def header(self) -> Header:
+        """What every prompt begins with, and what a resumed run is compared by."""
+        return Header(
+            instructions=self.instructions,
+            tools=tuple(
+                ToolFact(
+                    offered=self._offered(tool.schema),
+                    source_sha256=tool.source_sha256,
+                    writes=tool.writes,
+                    idempotent=tool.idempotent,
+                )
+                for tool in self.tools.values()
+            ),
+            output=self.output.schema,
+            parameters=dict(self.parameters),
+        )
+
+    def _offered(self, schema: ToolSchema) -> ToolSchema:
+        """A tool as the model sees it: with `why` and `instead_of`, unless the tool has such arguments of its own."""
+        if not self.decisions:
+            return schema
+        own: dict[str, Any] = schema.parameters.get("properties", {})
+        asked = {name: {"type": "string", "description": text} for name, text in REPORTED.items() if name not in own}
+        required = [*schema.parameters.get("required", []), *(name for name in asked if name == "why")]
+        parameters = {**schema.parameters, "properties": {**own, **asked}, "required": required}
+        return schema.model_copy(update={"parameters": parameters})
+
+
+REPORTED = {
+    "why": "In one sentence: why this call, now.",
+    "instead_of": "What you considered doing instead, if anything.",
+}
+"""Arguments that a model is asked to add to each call; they are taken out before the tool sees it."""

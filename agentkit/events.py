@@ -129,12 +129,16 @@ class ModelResponded(Body):
 
 
 class ModelFailed(Body):
-    """An attempt at a model call failed, or was lost (`lost`: it may have been charged; its estimate counts)."""
+    """An attempt at a model call failed. `lost`: the process, not the call, ended; it is not held against the model.
+
+    Where an attempt may have been charged although no answer came, its cost is the estimate, and marked so.
+    """
 
     TYPE = "model_failed"
     error: ErrorInfo
     kind: str = "other"
     lost: bool = False
+    cost_is_estimate: bool = False
     retry_after: float | None = None
 
 

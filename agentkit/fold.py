@@ -42,7 +42,7 @@ from agentkit.events import (
 )
 from agentkit.ids import digest
 from agentkit.jsonvalue import canonical
-from agentkit.messages import AssistantMessage, Message, Part, ToolMessage, Usage, UserMessage
+from agentkit.messages import AssistantMessage, Message, ModelRequest, Part, ToolMessage, Usage, UserMessage
 from agentkit.policy import Budget
 from agentkit.state import Approval, Attempts, CallStep, ModelStep, State, UnknownEffect
 
@@ -181,9 +181,29 @@ def _take_steps(fresh: State, base: State) -> None:
 
 def _set_header(state: State, header: Header) -> None:
     state.header = header
-    offered = [tool.offered.model_dump(mode="json") for tool in header.tools]
-    output = header.output.model_dump(mode="json") if header.output else None
-    state.header_sha256 = digest([header.instructions, cast("Any", offered), output, header.parameters])
+    state.header_sha256 = _header_sha256(state.request())
+
+
+def _header_sha256(request: ModelRequest) -> str:
+    """The digest of all of a prompt but its messages: it stays the same from turn to turn."""
+    offered: list[Any] = [tool.model_dump(mode="json") for tool in request.tools]
+    output = request.output.model_dump(mode="json") if request.output else None
+    return digest([request.instructions, offered, output, request.parameters])
+
+
+def request_sha256(request: ModelRequest) -> str:
+    """The digest of a prompt, computed from the prompt alone: what `State.request_sha256` keeps at hand.
+
+    Args:
+        request: what a model was asked.
+
+    Returns:
+        64 hex digits.
+    """
+    chain = ""
+    for message in request.messages:
+        chain = _link(chain, message.role, message.model_dump_json(exclude_defaults=True))
+    return hashlib.sha256(f"{_header_sha256(request)}{chain}".encode()).hexdigest()
 
 
 def _content(value: Any) -> str | tuple[Part, ...]:
@@ -254,7 +274,8 @@ def _model_responded(state: State, event: Event, body: ModelResponded) -> None:
     _say(state, AssistantMessage(text=body.text, tool_calls=body.tool_calls, reasoning=body.reasoning))
     model.calls = tuple(_propose(state, model.step, call) for call in body.tool_calls)
     state.open_calls = list(model.calls)
-    state.undecided = list(model.calls) or [model.step]
+    if state.config.get("decisions", True):
+        state.undecided = list(model.calls) or [model.step]
 
 
 def _propose(state: State, turn: str, call: Any) -> str:
@@ -550,7 +571,9 @@ def _run_resumed(state: State, _event: Event, body: RunResumed) -> None:
     if body.definition_sha256 is not None:
         state.definition_sha256 = body.definition_sha256
     if body.budget is not None:
-        state.budget = Budget.model_validate(body.budget)
+        state.budget, state.budget_reached = Budget.model_validate(body.budget), None
+    if state.parent_run_id is not None:  # the budget is the parent's, which may have been given more: try again
+        state.budget_reached = None
 
 
 @_on(RunSucceeded)

@@ -69,6 +69,41 @@ def canonical(value: JsonValue) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
+def clean_text(text: str) -> str:
+    """Text that the log can hold, made of text that somebody else wrote: NUL and lone surrogates become U+FFFD."""
+    if "\0" in text:
+        text = text.replace("\0", "\ufffd")
+    return text.encode("utf-8", "replace").decode() if not text.isascii() and not _is_utf8(text) else text
+
+
+def clean(value: Any) -> Any:
+    """JSON that the log can hold, made of JSON that somebody else wrote: odd text as `clean_text`, NaN as text.
+
+    Args:
+        value: what a parser of JSON returned.
+
+    Returns:
+        The same value where nothing is odd.
+    """
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {clean_text(str(key)): clean(item) for key, item in cast("dict[object, object]", value).items()}
+    if isinstance(value, list | tuple):
+        return [clean(item) for item in cast("list[object]", value)]
+    return value
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _refuse_odd_values(value: Any, where: str) -> None:
     """Walk a value that may hold NaN, an infinity or NUL, and name the first one."""
     if isinstance(value, float) and not math.isfinite(value):

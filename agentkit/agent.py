@@ -1,0 +1,218 @@
+"""Agents: a model, instructions and tools, made once and run many times."""
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+from agentkit import registry
+from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
+from agentkit.errors import ConfigError, ModelNotFound
+from agentkit.ids import digest
+from agentkit.lint import warn_about
+from agentkit.log import Log, open_log
+from agentkit.policy import Budget, Retry
+from agentkit.runner.run import Run
+from agentkit.runner.start import start
+from agentkit.sub_agent import SubAgent
+from agentkit.tool import Tool
+
+Toollike: TypeAlias = "ToolSpec | Agent"
+
+
+class Agent:
+    """A model that works with tools until it has an answer.
+
+    Args:
+        name: what it is called in the log; a run is resumed by it.
+        model: a litellm name such as "openai/gpt-5-mini", "local/…", or a `Model` object.
+        instructions: the system prompt.
+        tools: functions decorated with `ak.tool`, or other agents.
+        output: what a run ends with: `str`, or a type pydantic can validate.
+        checks: functions of the output (and, with a second parameter, of the run's tool results) that raise to have
+            the model try again.
+        budget: what a run may use; by default 50 model calls.
+        retry: for model calls; a tool has its own.
+        fallback: models to try in this order when the first has failed for good.
+        max_reasks: how often in a row the model may be told that its answer or its arguments are wrong.
+        decisions: "on" asks the model for the reason of each call; "off" does not.
+        history_tokens: about how many tokens of messages a prompt may hold before the oldest turns are left out.
+        approval_expires: seconds after which an approval nobody answered counts as a no; None is never.
+        settings: passed to the model: temperature, max_tokens, …
+
+    Raises:
+        ConfigError: an option cannot be used; the message says what to write instead.
+
+    Warns:
+        AgentKitWarning: where tools could be easier to use right (see `ak.lint`).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: "str | Model",
+        instructions: str = "",
+        *,
+        tools: Sequence[Toollike] = (),
+        output: Any = str,
+        checks: Sequence[Check] = (),
+        budget: Budget | None = None,
+        retry: Retry | None = None,
+        fallback: Sequence["str | Model"] = (),
+        max_reasks: int = 3,
+        decisions: Literal["on", "off"] = "on",
+        history_tokens: int | None = None,
+        approval_expires: float | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        _check_options(name, decisions, checks, history_tokens)
+        self.name = name
+        specs = [_as_tool(tool, name) for tool in tools]
+        warn_about(specs, stacklevel=3)
+        self._definition = AgentDefinition(
+            name=name,
+            instructions=instructions,
+            models=tuple(_resolve(chosen) for chosen in (model, *fallback)),
+            tools=_by_name(specs, name),
+            output=_output(output, name),
+            checks=tuple(checks),
+            budget=budget or Budget(),
+            retry=retry or Retry(),
+            max_reasks=max_reasks,
+            decisions=decisions == "on",
+            history_tokens=history_tokens,
+            approval_expires=approval_expires,
+            parameters=MappingProxyType(dict(settings or {})),
+        )
+        self._defined_in = sys._getframe(1).f_globals.get("__name__")  # noqa: SLF001  a new process imports it from there
+        self._resolved: AgentDefinition | None = None
+        registry.define(name, self)
+
+    @property
+    def definition(self) -> AgentDefinition:
+        """Everything the runner needs to know, resolved."""
+        if self._resolved is None:
+            module = _find_module(self, self._defined_in)
+            plain = self._definition
+            sha256 = digest([plain.name, plain.header().model_dump(mode="json")])
+            self._resolved = AgentDefinition(**{**vars(plain), "module": module, "sha256": sha256})
+        return self._resolved
+
+    def run(
+        self,
+        input: Any,  # noqa: A002  the field's word for it
+        *,
+        after: "Run | str | None" = None,
+        deps: Any = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: Log | None = None,
+    ) -> Run:
+        """Start a run in the background and return at once.
+
+        Args:
+            input: what the user says: text, message parts, or any JSON value.
+            after: an ended run whose conversation goes on.
+            deps: reaches tools as `ctx.deps`, and never the log.
+            tags: recorded, to find the run by.
+            session: recorded.
+            user: recorded.
+            log: where it is recorded; `ak.open_log()` when left out.
+
+        Returns:
+            The run: `.result()`, `await run`, `.pending`, `.approve()`, `.trace`, …
+
+        Raises:
+            LogError: the log cannot be used; nothing was started.
+            EncodingError: the input or the answer's schema is not JSON.
+        """
+        store = (log or open_log()).store
+        driver = start(
+            store,
+            self.definition,
+            input,
+            deps=deps,
+            after=after.run_id if isinstance(after, Run) else after,
+            tags=tags,
+            session=session,
+            user=user,
+        )
+        return Run(store, driver.run_id, driver=driver)
+
+    def as_tool(self, description: str | None = None, *, name: str | None = None) -> SubAgent:
+        """This agent as a tool of another: its runs are children of that agent's.
+
+        Args:
+            description: what the other model is told about it; the instructions' first line by default.
+            name: the tool's name; the agent's by default.
+        """
+        return SubAgent(self.definition, description=description, name=name)
+
+    def __repr__(self) -> str:
+        models = ", ".join(model.name for model in self._definition.models)
+        tools = ", ".join(self._definition.tools) or "no tools"
+        return f"Agent({self.name!r}, {models}, {tools})"
+
+
+def _check_options(name: str, decisions: str, checks: Sequence[Check], history_tokens: int | None) -> None:
+    if not name:
+        raise ConfigError("an agent needs a name: its runs are found and resumed by it")
+    if decisions not in {"on", "off"}:
+        raise ConfigError(f"{name}: decisions is 'on' or 'off', not {decisions!r}")
+    if wrong := [check for check in checks if not callable(check)]:
+        raise ConfigError(f"{name}: a check is a function of the output, not {wrong[0]!r}")
+    if history_tokens is not None and history_tokens < 1:
+        raise ConfigError(f"{name}: history_tokens={history_tokens}; give a number of tokens, or None for no limit")
+
+
+def _as_tool(tool: Any, owner: str) -> ToolSpec:
+    if isinstance(tool, Agent):
+        return tool.as_tool()
+    if isinstance(tool, Tool | SubAgent):
+        return tool
+    if isinstance(tool, ToolSpec):
+        return tool
+    what = getattr(tool, "__name__", None) or repr(tool)
+    raise ConfigError(f"{owner}: {what} is not a tool; decorate the function with @ak.tool")
+
+
+def _by_name(tools: Sequence[ToolSpec], owner: str) -> Mapping[str, ToolSpec]:
+    by_name: dict[str, ToolSpec] = {}
+    for tool in tools:
+        if tool.schema.name in by_name:
+            raise ConfigError(f"{owner}: two tools are named {tool.schema.name!r}; give one another name=")
+        by_name[tool.schema.name] = tool
+    return MappingProxyType(by_name)
+
+
+def _output(output: Any, owner: str) -> Output:
+    try:
+        return Output(output)
+    except Exception as error:  # pydantic raises several kinds for what it cannot describe
+        raise ConfigError(
+            f"{owner}: output={output!r} has no JSON schema ({error}); give str or a pydantic model"
+        ) from error
+
+
+def _resolve(model: "str | Model") -> Model:
+    """A model by name, through the adapter whose prefix it has."""
+    if not isinstance(model, str):
+        if isinstance(model, Model):
+            return model
+        raise ConfigError(f"{model!r} is no model: give a name, or an object with `name`, `respond` and `price`")
+    prefixes = sorted((prefix for prefix in registry.MODELS if model.startswith(prefix)), key=len, reverse=True)
+    if not prefixes:
+        raise ModelNotFound(
+            f"no adapter for the model {model!r} is installed; give a Model object, for example "
+            "agentkit.testing.FunctionModel"
+        )
+    return registry.load(registry.MODELS[prefixes[0]])(model)
+
+
+def _find_module(agent: Agent, module: str | None) -> str | None:
+    """`module:name` where another process can import the agent; None for a notebook or a script."""
+    if module is None or module == "__main__" or module not in sys.modules:
+        return None
+    names = [name for name, value in vars(sys.modules[module]).items() if value is agent]
+    return f"{module}:{names[0]}" if names else None

@@ -1,0 +1,243 @@
+"""The log as its user sees it: runs, what waits, SQL, pruning."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agentkit import registry
+from agentkit.errors import ConfigError, LogError, RunNotFound
+from agentkit.policy import Budget
+from agentkit.rows import Rows
+from agentkit.runner.load import load_state
+from agentkit.runner.run import Run
+from agentkit.state import Approval
+from agentkit.store import Store
+
+_open: dict[str, "Log"] = {}
+_lock = threading.Lock()
+
+
+class Log:
+    """An append-only log of runs. Get one with `ak.open_log()`.
+
+    Args:
+        store: where the events are.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        """What opens this log again."""
+        return self.store.url
+
+    def __repr__(self) -> str:
+        return f"Log({self.url!r})"
+
+    def run(self, run_id: str) -> Run:
+        """A handle on a recorded run.
+
+        Args:
+            run_id: its id, or the beginning of it where that is unique.
+
+        Raises:
+            RunNotFound: there is none, or several begin so.
+        """
+        found = self._ids(run_id)
+        if len(found) != 1:
+            several = f"{len(found)} runs begin with" if found else "no run"
+            raise RunNotFound(f"{several} {run_id!r} in the log {self.url}; log.runs() lists them")
+        state = load_state(self.store, found[0])
+        owner = registry.defined(state.name)
+        return Run(self.store, found[0], definition=owner.definition if owner is not None else None)
+
+    def _ids(self, prefix: str) -> list[str]:
+        if len(prefix) == 36:
+            return [prefix] if self.store.read(prefix, until=1) else []
+        rows = self.sql(
+            "SELECT DISTINCT CAST(run_id AS VARCHAR) FROM runs WHERE CAST(run_id AS VARCHAR) LIKE $prefix",
+            prefix=f"{prefix}%",
+        )
+        return [row[0] for row in rows]
+
+    def runs(self, *, name: str | None = None, status: str | None = None, limit: int = 100) -> Rows:
+        """The newest runs, one row each: the `runs` view.
+
+        Args:
+            name: only those of this agent or pipeline.
+            status: only those with this recorded status.
+            limit: at most so many.
+        """
+        return self.sql(
+            "SELECT * FROM runs WHERE (CAST($name AS VARCHAR) IS NULL OR name = $name) "
+            "AND (CAST($status AS VARCHAR) IS NULL OR status = $status) "
+            "ORDER BY started_at DESC, run_id DESC LIMIT $limit",
+            name=name,
+            status=status,
+            limit=limit,
+        )
+
+    def pending(self) -> list[Approval]:
+        """Every approval that waits for a person, over all runs, oldest first."""
+        rows = self.sql("SELECT DISTINCT CAST(run_id AS VARCHAR) FROM approvals WHERE verdict IS NULL")
+        found: list[Approval] = []
+        for (run_id,) in rows:
+            state = load_state(self.store, run_id)
+            given = self.store.answers(run_id)
+            found += [state.approvals[key] for key in state.pending if key not in given]
+        return sorted(found, key=lambda asked: asked.requested_at)
+
+    def sql(self, sql: str, **parameters: Any) -> Rows:
+        """Ask the log anything, read-only.
+
+        Args:
+            sql: one reading statement over the views `events`, `runs`, `steps`, `model_calls`, `tool_calls`,
+                `decisions`, `approvals`, `costs`, `errors`; `$name` stands for a parameter.
+            parameters: their values.
+
+        Raises:
+            QueryError: it does not only read, reaches outside the log, or is wrong.
+        """
+        return self.store.query(sql, parameters)
+
+    def prune(
+        self,
+        runs: Iterable[str] | None = None,
+        *,
+        before: datetime | None = None,
+        status: str | None = None,
+    ) -> int:
+        """Remove ended runs for good.
+
+        Args:
+            runs: their ids; or leave it out and choose by `before` and `status`.
+            before: only those that ended before this time (UTC).
+            status: only those that ended so: "succeeded", "failed" or "cancelled".
+
+        Returns:
+            How many runs were removed.
+
+        Raises:
+            LogError: a run named in `runs` has not ended, or another run begins with its events.
+            ConfigError: nothing says which runs.
+        """
+        if runs is None and before is None and status is None:
+            raise ConfigError("prune(runs=[…]) or prune(before=…, status=…): say which runs to remove")
+        needed = self._needed()
+        if runs is None:
+            chosen = [run_id for run_id in self._ended(before, status) if run_id not in needed]
+        else:
+            chosen = list(runs)
+            for run_id in chosen:
+                self._refuse_to_prune(run_id, needed - set(chosen))
+        self.store.prune(chosen)
+        return len(chosen)
+
+    def _ended(self, before: datetime | None, status: str | None) -> list[str]:
+        rows = self.sql(
+            "SELECT CAST(run_id AS VARCHAR) FROM runs WHERE status IN ('succeeded', 'failed', 'cancelled') "
+            "AND (CAST($before AS TIMESTAMPTZ) IS NULL OR ended_at < $before) "
+            "AND (CAST($status AS VARCHAR) IS NULL OR status = $status)",
+            before=before,
+            status=status,
+        )
+        return [row[0] for row in rows]
+
+    def _needed(self) -> set[str]:
+        """The runs that others begin with, or that a run which has not ended calls."""
+        rows = self.sql(
+            "SELECT body FROM events WHERE type = 'run_started' AND CAST(body AS VARCHAR) LIKE '%\"origin\"%'"
+        )
+        from pydantic_core import from_json
+
+        origins = [from_json(row[0]) if isinstance(row[0], str) else row[0] for row in rows]
+        children = self.sql(
+            "SELECT CAST(c.run_id AS VARCHAR) FROM runs c JOIN runs p ON p.run_id = c.parent_run_id "
+            "WHERE p.status NOT IN ('succeeded', 'failed', 'cancelled')"
+        )
+        return {body["origin"]["run_id"] for body in origins if body.get("origin")} | {row[0] for row in children}
+
+    def _refuse_to_prune(self, run_id: str, needed: set[str]) -> None:
+        state = load_state(self.store, run_id)
+        if not state.ended:
+            raise LogError(f"run {run_id} has not ended ({state.status}); cancel it first")
+        if run_id in needed:
+            raise LogError(f"other runs begin with the events of run {run_id}, or call it; prune those first")
+
+    def close(self) -> None:
+        """Make everything durable and let go of the log's files."""
+        with _lock:
+            for key, log in list(_open.items()):
+                if log is self:
+                    del _open[key]
+        self.store.close()
+
+
+def open_log(url: str | Path | None = None) -> Log:
+    """Open a log, or make one.
+
+    Args:
+        url: a folder, `memory:` or the URL of a store that is installed. None is `$AGENTKIT_LOG`, else the nearest
+            `.agentkit/` upwards from the working directory, else a new one here (its path is printed once).
+
+    Returns:
+        The log: the same object for the same place, as long as it is open.
+
+    Raises:
+        LogUnwritable, LogTooNew: it cannot be used; the message says why.
+        ConfigError: no store opens such a URL.
+    """
+    place = str(url) if url is not None else _default_place()
+    scheme = place.partition(":")[0] if ":" in place[2:] or place.startswith("memory:") else ""
+    if scheme not in registry.STORES:
+        known = ", ".join(sorted(name + ":" for name in registry.STORES if name))
+        raise ConfigError(f"no store opens {place!r}; give a folder's path, or one of: {known}")
+    key = place if scheme else str(Path(place).expanduser().resolve())
+    with _lock:
+        log = _open.get(f"{os.getpid()}:{key}")
+        if log is None or scheme == "memory":
+            log = Log(registry.load(registry.STORES[scheme])(key))
+            _open[f"{os.getpid()}:{key}"] = log
+        return log
+
+
+def _default_place() -> str:
+    named = os.environ.get("AGENTKIT_LOG")
+    if named:
+        return named
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / ".agentkit").is_dir():
+            return str(folder / ".agentkit")
+    print(f"agentkit: a new log in {here / '.agentkit'}", file=sys.stderr)  # noqa: T201  a file nobody asked for is said
+    return str(here / ".agentkit")
+
+
+def resume(
+    run_id: str, *, log: Log | None = None, deps: Any = None, budget: Budget | None = None
+) -> Run:
+    """Go on with a run from wherever it stopped, in this process.
+
+    Args:
+        run_id: the run, or the beginning of its id.
+        log: where it is; the default log when left out.
+        deps: for `ctx.deps`.
+        budget: a new budget.
+
+    Returns:
+        Its handle, executing.
+
+    Raises:
+        RunNotFound: no such run.
+        ResumeError: its agent is not defined here and cannot be imported, or contradicts what is recorded.
+        RunClaimed: another process executes it.
+    """
+    log = log or open_log()
+    return log.run(run_id).resume(deps=deps, budget=budget)
+
+

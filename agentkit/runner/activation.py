@@ -1,0 +1,254 @@
+"""One activation: decide → perform → append → fold, again, until the run ends or waits for a person."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from agentkit import failpoints
+from agentkit.decide import (
+    AcceptAnswer,
+    Action,
+    AskBudget,
+    AskInDoubt,
+    CallModel,
+    FailRun,
+    GateCall,
+    LoseModelCall,
+    RecordDecision,
+    RefuseCall,
+    ScheduleRetry,
+    SettleCall,
+    StartCall,
+    StopLoop,
+    StopRun,
+    TrimHistory,
+    WaitUntil,
+    decide,
+)
+from agentkit.definition import AgentDefinition
+from agentkit.errors import LogError
+from agentkit.events import Body, Event, RunCancelledEvent, RunFailedEvent, RunPausedEvent
+from agentkit.runner import answers, model_calls, questions, records, tool_calls
+from agentkit.runner.family import Family
+from agentkit.runner.meter import Meter
+from agentkit.runner.recorder import Recorder, now
+from agentkit.state import State
+from agentkit.store import Answer
+
+FAIL_POINTS = (
+    "run.paused",
+    "run.ended",
+    *model_calls.FAIL_POINTS,
+    *tool_calls.FAIL_POINTS,
+    *questions.FAIL_POINTS,
+    *answers.FAIL_POINTS,
+)
+
+
+class Activation:
+    """Executes one run in this process while it holds the claim. Lives on the engine's thread.
+
+    Args:
+        definition: the agent.
+        recorder: writes the run's events.
+        deps: what the user passed for `ctx.deps`.
+        meter: the budget, shared with the parent and the children.
+        family: the runs that tools of this run start.
+        on_text: told of streamed text: step, piece.
+    """
+
+    def __init__(
+        self,
+        definition: AgentDefinition,
+        recorder: Recorder,
+        *,
+        deps: Any,
+        meter: Meter,
+        family: Family,
+        on_text: Callable[[str, str], None],
+    ) -> None:
+        self.definition = definition
+        self.recorder = recorder
+        self.deps = deps
+        self.meter = meter
+        self.family = family
+        self.on_text = on_text
+        self.inbox: dict[str, Answer] = {}
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.parked: set[str] = set()
+        self.cancelled_by: tuple[str | None, str | None] | None = None
+        self.pause_asked = False
+        self._waking = asyncio.Event()
+
+    @property
+    def state(self) -> State:
+        """The run's live state."""
+        return self.recorder.state
+
+    def record(self, body: Body, **envelope: Any) -> Event:
+        """Append and fold one event."""
+        return self.recorder.record(body, **envelope)
+
+    def wake(self) -> None:
+        """Look again: an answer came, or somebody wants the run to pause or stop."""
+        self._waking.set()
+
+    def start(self, step: str, work: Coroutine[Any, Any, None]) -> None:
+        """Perform a step's effect beside the others; what it raises ends the activation."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks[step] = task
+        task.add_done_callback(lambda _done: self._waking.set())
+
+    async def run(self) -> None:
+        """Go on until the run ended or waits; then everything is on disk.
+
+        Raises:
+            LogError: the log broke; what needed it was not performed.
+        """
+        try:
+            while await self._advance():
+                pass
+            await self.recorder.durable()
+            failpoints.hit("run.ended" if self.state.ended else "run.paused")
+        finally:
+            await self._bring_back()
+
+    async def _advance(self) -> bool:
+        """One round. False when there is nothing left to do in this activation."""
+        self._collect()
+        answers.absorb(self)
+        self._unpark()
+        if self.cancelled_by is not None:
+            return await self._cancel()
+        seq, begun = self.state.seq, len(self.tasks)
+        due = None if self.pause_asked else self._begin(decide(self.definition, self.state, now()))
+        if self.state.ended:
+            return False
+        if self.state.seq != seq:
+            return True
+        if self.tasks or due is not None:
+            await self._wait(due, begun)
+            return True
+        if self._answered():
+            return True
+        self._pause()
+        return False
+
+    def _begin(self, actions: list[Action]) -> datetime | None:
+        """Begin what was decided; return when the earliest wait ends."""
+        due: datetime | None = None
+        for action in actions:
+            if isinstance(action, WaitUntil):
+                due = action.due if due is None else min(due, action.due)
+            elif getattr(action, "step", None) not in self.tasks and getattr(action, "step", None) not in self.parked:
+                self._perform(action)
+        return due
+
+    def _perform(self, action: Action) -> None:  # noqa: C901  one line an action: a table would hide their types
+        match action:
+            case CallModel():
+                model_calls.begin(self, action)
+            case LoseModelCall():
+                model_calls.lose(self, action.step)
+            case StartCall():
+                tool_calls.begin(self, action)
+            case GateCall():
+                questions.gate(self, action)
+            case AskInDoubt():
+                questions.ask_in_doubt(self, action.step)
+            case SettleCall():
+                answers.settle(self, action.step)
+            case RefuseCall():
+                records.refuse_unknown_tool(self, action.step)
+            case ScheduleRetry():
+                records.schedule_retry(self, action.step)
+            case RecordDecision():
+                records.decision(self, action.step)
+            case StopLoop():
+                questions.stop_loop(self, action)
+            case AskBudget():
+                questions.ask_budget(self)
+            case TrimHistory():
+                records.trim(self, action.keep_from)
+            case AcceptAnswer():
+                self.start(action.step, model_calls.accept(self, action.step))
+            case FailRun():
+                self.record(RunFailedEvent(error=action.error), status="failed")
+            case StopRun():
+                self.record(RunCancelledEvent(who=action.who), status="cancelled")
+            case WaitUntil():
+                pass
+
+    async def _wait(self, due: datetime | None, begun: int) -> None:
+        """Until something in flight ends, something is due, or somebody wakes us."""
+        del begun
+        timeout = None if due is None else max(0.0, (due - now()).total_seconds())
+        if due is not None and not self.tasks:
+            await self.recorder.durable()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._waking.wait()
+        except TimeoutError:
+            pass
+        self._waking.clear()
+
+    def _collect(self) -> None:
+        """Forget finished tasks; an error that got out of one is the log's, or our own fault: raise it."""
+        for step, task in list(self.tasks.items()):
+            if task.done():
+                del self.tasks[step]
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
+
+    def _answered(self) -> bool:
+        return any(key in self.inbox for key in self.state.pending) or self.family.answered(self.parked)
+
+    def _unpark(self) -> None:
+        """A child whose questions were answered goes on."""
+        for step in [step for step in self.parked if self.family.answered({step})]:
+            self.parked.discard(step)
+            self.start(step, tool_calls.resume_child(self, step))
+
+    def _pause(self) -> None:
+        """Write down for whom the run waits; where that is recorded already, nothing changed."""
+        waiting = (*self.state.pending, *self.family.pending(self.parked))
+        if self.pause_asked:
+            why = "asked"
+        elif any(self.state.approvals[key].kind == "budget" for key in self.state.pending) or self._child_is_broke():
+            why = "budget"
+        else:
+            why = "approval" if self.state.pending else "child"
+        if self.state.status != "paused":
+            self.record(RunPausedEvent(why=why, waiting_for=waiting), status="paused")
+
+    def _child_is_broke(self) -> bool:
+        return self.state.parent_run_id is not None and self.state.budget_reached is not None
+
+    async def _cancel(self) -> bool:
+        """Stop what can be stopped, wait for the threads that cannot, and end the run."""
+        assert self.cancelled_by is not None
+        for task in self.tasks.values():
+            task.cancel()
+        self.family.cancel(self.cancelled_by)
+        if self.tasks:
+            await asyncio.wait(list(self.tasks.values()))
+            self.tasks.clear()
+        answers.withdraw(self)
+        if not self.state.ended:
+            who, why = self.cancelled_by
+            self.record(RunCancelledEvent(who=who, why=why), status="cancelled")
+        return False
+
+    async def _bring_back(self) -> None:
+        """Whatever ended the activation, no effect of it outlives it."""
+        for task in self.tasks.values():
+            task.cancel()
+        if self.tasks:
+            await asyncio.gather(*self.tasks.values(), return_exceptions=True)
+        self.tasks.clear()
+
+
+def is_log_failure(error: BaseException) -> bool:
+    """Whether an error that ended an activation is about the log, so that nothing more can be recorded."""
+    return isinstance(error, LogError)

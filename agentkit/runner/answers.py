@@ -1,0 +1,139 @@
+"""Taking people's answers from the log's inbox into the run, and ending calls by them."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from agentkit import failpoints
+from agentkit.definition import InvalidArguments
+from agentkit.errors import ApprovalError
+from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, ToolFailed, ToolSucceeded
+from agentkit.jsonvalue import clean_text
+from agentkit.runner.recorder import now
+from agentkit.runner.tool_calls import call_digest
+from agentkit.state import Approval
+from agentkit.store import Answer
+
+if TYPE_CHECKING:
+    from agentkit.definition import AgentDefinition
+    from agentkit.runner.activation import Activation
+
+FAIL_POINTS = ("approval.answered",)
+
+ALLOWED: dict[str, frozenset[str]] = {
+    "call": frozenset({"approve", "edit", "reject", "answer", "stop"}),
+    "question": frozenset({"answer", "reject", "stop"}),
+    "in_doubt": frozenset({"happened", "did_not", "stop"}),
+    "budget": frozenset({"approve", "edit", "reject", "stop"}),
+    "loop": frozenset({"approve", "reject", "stop"}),
+}
+"""Which verdicts answer which kind of question."""
+
+
+def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition | None") -> None:
+    """Refuse an answer that cannot be used before it takes the only place there is for one.
+
+    Args:
+        asked: the question.
+        answer: what somebody wants to answer.
+        definition: the agent where it is known here, to validate edits; else they are validated by who resumes.
+
+    Raises:
+        ApprovalError: saying what would be an answer.
+    """
+    if answer.verdict not in ALLOWED[asked.kind] | {"expired", "withdrawn"}:
+        ways = ", ".join(sorted(ALLOWED[asked.kind]))
+        raise ApprovalError(f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}")
+    if asked.kind == "budget" and answer.edits is not None:
+        unknown = set(answer.edits) - {"usd", "model_calls"}
+        if unknown:
+            raise ApprovalError(f"a budget has `usd` and `model_calls`, not {', '.join(sorted(unknown))}")
+    if asked.kind == "call" and answer.verdict == "edit":
+        problems = edit_problems(asked, answer.edits, definition)
+        if problems:
+            raise ApprovalError(f"the edited arguments of {asked.name} are not valid: {problems}")
+
+
+def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "AgentDefinition | None") -> Any:
+    """What is wrong with edited arguments; None when nothing is, or when the tool is not known here."""
+    tool = definition.tools.get(asked.name or "") if definition is not None else None
+    if not edits:
+        return "nothing was edited: approve instead"
+    if tool is None:
+        return None
+    try:
+        tool.validate({**cast("dict[str, Any]", asked.arguments), **edits})
+    except InvalidArguments as error:
+        return error.errors
+    return None
+
+
+def absorb(act: "Activation") -> None:
+    """Record the answers that arrived for what is pending."""
+    for key in list(act.state.pending):
+        asked = act.state.approvals[key]
+        answer = act.inbox.get(key)
+        if answer is None and asked.expires is not None and asked.expires <= now():
+            answer = act.recorder.store.answer(
+                act.state.run_id, key, Answer(verdict="expired", answered_at=now(), who="agentkit", through="expiry")
+            )
+        if answer is not None:
+            _take(act, asked, answer)
+            failpoints.hit("approval.answered")
+
+
+def _take(act: "Activation", asked: Approval, answer: Answer) -> None:
+    envelope: dict[str, Any] = {"step": asked.step, "name": asked.name, "approval_id": asked.id}
+    if answer.verdict == "expired":
+        act.record(ApprovalExpired(reason=f"nobody answered before {asked.expires}"), **envelope)
+        return
+    try:
+        check_answer(asked, answer, act.definition)
+    except ApprovalError as error:  # it holds the only place for an answer, so it counts as a no
+        answer = answer.model_copy(update={"verdict": "reject", "edits": None, "comment": str(error)})
+    act.record(
+        ApprovalAnswered(
+            verdict=answer.verdict,
+            edits=answer.edits,
+            value=answer.value,
+            comment=clean_text(answer.comment) if answer.comment else None,
+            who=answer.who,
+            through=answer.through,
+            answered_at=answer.answered_at,
+            digest=_approved_digest(act, asked, answer),
+        ),
+        **envelope,
+    )
+    if asked.kind == "budget" and act.state.budget_reached is None:
+        act.meter.budget = act.state.budget
+
+
+def _approved_digest(act: "Activation", asked: Approval, answer: Answer) -> str | None:
+    """What was approved: the digest that was shown, or that of the edited arguments."""
+    if answer.verdict != "edit" or asked.kind != "call":
+        return asked.digest
+    tool = act.definition.tools[asked.name or ""]
+    edited = tool.validate({**cast("dict[str, Any]", asked.arguments), **(answer.edits or {})})
+    return call_digest(tool, tool.arguments_json(edited))
+
+
+def settle(act: "Activation", step: str) -> None:
+    """End a call by a person's answer: rejected, answered, happened, or nobody came."""
+    call = act.state.calls[step]
+    asked = act.state.approvals[call.approval or ""]
+    envelope: dict[str, Any] = {"step": step, "name": call.name, "attempt": max(call.attempt, 1)}
+    if asked.verdict in {"answer", "happened"}:
+        told_by = None if asked.kind == "question" else asked.who or "a person"
+        act.record(ToolSucceeded(call_id=call.call_id, result=asked.value, told_by=told_by), status="ok", **envelope)
+        return
+    if asked.verdict == "expired":
+        error = ErrorInfo(type="Expired", message="nobody answered in time, so it was not run")
+    else:
+        error = ErrorInfo(type="Rejected", message=asked.comment or "a person said no")
+    act.record(ToolFailed(call_id=call.call_id, error=error, rejected=True), status="error", **envelope)
+
+
+def withdraw(act: "Activation") -> None:
+    """Nobody needs to answer any more: take the place an answer would have had, so that a late one is told."""
+    for key in act.state.pending:
+        act.recorder.store.answer(
+            act.state.run_id, key, Answer(verdict="withdrawn", answered_at=now(), who="agentkit", through="cancel")
+        )

@@ -1,0 +1,333 @@
+"""A run's owner in this process: one activation after the other, and the watch for answers between them."""
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from agentkit import failpoints
+from agentkit.decide import decide
+from agentkit.definition import AgentDefinition
+from agentkit.errors import AgentKitError
+from agentkit.events import ApprovalAnswered, Event, RunResumed, RunStarted
+from agentkit.fold import advance
+from agentkit.messages import Usage
+from agentkit.policy import Budget
+from agentkit.runner.activation import Activation
+from agentkit.runner.engine import engine
+from agentkit.runner.family import Family
+from agentkit.runner.load import check_definition, load_state
+from agentkit.runner.meter import Meter
+from agentkit.runner.recorder import Recorder, now
+from agentkit.runner.threads import threads
+from agentkit.runner.watch import watch
+from agentkit.state import Approval, State
+from agentkit.store import Answer, Claim, Store
+
+FAIL_POINTS = ("run.claimed", "run.started", "run.resumed", "run.released")
+
+
+class Driver:
+    """Executes a run here. All but the constructor, `settled` and `error` belong to the engine's thread.
+
+    Args:
+        store: the log.
+        run_id: the run.
+        definition: the agent.
+        deps: for `ctx.deps`.
+        parent: the driver of the run that called this one.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        definition: AgentDefinition,
+        *,
+        deps: Any = None,
+        parent: "Driver | None" = None,
+    ) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.definition = definition
+        self.deps = deps
+        self.parent = parent
+        self.children: dict[str, Driver] = {}
+        self.settled = threading.Event()  # nothing is executing: look at `state` and `error`
+        self.error: BaseException | None = None
+        self._state: State | None = None
+        self._activation: Activation | None = None
+        self._busy = False
+        self._again = False
+        self._inbox: dict[str, Answer] = {}
+        self._listeners: list[Callable[[Event], None]] = []
+        self._readers: list[Callable[[str, str], None]] = []
+        self._waiters: list[Callable[[], None]] = []
+
+    # what it is ------------------------------------------------------------------------------------------------------
+
+    @property
+    def live_state(self) -> State:
+        """The run's state as it stands, to be looked at and not kept."""
+        assert self._state is not None, "the run has not started"
+        return self._state
+
+    @property
+    def root(self) -> "Driver":
+        """The driver of the run that was started by a person."""
+        return self if self.parent is None else self.parent.root
+
+    @property
+    def has_state(self) -> bool:
+        """Whether the run's first event is recorded or was read."""
+        return self._state is not None
+
+    def child(self, step: str, definition: AgentDefinition, run_id: str) -> "Driver":
+        """The driver of the child run that a step calls."""
+        if step not in self.children:
+            self.children[step] = Driver(self.store, run_id, definition, deps=self.deps, parent=self)
+        return self.children[step]
+
+    def pending(self) -> list[Approval]:
+        """Everything this run and its unfinished children wait for, oldest first."""
+        if self._state is None:
+            return []
+        own = [self._state.approvals[key] for key in self._state.pending]
+        below = [asked for child in self.children.values() if child.has_state for asked in child.pending()]
+        return sorted([*own, *below], key=lambda asked: asked.requested_at)
+
+    def can_go_on(self, meter: Meter | None = None) -> bool:
+        """Whether a paused run has something to do: an answer came for it or a child, or there is budget again."""
+        state = self.live_state
+        if any(key in self._inbox for key in state.pending):
+            return True
+        now_ = now()
+        if any((due := state.approvals[key].expires) is not None and due <= now_ for key in state.pending):
+            return True
+        if meter is not None and state.budget_reached is not None and meter.refuses(0.0) is None:
+            return state.budget_reached.get("budget") != meter.budget.model_dump(mode="json")
+        below = [child for child in self.children.values() if child.has_state and not child.live_state.ended]
+        return any(child.can_go_on(meter) for child in below)
+
+    # listening -------------------------------------------------------------------------------------------------------
+
+    def listen(self, on_event: Callable[[Event], None], on_text: Callable[[str, str], None] | None = None) -> None:
+        """Be told of every event from now on, and of streamed text; on the engine's thread, so be quick."""
+        self._listeners.append(on_event)
+        if on_text is not None:
+            self._readers.append(on_text)
+
+    def take_state(self, state: State) -> None:
+        """Show a state that was recorded past this driver: an ended run that was graded."""
+        self._state = state
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Call once, when nothing is executing any more."""
+        if self.settled.is_set():
+            call()
+        else:
+            self._waiters.append(call)
+
+    def _publish(self, event: Event) -> None:
+        for listener in self._listeners:
+            with contextlib.suppress(Exception):  # a broken view must not stop a run
+                listener(event)
+
+    def _publish_text(self, step: str, piece: str) -> None:
+        for reader in self._readers:
+            with contextlib.suppress(Exception):
+                reader(step, piece)
+
+    # driving ---------------------------------------------------------------------------------------------------------
+
+    async def start(self, claim: Claim, started: RunStarted, base: State | None = None) -> None:
+        """Execute a new run whose claim is held."""
+        await self._drive(self._first(claim, started, base))
+
+    async def resume(self, budget: Budget | None = None) -> None:
+        """Go on with a run: claim it, read what others did to it, and execute it until it ends or waits again."""
+        await self._drive(self._next(budget))
+
+    async def advance(
+        self, started: Callable[[], RunStarted], *, meter: Meter, count: Callable[[str, Usage], None]
+    ) -> None:
+        """Execute a child run as far as it goes; begin it where its first event was never recorded."""
+        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        if claim.head == 0:
+            await self._first(claim, started(), None, meter)
+        else:
+            await self._take_up(claim, None, meter, count)
+
+    async def _drive(self, work: Any) -> None:
+        """Run one activation; keep what it raises for whoever asks, and tell those who wait."""
+        if self._busy:
+            self._again = True
+            work.close()
+            return
+        self._busy = True
+        self.settled.clear()
+        self.error = None
+        try:
+            await work
+        except BaseException as error:  # noqa: BLE001  there is nobody above: the handle raises it
+            self.error = error
+        finally:
+            self._busy = False
+            again, self._again = self._again and self.error is None and not self.live_state.ended, False
+            if again:
+                engine().spawn(self.resume())
+            else:
+                self._settle()
+
+    def _settle(self) -> None:
+        if self._state is None or self._state.ended or self.error is not None:
+            watch.forget(self)
+        self.settled.set()
+        waiters, self._waiters = self._waiters, []
+        for call in waiters:
+            call()
+
+    async def _first(
+        self, claim: Claim, started: RunStarted, base: State | None, meter: Meter | None = None
+    ) -> None:
+        recorder = Recorder(self.store, claim, base, self._publish)
+        try:
+            parent = self.parent.run_id if self.parent is not None else None
+            recorder.record(started, name=self.definition.name, status="running", parent_run_id=parent)
+            self._state = recorder.state
+            failpoints.hit("run.started")
+            await self._execute(recorder, meter or Meter(self.live_state.budget))
+        finally:
+            self._release(claim)
+
+    async def _next(self, budget: Budget | None) -> None:
+        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        await self._take_up(claim, budget, None, None)
+
+    async def _take_up(
+        self,
+        claim: Claim,
+        budget: Budget | None,
+        meter: Meter | None,
+        count: Callable[[str, Usage], None] | None,
+    ) -> None:
+        try:
+            failpoints.hit("run.claimed")
+            state = self._state
+            if state is None or state.seq != claim.head:
+                state = await threads.run(lambda: load_state(self.store, self.run_id))
+            self._state = state
+            if state.ended:
+                return
+            check_definition(self.definition, state)
+            self._inbox.update(await threads.run(lambda: self.store.answers(self.run_id)))
+            if count is not None:
+                count(self.run_id, state.usage + state.child_usage)
+            if not self._worth_it(state, budget, meter):
+                return
+            recorder = Recorder(self.store, claim, state, self._publish)
+            recorder.record(self._resumed(state, budget), name=self.definition.name, status="running")
+            failpoints.hit("run.resumed")
+            if meter is None:
+                meter = Meter(state.budget)
+                meter.add(state.usage + state.child_usage)
+            self._answer_budget(recorder, budget, meter)
+            await self._execute(recorder, meter)
+        finally:
+            self._release(claim)
+
+    def _worth_it(self, state: State, budget: Budget | None, meter: Meter | None) -> bool:
+        """Whether taking the run up changes anything; a paused run that still waits is left as it is."""
+        if state.status != "paused" or budget is not None or self.can_go_on(meter):
+            return True
+        if any(key in self._inbox for key in ("cancel", f"pause.{state.activation}")):
+            return True
+        trial = state.copy()
+        event = Event(run_id=state.run_id, seq=state.seq + 1, ts=now(), body=RunResumed())
+        return bool(decide(self.definition, advance(trial, event), now()))
+
+    def _resumed(self, state: State, budget: Budget | None) -> RunResumed:
+        header = self.definition.header()
+        return RunResumed(
+            process=self.store.process,
+            definition_sha256=self.definition.sha256 if self.definition.sha256 != state.definition_sha256 else None,
+            header=header if header != state.header else None,
+            budget=budget.model_dump(mode="json") if budget is not None else None,
+        )
+
+    def _answer_budget(self, recorder: Recorder, budget: Budget | None, meter: Meter) -> None:
+        """A raised budget answers the question for more; a child takes up what its parent was given."""
+        state = recorder.state
+        for key in list(state.pending):
+            if state.approvals[key].kind == "budget" and budget is not None:
+                answer = Answer(verdict="edit", edits=budget.model_dump(), answered_at=now(), through="resume")
+                won = self.store.answer(self.run_id, key, answer)
+                self._inbox[key] = won
+                if won == answer:
+                    recorder.record(
+                        ApprovalAnswered(verdict="edit", edits=budget.model_dump(), through="resume"),
+                        approval_id=key,
+                        name="budget",
+                    )
+        meter.budget = state.budget if self.parent is None else meter.budget
+
+    async def _execute(self, recorder: Recorder, meter: Meter) -> None:
+        activation = Activation(
+            self.definition,
+            recorder,
+            deps=self.deps,
+            meter=meter,
+            family=Family(self, meter),
+            on_text=self._publish_text,
+        )
+        activation.inbox.update(self._inbox)
+        self._activation = activation
+        self._control(self._inbox)
+        watch.follow(self)
+        try:
+            await activation.run()
+        finally:
+            self._activation = None
+
+    def _release(self, claim: Claim) -> None:
+        state = self._state
+        waits = state is not None and state.status == "paused" and self.error is None
+        with contextlib.suppress(AgentKitError):  # what broke the log was raised already
+            self.store.release(claim, watch=waits)
+        failpoints.hit("run.released")
+
+    # messages from others --------------------------------------------------------------------------------------------
+
+    def deliver(self, answers: dict[str, Answer]) -> None:
+        """Take answers that arrived in the inbox: wake the activation, or begin one."""
+        fresh = {key: answer for key, answer in answers.items() if key not in self._inbox}
+        if fresh:
+            self._inbox.update(fresh)
+            if self._activation is not None:
+                self._activation.inbox.update(fresh)
+                self._control(fresh)
+        self.root.stir()
+
+    def stir(self) -> None:
+        """Go on if there is something to go on with."""
+        if self._activation is not None:
+            self._activation.wake()
+        elif self._state is not None and not self._state.ended and self.can_go_on():
+            if self._busy:
+                self._again = True
+            else:
+                self.settled.clear()
+                engine().spawn(self.resume())
+
+    def _control(self, answers: dict[str, Answer]) -> None:
+        if "cancel" in answers:
+            self.cancel(answers["cancel"].who, answers["cancel"].comment)
+        if self._activation is not None and f"pause.{self.live_state.activation}" in answers:
+            self._activation.pause_asked = True
+            self._activation.wake()
+
+    def cancel(self, who: str | None, why: str | None) -> None:
+        """Have the running activation end the run; does nothing when none is running."""
+        if self._activation is not None:
+            self._activation.cancelled_by = (who, why)
+            self._activation.wake()

@@ -1,0 +1,94 @@
+"""One background thread with an event loop that executes every run of the process.
+
+So a run behaves the same in a script, in a notebook and inside an async program, and goes on while a cell is busy;
+nobody's loop is patched. fsspec and dask drive their loops the same way.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Engine:
+    """The thread and its loop. Use `engine()`; a process has one."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        started = threading.Event()
+        self.thread = threading.Thread(target=self._run, args=(started,), name="agentkit", daemon=True)
+        self.thread.start()
+        started.wait()
+
+    def _run(self, started: threading.Event) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.call_soon(started.set)
+        self.loop.run_forever()
+
+    @property
+    def here(self) -> bool:
+        """Whether the caller is on the loop's thread, where waiting would stop every run."""
+        return threading.current_thread() is self.thread
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start a coroutine from any thread and keep it until it ends."""
+        if self.here:
+            self._spawn(coroutine)
+        else:
+            self.loop.call_soon_threadsafe(self._spawn, coroutine)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        task = self.loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run a short function on the loop's thread and return what it returns: the way to look at live state."""
+        if self.here:
+            return function()
+        done = threading.Event()
+        box: list[T] = []
+        failed: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                box.append(function())
+            except BaseException as error:  # noqa: BLE001  it is raised again where the caller waits
+                failed.append(error)
+            finally:
+                done.set()
+
+        self.loop.call_soon_threadsafe(run)
+        while not done.wait(0.2):  # in slices, so that interrupting the kernel works
+            pass
+        if failed:
+            raise failed[0]
+        return box[0]
+
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """The process's engine; a forked child gets one of its own."""
+    global _engine  # noqa: PLW0603  one a process is the point
+    if _engine is None or _engine.pid != os.getpid():
+        with _lock:
+            if _engine is None or _engine.pid != os.getpid():
+                _engine = Engine()
+    return _engine
+
+
+def _unlock_after_fork() -> None:
+    global _lock  # noqa: PLW0603  the parent's thread may have held it
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_after_fork)

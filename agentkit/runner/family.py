@@ -1,0 +1,112 @@
+"""The child runs of an activation: sub-agents that tools of the run call."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from agentkit.definition import AgentDefinition
+from agentkit.errors import RunCancelled, RunFailed, RunPaused
+from agentkit.events import BudgetReached, RunStarted
+from agentkit.messages import Usage
+from agentkit.runner.meter import Meter
+
+if TYPE_CHECKING:
+    from agentkit.runner.driver import Driver
+
+
+class Family:
+    """Starts and resumes child runs, which share the parent's budget, deps and claim on this process.
+
+    Args:
+        parent: the driver of the run whose tools call sub-agents.
+        meter: the budget that all of them share.
+    """
+
+    def __init__(self, parent: "Driver", meter: Meter) -> None:
+        self._parent = parent
+        self._meter = meter
+        self._counted: set[str] = set()
+
+    async def execute(
+        self, step: str, definition: AgentDefinition, run_id: str, arguments: Any
+    ) -> tuple[Any, Usage]:
+        """Go on with a child run, or begin it, until it ends.
+
+        Returns:
+            Its output as JSON, and what it and its own children used.
+
+        Raises:
+            RunPaused: it waits for a person.
+            RunFailed, RunCancelled: it ended without an output.
+        """
+        child = self._parent.child(step, definition, run_id)
+        await child.advance(
+            lambda: child_started(self._parent, step, definition, arguments), meter=self._meter, count=self._count
+        )
+        state = child.live_state
+        usage = state.usage + state.child_usage
+        if state.status == "succeeded":
+            return state.output, usage
+        if state.status == "failed":
+            message = f"{definition.name}: {state.error.message if state.error else 'failed'}"
+            raise RunFailed(message, run_id=run_id, usage=usage, error=state.error)
+        if state.status == "cancelled":
+            raise RunCancelled(f"{definition.name} was cancelled", run_id=run_id, usage=usage)
+        raise RunPaused(f"{definition.name} waits for a person", run_id=run_id, usage=usage)
+
+    def _count(self, run_id: str, usage: Usage) -> None:
+        """What a child used before this activation counts once."""
+        if run_id not in self._counted:
+            self._counted.add(run_id)
+            self._meter.add(usage)
+
+    def pending(self, steps: Iterable[str]) -> list[str]:
+        """The approvals that parked children, and theirs, wait for."""
+        return [asked.id for step in steps for asked in self._parent.children[step].pending()]
+
+    def answered(self, steps: Iterable[str]) -> bool:
+        """Whether a child that is parked can go on: it has an answer, or its budget was raised."""
+        return any(self._parent.children[step].can_go_on(self._meter) for step in steps)
+
+    def is_broke(self, step: str) -> bool:
+        """Whether the child stopped because the budget is used up."""
+        return self.budget_reached(step) is not None
+
+    def budget_reached(self, step: str) -> BudgetReached | None:
+        """The limit that a child ran into, as the parent records it."""
+        reached = self._parent.children[step].live_state.budget_reached
+        return BudgetReached.model_validate(reached) if reached is not None else None
+
+    def cancel(self, by: tuple[str | None, str | None]) -> None:
+        """Cancel every child that is not ended."""
+        for child in self._parent.children.values():
+            child.cancel(*by)
+
+
+def child_started(parent: "Driver", step: str, definition: AgentDefinition, arguments: Any) -> RunStarted:
+    """How a child run begins: its input is the call's single argument, or all of them."""
+    state = parent.live_state
+    given = next(iter(arguments.values())) if len(arguments) == 1 else arguments
+    return run_started(
+        definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags
+    )
+
+
+def run_started(definition: AgentDefinition, given: Any, **more: Any) -> RunStarted:
+    """The first event's body for a definition and an input."""
+    return RunStarted(
+        kind="agent",
+        module=definition.module,
+        definition_sha256=definition.sha256,
+        header=definition.header(),
+        input=given,
+        config={
+            "models": [model.name for model in definition.models],
+            "budget": definition.budget.model_dump(mode="json"),
+            "retry": definition.retry.model_dump(mode="json"),
+            "max_reasks": definition.max_reasks,
+            "decisions": definition.decisions,
+            "history_tokens": definition.history_tokens,
+            "approval_expires": definition.approval_expires,
+        },
+        **more,
+    )

@@ -1,0 +1,72 @@
+"""Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
+
+from typing import Any
+
+from agentkit.definition import AgentDefinition
+from agentkit.errors import ResumeError, RunNotFound
+from agentkit.events import RunStarted
+from agentkit.fold import fold
+from agentkit.state import State
+from agentkit.store import Store
+
+
+def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
+    """Fold a run, with the run it was forked from or goes on after.
+
+    Args:
+        store: the log.
+        run_id: the run.
+        until: the last seq to fold; None is all of them.
+
+    Returns:
+        The state after that event.
+
+    Raises:
+        RunNotFound: the log has no such run.
+        LogCorrupt: its events cannot be trusted.
+    """
+    events = store.read(run_id, until=until)
+    if not events:
+        raise RunNotFound(f"no run {run_id} in the log {store.url}")
+    first = events[0].body
+    base = None
+    if isinstance(first, RunStarted) and first.origin is not None:
+        base = load_state(store, first.origin.run_id, until=first.origin.seq)
+    return fold(events, base)
+
+
+def check_definition(definition: AgentDefinition, state: State) -> None:
+    """Refuse to go on where the definition contradicts what is recorded.
+
+    A changed instruction, model, budget or unused tool is fine. A tool whose call is not settled has to be there, and
+    still of the same kind: a write does not become a read in mid-run.
+
+    Raises:
+        ResumeError: naming the difference.
+    """
+    if definition.name != state.name:
+        raise ResumeError(f"run {state.run_id} is one of {state.name!r}, not of {definition.name!r}")
+    recorded = {tool.offered.name: tool for tool in state.header.tools}
+    for step in state.open_calls:
+        call = state.calls[step]
+        fact = recorded.get(call.name)
+        if call.status == "done" or fact is None:
+            continue
+        tool = definition.tools.get(call.name)
+        if tool is None:
+            raise ResumeError(
+                f"run {state.run_id} waits at {step}, and {state.name!r} has no tool {call.name!r} any more; "
+                "give it back, or cancel the run"
+            )
+        differences = _differences(call.attempt, fact.writes, fact.idempotent, tool)
+        if differences:
+            raise ResumeError(
+                f"run {state.run_id} started {step} when {call.name!r} was {differences}; make it so again, or cancel"
+            )
+
+
+def _differences(attempt: int, writes: bool, idempotent: bool, tool: Any) -> str | None:
+    """What changed about a started call's tool that decides whether it may run again."""
+    if attempt == 0 or (tool.writes == writes and tool.idempotent == idempotent):
+        return None
+    return f"writes={writes}, idempotent={idempotent} (now writes={tool.writes}, idempotent={tool.idempotent})"

@@ -1,0 +1,249 @@
+"""Performing model calls: reserve, record, ask, record; and accepting the final answer."""
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from agentkit import failpoints
+from agentkit.decide import CallModel
+from agentkit.definition import Check, Model
+from agentkit.errors import EncodingError, LogError, ModelError
+from agentkit.events import (
+    BudgetReached,
+    Checked,
+    ErrorInfo,
+    ModelFailed,
+    ModelRequested,
+    ModelResponded,
+    RunFailedEvent,
+    RunSucceeded,
+)
+from agentkit.jsonvalue import clean, clean_text
+from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage
+from agentkit.runner.records import error_info
+from agentkit.runner.threads import threads
+
+if TYPE_CHECKING:
+    from agentkit.runner.activation import Activation
+
+FAIL_POINTS = ("model.requested", "model.answered", "model.recorded", "output.accepted")
+
+MAX_OUTPUT_TOKENS = 4096
+"""What an answer is taken to cost at most where `max_tokens` is not set, in tokens, for the budget's reservation."""
+
+
+def begin(act: "Activation", action: CallModel) -> None:
+    """Reserve the call's estimate and record the attempt, or record that the budget does not allow it."""
+    model = act.definition.models[action.fallback]
+    state = act.state
+    tokens = state.tokens + (len(state.header.model_dump_json()) // 4 if act.meter.budget.usd is not None else 0)
+    estimate = model.price(tokens, int(act.definition.parameters.get("max_tokens", MAX_OUTPUT_TOKENS)))
+    refused = act.meter.refuses(estimate)
+    if refused is not None:
+        act.record(
+            BudgetReached(
+                limit=refused,
+                budget=act.meter.budget.model_dump(mode="json"),
+                used_usd=act.meter.used_usd,
+                used_calls=act.meter.used_calls,
+                needs_usd=estimate,
+            ),
+            step=action.step,
+        )
+        return
+    act.meter.reserve(estimate)
+    request = state.request()
+    act.record(
+        ModelRequested(
+            request_sha256=state.request_sha256(),
+            messages=len(request.messages),
+            parameters=dict(act.definition.parameters),
+            estimated_tokens=tokens,
+            reserved_usd=estimate,
+            fallback=action.fallback,
+        ),
+        step=action.step,
+        attempt=action.attempt,
+        name=model.name,
+    )
+    act.start(action.step, _ask(act, action, model, request, estimate))
+
+
+def lose(act: "Activation", step: str) -> None:
+    """An attempt was cut short. The provider may have charged it, so its estimate stays as its cost."""
+    model = act.state.models[step]
+    act.record(
+        ModelFailed(
+            error=ErrorInfo(type="Lost", message="the process ended before the answer was recorded", retryable=True),
+            kind="lost",
+            lost=True,
+            cost_is_estimate=True,
+        ),
+        step=step,
+        attempt=model.attempt,
+        name=model.name,
+        status="error",
+        cost_usd=model.reserved_usd,
+    )
+
+
+async def _ask(
+    act: "Activation", action: CallModel, model: Model, request: ModelRequest, estimate: float | None
+) -> None:
+    await act.recorder.durable()
+    failpoints.hit("model.requested")
+    began = time.perf_counter()
+    try:
+        response = await model.respond(request, on_text=lambda piece: act.on_text(action.step, piece))
+    except asyncio.CancelledError:
+        act.meter.settle(estimate, estimate)
+        lose(act, action.step)
+        raise
+    except LogError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a model adapter raises is a failed attempt
+        _record_failure(act, action, model, error, estimate, began)
+        return
+    failpoints.hit("model.answered")
+    act.meter.settle(estimate, response.usage.cost_usd)
+    _record_answer(act, action, model, response, began)
+    failpoints.hit("model.recorded")
+
+
+def _record_answer(
+    act: "Activation", action: CallModel, model: Model, response: ModelResponse, began: float
+) -> None:
+    message, usage = response.message, response.usage
+    act.record(
+        ModelResponded(
+            text=clean_text(message.text) if message.text is not None else None,
+            tool_calls=_calls(act, action.step, message.tool_calls),
+            reasoning=tuple(clean(block) for block in message.reasoning),
+            finish_reason=response.finish_reason,
+            response_id=response.response_id,
+            answered_by=response.model if response.model != model.name else None,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+        ),
+        step=action.step,
+        attempt=action.attempt,
+        name=model.name,
+        status="ok",
+        duration_ms=_since(began),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=usage.cost_usd,
+    )
+
+
+def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[ToolCall, ...]:
+    """The proposed calls as the log holds them: ids present and distinct, the model's reasons taken out."""
+    seen: set[str] = set()
+    kept: list[ToolCall] = []
+    for index, call in enumerate(calls):
+        call_id = call.id if call.id and call.id not in seen else f"{step.replace('/', '_')}_{index + 1}"
+        seen.add(call_id)
+        arguments = clean(call.arguments)
+        reported: dict[str, str] = dict(call.reported)
+        tool = act.definition.tools.get(call.name)
+        own: dict[str, Any] = tool.schema.parameters.get("properties", {}) if tool is not None else {}
+        if act.definition.decisions and isinstance(arguments, dict):
+            for key in ("why", "instead_of"):
+                if key not in own and key in arguments:
+                    said = arguments.pop(key)
+                    if said:
+                        reported[key] = str(said)
+        kept.append(ToolCall(id=clean_text(call_id), name=clean_text(call.name), arguments=arguments, reported=reported))
+    return tuple(kept)
+
+
+def _record_failure(
+    act: "Activation", action: CallModel, model: Model, error: Exception, estimate: float | None, began: float
+) -> None:
+    """A refused call costs nothing; one that broke off may have been charged, so its estimate counts."""
+    known = isinstance(error, ModelError)
+    kind = error.kind if known else "timeout" if isinstance(error, TimeoutError) else "other"
+    retryable = error.retryable if known else isinstance(error, TimeoutError | ConnectionError)
+    broke_off = kind in {"timeout", "connection"}
+    cost = estimate if broke_off else 0.0
+    act.meter.settle(estimate, cost)
+    act.record(
+        ModelFailed(
+            error=error_info(error, retryable=retryable),
+            kind=kind,
+            retry_after=error.retry_after if known else None,
+            cost_is_estimate=broke_off,
+        ),
+        step=action.step,
+        attempt=action.attempt,
+        name=model.name,
+        status="error",
+        duration_ms=_since(began),
+        cost_usd=cost,
+    )
+
+
+async def accept(act: "Activation", step: str) -> None:
+    """Validate the final answer and run the checks that have not given their verdict; end the run or have it redone."""
+    text = act.state.models[step].text or ""
+    output = act.definition.output
+    try:
+        value = output.parse(text)
+        logged = output.to_json(value)
+    except ValidationError as error:
+        problems = [
+            {"path": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        _refuse(act, step, "output", "it does not have the form that was asked for", {"errors": problems})
+        return
+    except EncodingError as error:
+        act.record(RunFailedEvent(error=error_info(error)), status="failed")
+        return
+    if output.is_text and not text.strip():
+        _refuse(act, step, "output", "it is empty", {})
+        return
+    for check in act.definition.checks:
+        if not await _passes(act, step, check, value):
+            return
+    act.record(RunSucceeded(output=logged), status="succeeded")
+    failpoints.hit("output.accepted")
+
+
+async def _passes(act: "Activation", step: str, check: Check, value: Any) -> bool:
+    name = getattr(check, "__name__", type(check).__name__)
+    if name in act.state.checked:
+        return True
+    given = (value, _tool_results(act)) if len(inspect.signature(check).parameters) > 1 else (value,)
+    try:
+        if inspect.iscoroutinefunction(check):
+            await check(*given)
+        else:
+            await threads.run(lambda: check(*given))
+    except Exception as error:  # noqa: BLE001  raising is how a check refuses
+        _refuse(act, step, name, str(error) or type(error).__name__, {})
+        return False
+    act.record(Checked(passed=True), step=step, name=name, status="ok")
+    return True
+
+
+def _tool_results(act: "Activation") -> list[dict[str, Any]]:
+    """What a check with a second parameter gets: the run's tool results, in the order the model saw them."""
+    return [
+        {"tool": message.name, "result": message.content}
+        for message in act.state.messages
+        if isinstance(message, ToolMessage) and not message.is_error
+    ]
+
+
+def _refuse(act: "Activation", step: str, name: str, problem: str, context: dict[str, Any]) -> None:
+    error = ErrorInfo(type="Refused", message=clean_text(problem), context=clean(context))
+    act.record(Checked(passed=False, error=error), step=step, name=name, status="error")
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)

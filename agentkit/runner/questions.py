@@ -1,0 +1,181 @@
+"""Putting questions to a person: what will run, exactly, and why somebody has to look."""
+
+import inspect
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from agentkit import failpoints
+from agentkit.decide import GateCall, StopLoop
+from agentkit.definition import Call, ToolSpec
+from agentkit.events import ApprovalAnswered, ApprovalKind, ApprovalRequested, Checked, ErrorInfo
+from agentkit.ids import approval_id
+from agentkit.jsonvalue import clean_text
+from agentkit.runner.recorder import now
+from agentkit.runner.threads import threads
+from agentkit.runner.tool_calls import call_digest, validated
+
+if TYPE_CHECKING:
+    from agentkit.runner.activation import Activation
+
+FAIL_POINTS = ("gate.judged", "approval.requested")
+
+
+def gate(act: "Activation", action: GateCall) -> None:
+    """Find out whether a person has to be asked about a call, and ask."""
+    checked = validated(act, action.step)
+    if checked is None:
+        return
+    arguments, logged = checked
+    tool = act.definition.tools[act.state.calls[action.step].name]
+    if action.because != "policy" or tool.kind == "question" or not callable(tool.approve):
+        _request(act, action.step, tool, logged, action.because)
+    else:
+        act.start(action.step, _judge(act, action.step, tool, arguments, logged))
+
+
+async def _judge(
+    act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, Any], logged: dict[str, Any]
+) -> None:
+    """Ask the predicate once; its verdict is a fact from then on. One that raises says: ask."""
+    predicate = tool.approve
+    assert callable(predicate), "a bool needs no judging"
+    call = Call(name=tool.schema.name, args=arguments, step=step, run_id=act.state.run_id, why=act.state.calls[step].why)
+    because = "policy"
+    try:
+        if inspect.iscoroutinefunction(predicate):
+            wanted = await predicate(call)
+        else:
+            wanted = await threads.run(lambda: predicate(call))
+    except Exception as error:  # noqa: BLE001  a predicate is user code, and asking is the safe answer
+        wanted, because = True, clean_text(f"the approval rule raised {type(error).__name__}: {error}")
+    failpoints.hit("gate.judged")
+    if wanted:
+        _request(act, step, tool, logged, because)
+    else:
+        act.record(
+            ApprovalAnswered(verdict="not_required", through="predicate", digest=call_digest(tool, logged)),
+            step=step,
+            name=tool.schema.name,
+        )
+
+
+def _request(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, Any], because: str) -> None:
+    if tool.kind == "question":
+        options = tuple(str(option) for option in arguments.get("options") or ())
+        ask(act, "question", str(arguments.get("question", "")), step=step, arguments=arguments, options=options)
+        return
+    description = tool.schema.description.strip().split("\n")[0]
+    ask(
+        act,
+        "call",
+        f"Run {tool.schema.name}? {description}",
+        step=step,
+        arguments=arguments,
+        digest=call_digest(tool, arguments),
+        because=because,
+        shows=_shows(act, tool, because),
+        options=("approve", "edit", "reject"),
+    )
+
+
+def _shows(act: "Activation", tool: ToolSpec, because: str) -> Any:
+    """What a person should see before saying yes: what may have happened already."""
+    if because == "effect_unknown":
+        return [
+            {"step": effect.step, "arguments": effect.arguments, "error": effect.error}
+            for effect in act.state.unknown
+            if effect.name == tool.schema.name
+        ]
+    if because == "parent_did_it":
+        return [write.model_dump(mode="json") for write in act.state.parent_writes if write.name == tool.schema.name]
+    return None
+
+
+def ask_in_doubt(act: "Activation", step: str) -> None:
+    """A write was started and its end was never recorded: only a person can say what became of it."""
+    call = act.state.calls[step]
+    tool = act.definition.tools[call.name]
+    ask(
+        act,
+        "in_doubt",
+        f"{call.name} was started and never recorded as finished. Did it happen?",
+        step=step,
+        arguments=call.arguments,
+        digest=call_digest(tool, call.arguments or {}),
+        because="in_doubt",
+        shows={"attempt": call.attempt, "idempotency_key": call.key, "error": call.error and call.error.message},
+        options=("happened", "did not", "stop"),
+    )
+
+
+def stop_loop(act: "Activation", action: StopLoop) -> None:
+    """The same call brings the same result: the model is told once, then a person is asked."""
+    call = act.state.calls[action.step]
+    problem = f"{call.name} brought the same result for the same arguments again and again"
+    if not action.ask:
+        error = ErrorInfo(type="Loop", message=problem, context={"step": action.step})
+        act.record(Checked(passed=False, error=error), step=action.step, name="loop", status="error")
+        return
+    ask(
+        act,
+        "loop",
+        f"{problem}, also after the model was told. Go on?",
+        step=None,
+        arguments={"tool": call.name, "arguments": call.arguments if call.arguments is not None else call.raw},
+        options=("approve", "stop"),
+    )
+
+
+def ask_budget(act: "Activation") -> None:
+    """The next call does not fit the budget, or its price is unknown."""
+    reached = act.state.budget_reached or {}
+    words = {
+        "usd": "The next model call would exceed the budget of {usd} USD.",
+        "model_calls": "The budget of {model_calls} model calls is used up.",
+        "price_unknown": "A budget of {usd} USD is set, and the model's price is unknown.",
+    }
+    prompt = words[reached.get("limit", "usd")].format(**reached.get("budget", {"usd": "?", "model_calls": "?"}))
+    ask(
+        act,
+        "budget",
+        f"{prompt} Raise it?",
+        step=None,
+        arguments=None,
+        shows={key: reached.get(key) for key in ("budget", "used_usd", "used_calls", "needs_usd")},
+        options=("edit", "stop"),
+    )
+
+
+def ask(
+    act: "Activation",
+    kind: ApprovalKind,
+    prompt: str,
+    *,
+    step: str | None,
+    arguments: Any,
+    digest: str | None = None,
+    because: str | None = None,
+    shows: Any = None,
+    options: tuple[str, ...] = (),
+) -> None:
+    """Record a question. Everything the model wrote in it is data; the words around it are ours."""
+    state = act.state
+    call = state.calls.get(step or "")
+    lasts = act.definition.approval_expires if kind in {"call", "question"} else None
+    act.record(
+        ApprovalRequested(
+            kind=kind,
+            prompt=prompt,
+            arguments=arguments,
+            digest=digest,
+            because=because,
+            why=call.why if call else None,
+            shows=shows,
+            options=options,
+            expires=now() + timedelta(seconds=lasts) if lasts is not None else None,
+        ),
+        step=step,
+        name=call.name if call else kind,
+        approval_id=approval_id(state.run_id, step or kind, kind, len(state.approvals)),
+    )
+    failpoints.hit("approval.requested")

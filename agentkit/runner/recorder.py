@@ -1,0 +1,78 @@
+"""Writes a run's events and folds them in the same breath, so that live state and the log never differ."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from agentkit.events import Body, Event
+from agentkit.fold import advance
+from agentkit.state import State
+from agentkit.store import Claim, Store
+
+
+def now() -> datetime:
+    """The time, UTC."""
+    return datetime.now(UTC)
+
+
+class Recorder:
+    """The only writer of a run while its claim is held. Lives on the engine's thread.
+
+    Args:
+        store: the log.
+        claim: the claim on the run.
+        state: the state so far; None for a new run.
+        on_event: told of every event after it was folded.
+    """
+
+    def __init__(self, store: Store, claim: Claim, state: State | None, on_event: Callable[[Event], None]) -> None:
+        self.store = store
+        self.claim = claim
+        self._state = state
+        self._on_event = on_event
+        self._barrier: asyncio.Future[None] | None = None
+        self._seq = claim.head
+
+    @property
+    def state(self) -> State:
+        """The run's state, live: look, do not keep."""
+        assert self._state is not None, "nothing was recorded yet"
+        return self._state
+
+    def record(self, body: Body, **envelope: Any) -> Event:
+        """Append an event and fold it. It is on disk when the next `durable()` ends.
+
+        Args:
+            body: what happened.
+            envelope: columns: step, attempt, name, status, duration_ms, …
+
+        Raises:
+            EncodingError: the event cannot be encoded; nothing was appended.
+            LogUnwritable: the log broke earlier.
+        """
+        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=body, **envelope)
+        self.store.append(self.claim, [event], durable=False)
+        self._seq += 1
+        self._state = advance(self._state, event)
+        self._barrier = None
+        self._on_event(event)
+        return event
+
+    async def durable(self) -> None:
+        """Wait until everything recorded so far is on disk; those who wait at the same time share one sync.
+
+        Raises:
+            LogUnwritable: it could not be made durable: do not perform what needed it.
+        """
+        barrier = self._barrier
+        if barrier is None:
+            barrier = self._barrier = asyncio.wrap_future(self.store.append(self.claim, [], durable=True))
+            barrier.add_done_callback(_look)
+        await asyncio.shield(barrier)
+
+
+def _look(barrier: "asyncio.Future[None]") -> None:
+    """Take notice of a failure even when every waiter was cancelled meanwhile."""
+    if not barrier.cancelled():
+        barrier.exception()

@@ -1,0 +1,102 @@
+"""What the runner writes down without asking anybody: decisions, retries, trims, refusals."""
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from agentkit.errors import AgentKitError
+from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
+from agentkit.messages import AssistantMessage
+from agentkit.runner.recorder import now
+
+if TYPE_CHECKING:
+    from agentkit.runner.activation import Activation
+
+
+def decision(act: "Activation", step: str) -> None:
+    """Record what the model chose: a call, or to answer."""
+    offered = tuple(tool.offered.name for tool in act.state.header.tools)
+    call = act.state.calls.get(step)
+    if call is None:
+        act.record(Decided(action="answer", offered=offered), step=step, name="answer")
+        return
+    said = _reported(act, call.turn, call.call_id)
+    act.record(
+        Decided(
+            action=call.name,
+            call_id=call.call_id,
+            why=said.get("why"),
+            instead_of=said.get("instead_of"),
+            offered=offered,
+        ),
+        step=step,
+        name=call.name,
+    )
+
+
+def _reported(act: "Activation", turn: str, call_id: str) -> dict[str, str]:
+    answer = next(message for message in reversed(act.state.messages) if isinstance(message, AssistantMessage))
+    del turn  # calls are decided before the next answer, so the last one holds them
+    return next((call.reported for call in answer.tool_calls if call.id == call_id), {})
+
+
+def schedule_retry(act: "Activation", step: str) -> None:
+    """Draw the wait before the next attempt: from here on it is a fact."""
+    state = act.state
+    model = state.models.get(step)
+    if model is not None:
+        policy, failures, after, error = act.definition.retry, model.failures, model.retry_after, model.error
+    else:
+        call = state.calls[step]
+        tool = act.definition.tools[call.name]
+        policy, failures, after, error = tool.retry, call.failures, None, call.error
+    delay = policy.delay(failures, retry_after=after)
+    act.record(
+        RetryScheduled(
+            due=now() + timedelta(seconds=delay),
+            delay=delay,
+            error=f"{error.type}: {error.message}" if error else "",
+            policy=policy.model_dump(mode="json"),
+        ),
+        step=step,
+        status=None if act.tasks else "waiting",
+    )
+
+
+def trim(act: "Activation", keep_from: int) -> None:
+    """Leave the oldest turns out of the prompts to come."""
+    state = act.state
+    first = max(state.trimmed_to, 1)
+    kept = state.message_tokens[0] + sum(state.message_tokens[keep_from:])
+    act.record(
+        HistoryTrimmed(
+            keep_from=keep_from, dropped=keep_from - first, tokens_before=state.tokens, tokens_after=kept
+        )
+    )
+
+
+def refuse_unknown_tool(act: "Activation", step: str) -> None:
+    """Tell the model that there is no such tool, and which there are."""
+    call = act.state.calls[step]
+    error = ErrorInfo(
+        type="UnknownTool",
+        message=f"there is no tool named {call.name!r}",
+        context={"tools": list(act.definition.tools)},
+    )
+    act.record(
+        ToolFailed(call_id=call.call_id, error=error, reask=True), step=step, name=call.name, status="error"
+    )
+
+
+def error_info(error: BaseException, *, retryable: bool = False, trace: str | None = None) -> ErrorInfo:
+    """An exception as data that the log can hold."""
+    from agentkit.jsonvalue import clean, clean_text
+
+    context = getattr(error, "context", None)
+    message = clean_text(str(error)) or type(error).__name__
+    return ErrorInfo(
+        type=type(error).__name__,
+        message=message[:4000],
+        context=clean(context) if isinstance(context, dict) and not isinstance(error, AgentKitError) else {},
+        retryable=retryable,
+        traceback=trace[-4000:] if trace else None,
+    )

@@ -1,0 +1,493 @@
+"""The handle on a run: look at it, answer it, stop it, go on with it."""
+
+import asyncio
+import getpass
+import sys
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from agentkit import registry
+from agentkit.definition import AgentDefinition
+from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunCancelled, RunClaimed, RunFailed, RunPaused
+from agentkit.events import Event, Graded, ModelRequested, RunCancelledEvent, Verdict
+from agentkit.jsonvalue import as_json
+from agentkit.messages import ModelRequest, Usage
+from agentkit.policy import Budget
+from agentkit.runner import start
+from agentkit.runner.answers import check_answer
+from agentkit.runner.driver import Driver
+from agentkit.runner.engine import engine
+from agentkit.runner.load import load_state
+from agentkit.runner.recorder import Recorder, now
+from agentkit.runner.terminal import ask
+from agentkit.runner.watch import watch
+from agentkit.state import Approval, State
+from agentkit.store import Answer, Store
+
+_SLICE = 0.2
+"""Seconds a wait lasts at most before it looks for an interrupt."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of an answer: which question it settled, and who goes on with the run."""
+
+    id: str
+    verdict: str
+    then: str
+
+    def __repr__(self) -> str:
+        return f"{self.id}: {self.verdict}; {self.then}"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A model call's prompt, rebuilt from the log. `exact`: its digest is the recorded one; else see `difference`."""
+
+    request: ModelRequest
+    exact: bool
+    difference: str | None = None
+
+
+class Run:
+    """One execution of an agent, here or in another process, live or long over.
+
+    `run.result()` and `await run` give its output; in a notebook the run displays itself.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: AgentDefinition | None = None
+    ) -> None:
+        self._store = store
+        self._driver = driver
+        self._definition = driver.definition if driver is not None else definition
+        self.run_id = run_id
+
+    # looking ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """A snapshot of the run: the fold of its events so far."""
+        driver = self._driver
+        if driver is not None and driver.has_state and not driver.settled.is_set():
+            return engine().call(lambda: driver.live_state.copy())
+        if driver is not None and driver.has_state and driver.live_state.ended:
+            return driver.live_state
+        if driver is not None and driver.error is not None and not driver.has_state:
+            raise driver.error
+        if driver is not None and not driver.has_state:
+            driver.settled.wait(_SLICE)
+            return self.state
+        return load_state(self._store, self.run_id)
+
+    @property
+    def status(self) -> str:
+        """running, paused, waiting, succeeded, failed, cancelled; or interrupted: recorded as running, held by nobody."""
+        state = self.state
+        here = self._driver is not None and not self._driver.settled.is_set()
+        if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
+            return "interrupted"
+        return state.status
+
+    @property
+    def output(self) -> Any:
+        """What the run ended with, as its definition's output type where that is known here; None before."""
+        state = self.state
+        if state.status != "succeeded":
+            return None
+        return self._output(state)
+
+    def _output(self, state: State) -> Any:
+        definition = self._definition
+        return state.output if definition is None else definition.output.from_json(state.output)
+
+    @property
+    def usage(self) -> Usage:
+        """What the run and its finished child runs used, every attempt included."""
+        state = self.state
+        return state.usage + state.child_usage
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; None when a price was unknown."""
+        return self.usage.cost_usd
+
+    @property
+    def pending(self) -> list[Approval]:
+        """What the run and its child runs wait for from a person, oldest first."""
+        return sorted(_pending(self._store, self.state), key=lambda asked: asked.requested_at)
+
+    @property
+    def trace(self) -> Any:
+        """The run as a printable tree."""
+        return registry.load(registry.DISPLAYS["text"])(self)
+
+    def children(self) -> "list[Run]":
+        """The runs that this run's tools started, in the order of their calls."""
+        calls = self.state.calls.values()
+        return [Run(self._store, call.child_run_id) for call in calls if call.child_run_id is not None]
+
+    def events(self, after: int = 0) -> list[Event]:
+        """The run's own events with a seq over `after`."""
+        return self._store.read(self.run_id, after=after)
+
+    def replay(self, until: int | None = None) -> State:
+        """Fold the recorded events, up to `until` (a seq), and call nothing."""
+        return load_state(self._store, self.run_id, until=until)
+
+    def prompt(self, step: str) -> Prompt:
+        """Rebuild what a model call was given.
+
+        Args:
+            step: its path, for example "model/3".
+
+        Raises:
+            ConfigError: no such model call.
+        """
+        asked = [event for event in self.events() if event.step == step and isinstance(event.body, ModelRequested)]
+        if not asked:
+            known = ", ".join(self.state.models) or "none"
+            raise ConfigError(f"run {self.run_id} has no model call {step!r}; it has: {known}")
+        body = asked[-1].body
+        assert isinstance(body, ModelRequested), "filtered above"
+        state = load_state(self._store, self.run_id, until=asked[-1].seq - 1)
+        request, rebuilt = state.request(), state.request_sha256()
+        if rebuilt == body.request_sha256:
+            return Prompt(request, exact=True)
+        difference = (
+            f"recorded {body.request_sha256[:12]} over {body.messages} messages, rebuilt {rebuilt[:12]} over "
+            f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
+        )
+        return Prompt(request, exact=False, difference=difference)
+
+    def __repr__(self) -> str:
+        return str(self.trace)
+
+    # waiting ---------------------------------------------------------------------------------------------------------
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait until the run ended, and return its output.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            RunPaused: it waits for a person; `.pending` lists for what.
+            RunFailed: it ended without an output; `.error`, `.usage`.
+            RunCancelled: somebody ended it.
+            ResumeError: it is interrupted: nobody executes it.
+            LogError: the log broke while it ran here.
+            TimeoutError: it is still running.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._is_settled():
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
+            self._nap(deadline)
+        return self._outcome()
+
+    def _nap(self, deadline: float | None) -> None:
+        left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
+        if self._driver is not None:
+            self._driver.settled.wait(left)
+        else:
+            time.sleep(left)
+
+    def _is_settled(self) -> bool:
+        if self._driver is not None:
+            return self._driver.settled.is_set()
+        return self.status not in {"running", "waiting"}
+
+    def _outcome(self) -> Any:
+        if self._driver is not None and self._driver.error is not None:
+            raise self._driver.error
+        state = self.state
+        usage = state.usage + state.child_usage
+        if state.status == "succeeded":
+            return self._output(state)
+        if state.status == "failed":
+            error = state.error
+            raise RunFailed(
+                f"{error.type}: {error.message}" if error else "failed", run_id=self.run_id, usage=usage, error=error
+            )
+        if state.status == "cancelled":
+            who = f" by {state.stopped_by}" if state.stopped_by else ""
+            raise RunCancelled(f"run {self.run_id} was cancelled{who}", run_id=self.run_id, usage=usage)
+        if state.status == "paused":
+            pending = self.pending
+            lines = "\n".join(f"  {asked}" for asked in pending) or "  nothing: run.resume() goes on"
+            raise RunPaused(
+                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), run.reject(id, reason=…), "
+                "run.answer(id, value) or run.resolve(id, …)",
+                run_id=self.run_id,
+                usage=usage,
+                pending=pending,
+            )
+        raise ResumeError(f"run {self.run_id} is interrupted: no process executes it. ak.resume({self.run_id!r}) goes on")
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._wait_async().__await__()
+
+    async def _wait_async(self) -> Any:
+        loop = asyncio.get_running_loop()
+        settled = asyncio.Event()
+        driver = self._driver
+        if driver is not None:
+            wake = lambda: loop.call_soon_threadsafe(settled.set)  # noqa: E731  it is handed over, not called by name
+            engine().call(lambda: driver.when_settled(wake))
+        while not (settled.is_set() if driver is not None else await asyncio.to_thread(self._is_settled)):
+            try:  # in slices, so that interrupting the kernel works
+                await asyncio.wait_for(settled.wait(), _SLICE)
+            except TimeoutError:
+                continue
+        return await asyncio.to_thread(self._outcome)
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """As `result`, but asks in the terminal for what the run waits for.
+
+        Raises:
+            RunPaused: there is nobody to ask; it says how to answer from elsewhere. The rest as `result`.
+        """
+        while True:
+            try:
+                return self.result(timeout)
+            except RunPaused as paused:
+                if not paused.pending or not _can_ask():
+                    raise
+                for asked in paused.pending:
+                    self._ask(asked)
+                if self._driver is not None:
+                    _wait_for_change(self._driver)
+
+    def _ask(self, asked: Approval) -> None:
+        verdict, more = ask(asked)
+        self._give(asked, verdict, through="terminal", **more)
+
+    # answering -------------------------------------------------------------------------------------------------------
+
+    def approve(
+        self, id: str | None = None, *, edit: dict[str, Any] | None = None, comment: str | None = None  # noqa: A002
+    ) -> Answered:
+        """Let a call run, as it is or with edited arguments; or allow more budget (`edit={"usd": 1.0}`).
+
+        Args:
+            id: the approval's id or the beginning of it; may be left out when one is pending.
+            edit: arguments to replace.
+            comment: recorded.
+
+        Raises:
+            ApprovalError: nothing is pending, several are and no id was given, or somebody else answered first.
+        """
+        return self._give(self._find(id), "edit" if edit else "approve", edits=edit, comment=comment)
+
+    def reject(self, id: str | None = None, *, reason: str | None = None) -> Answered:  # noqa: A002
+        """Say no; the model sees the reason and goes on."""
+        return self._give(self._find(id), "reject", comment=reason)
+
+    def answer(self, id: str | None, value: Any) -> Answered:  # noqa: A002
+        """Answer a question, or give a call's result instead of running it."""
+        return self._give(self._find(id), "answer", value=as_json(value, "answer"))
+
+    def resolve(
+        self, id: str | None, what: Literal["happened", "did not", "stop"], *, result: Any = None  # noqa: A002
+    ) -> Answered:
+        """Say what became of a step in doubt.
+
+        Args:
+            id: the approval's id.
+            what: "happened" (with this result), "did not" (it runs now), or "stop" (the run is cancelled).
+            result: what the step returned when it happened.
+        """
+        verdicts: dict[str, Verdict] = {"happened": "happened", "did not": "did_not", "stop": "stop"}
+        if what not in verdicts:
+            raise ApprovalError(f"a step in doubt happened, did not, or the run is to stop; not {what!r}")
+        return self._give(self._find(id), verdicts[what], value=as_json(result, "result"))
+
+    def _find(self, approval: str | None) -> Approval:
+        pending = self.pending
+        listed = "\n".join(f"  {asked}" for asked in pending)
+        if not pending:
+            raise ApprovalError(f"run {self.run_id} waits for nobody ({self.status})")
+        if approval is None:
+            if len(pending) > 1:
+                raise ApprovalError(f"{len(pending)} approvals are pending; say which:\n{listed}")
+            return pending[0]
+        found = [asked for asked in pending if asked.id.startswith(approval)]
+        if len(found) != 1:
+            raise ApprovalError(f"{len(found)} pending approvals begin with {approval!r}; pending:\n{listed}")
+        return found[0]
+
+    def _give(self, asked: Approval, verdict: Verdict, *, through: str = "python", **more: Any) -> Answered:
+        given = Answer(verdict=verdict, answered_at=now(), who=_user(), through=through, **more)
+        check_answer(asked, given, self._definition if asked.run_id == self.run_id else None)
+        won = self._store.answer(asked.run_id, asked.id, given)
+        if won != given:
+            raise ApprovalError(
+                f"{asked.id} was already answered: {won.verdict} by {won.who} at {won.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
+
+    def _go_on(self, run_id: str, answers: dict[str, Answer]) -> str:
+        """See to it that somebody takes the run up, or say what to run."""
+        if engine().call(lambda: watch.tell(run_id, answers)):
+            return "the run goes on in this process"
+        holder = self._store.holder(self.run_id)
+        if holder is not None:
+            return f"{holder} goes on with the run"
+        try:
+            self.resume()
+        except ResumeError as error:
+            return str(error)
+        return "the run goes on in this process"
+
+    # steering --------------------------------------------------------------------------------------------------------
+
+    def cancel(self, why: str | None = None) -> None:
+        """End the run; effects that cannot be stopped are waited for and recorded.
+
+        Raises:
+            ConfigError: it has ended already.
+        """
+        state = self.state
+        if state.ended:
+            raise ConfigError(f"run {self.run_id} has ended already ({state.status})")
+        who = _user()
+        self._store.answer(self.run_id, "cancel", self._control("stop", who, why))
+        holder = self._store.holder(self.run_id)
+        if holder is not None and holder.activity == "executing":
+            self._tell("cancel", self._control("stop", who, why))
+            return
+        self._end_here(who, why)
+
+    def pause(self) -> None:
+        """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
+        state = self.state
+        if state.status in {"running", "waiting"}:
+            name = f"pause.{state.activation}"
+            answer = self._control("stop", _user(), None)
+            self._store.answer(self.run_id, name, answer)
+            self._tell(name, answer)
+
+    def _control(self, verdict: Verdict, who: str, why: str | None) -> Answer:
+        return Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through="python")
+
+    def _tell(self, name: str, answer: Answer) -> None:
+        engine().call(lambda: watch.tell(self.run_id, {name: answer}))
+
+    def _end_here(self, who: str, why: str | None) -> None:
+        """Nobody executes the run: end it from here, and everything below it."""
+        for asked in self.pending:
+            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", who, why))
+        for child in self.children():
+            if not child.state.ended:
+                child.cancel(why)
+        claim = self._store.claim(self.run_id)
+        try:
+            state = load_state(self._store, self.run_id)
+            recorder = Recorder(self._store, claim, state, lambda _event: None)
+            recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+        finally:
+            self._store.release(claim)
+
+    def resume(self, *, budget: Budget | None = None, deps: Any = None) -> "Run":
+        """Go on with a run that is paused or interrupted, in this process.
+
+        Args:
+            budget: a new budget.
+            deps: for `ctx.deps`; what the run was started with here is kept when it is left out.
+
+        Returns:
+            This run.
+
+        Raises:
+            ResumeError: the definition is not here, contradicts the recorded events, or the run has ended.
+            RunClaimed: another process executes it.
+        """
+        state = self.state
+        if state.ended:
+            raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run with after=")
+        holder = self._store.holder(self.run_id)
+        driver = self._driver
+        if driver is not None:
+            if deps is not None:
+                driver.deps = deps
+            driver.settled.clear()
+            engine().spawn(driver.resume(budget))
+            return self
+        if holder is not None and holder.activity == "executing":
+            raise RunClaimed(self.run_id, str(holder))
+        definition = self._definition or start.find_definition(state)
+        self._driver = start.resume(self._store, self.run_id, definition, deps=deps, budget=budget)
+        self._definition = definition
+        return self
+
+    def fork(self, at: int, *, agent: Any = None, deps: Any = None) -> "Run":
+        """Begin a new run that shares this one's events up to a seq.
+
+        Args:
+            at: the last shared seq; nothing may be in flight there.
+            agent: the `Agent` that goes on; the run's own by default.
+            deps: for `ctx.deps`.
+
+        Returns:
+            The new run, executing.
+
+        Raises:
+            ForkError: not there.
+        """
+        definition = agent.definition if agent is not None else self._definition or start.find_definition(self.state)
+        driver = start.fork(self._store, self.run_id, at, definition, deps=deps)
+        return Run(self._store, driver.run_id, driver=driver)
+
+    def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
+        """Judge an ended run; promotion learns from those graded good.
+
+        Raises:
+            ConfigError: the verdict is neither, or the run has not ended.
+        """
+        if verdict not in {"good", "bad"}:
+            raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
+        state = self.state
+        if not state.ended:
+            raise ConfigError(f"run {self.run_id} has not ended ({state.status}); grade it then")
+        if self._driver is not None:
+            self._driver.settled.wait()
+        claim = self._store.claim(self.run_id)
+        try:
+            recorder = Recorder(self._store, claim, load_state(self._store, self.run_id), lambda _event: None)
+            recorder.record(Graded(verdict=verdict, why=why, who=_user()), name=state.name)
+            if self._driver is not None:
+                self._driver.take_state(recorder.state)
+        finally:
+            self._store.release(claim)
+
+
+def _pending(store: Store, state: State) -> list[Approval]:
+    found = [state.approvals[key] for key in state.pending]
+    for step in state.open_calls:
+        call = state.calls[step]
+        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
+            found += _pending(store, load_state(store, call.child_run_id))
+    return found
+
+
+def _can_ask() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
+
+
+def _wait_for_change(driver: Driver) -> None:
+    """Give the answer a moment to be taken up, so that the next look is not at the old pause."""
+    for _ in range(10):
+        if not driver.settled.is_set() or not driver.pending():
+            return
+        time.sleep(0.05)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

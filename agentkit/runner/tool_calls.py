@@ -1,0 +1,278 @@
+"""Performing tool calls: validate, record, run, record; threads that outlive their timeout; child runs."""
+
+import asyncio
+import sqlite3
+import time
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from agentkit import failpoints
+from agentkit.decide import GateCall, StartCall
+from agentkit.definition import Context, InvalidArguments, ToolSpec
+from agentkit.errors import LogError, RunCancelled, RunError, RunPaused, ToolError
+from agentkit.events import ErrorInfo, Note, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.ids import digest, idempotency_key, new_id
+from agentkit.runner.engine import engine
+from agentkit.runner.records import error_info
+from agentkit.runner.threads import threads
+from agentkit.state import CallStep
+
+if TYPE_CHECKING:
+    from agentkit.runner.activation import Activation
+
+FAIL_POINTS = ("tool.started", "tool.returned", "tool.recorded", "tool.failed")
+
+
+def call_digest(tool: ToolSpec, arguments: dict[str, Any]) -> str:
+    """What an approval is bound to: the tool's name, its source and schema, and the arguments."""
+    return digest([tool.schema.name, tool.source_sha256, tool.schema.parameters, arguments])
+
+
+def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The arguments of a call as its function takes them and as JSON; None when the model was told that they are wrong.
+
+    What a person edited, or an earlier attempt recorded, is taken before what the model wrote.
+    """
+    call = act.state.calls[step]
+    tool = act.definition.tools[call.name]
+    try:
+        arguments = tool.validate(call.arguments if call.arguments is not None else call.raw)
+        return arguments, tool.arguments_json(arguments)
+    except InvalidArguments as error:
+        info = ErrorInfo(
+            type="InvalidArguments", message="the arguments do not fit the tool", context={"errors": error.errors}
+        )
+        act.record(
+            ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error"
+        )
+        return None
+
+
+def begin(act: "Activation", action: StartCall) -> None:
+    """Record that the call is about to run, and run it once that is on disk."""
+    from agentkit.runner.questions import gate
+
+    call = act.state.calls[action.step]
+    tool = act.definition.tools[call.name]
+    checked = validated(act, action.step)
+    if checked is None:
+        return
+    arguments, logged = checked
+    if call.cleared_digest is not None and call.attempt == 0 and call.cleared_digest != call_digest(tool, logged):
+        gate(act, GateCall(action.step, "changed"))
+        return
+    child_run_id = (call.child_run_id or new_id()) if tool.kind == "agent" else None
+    key = call.key or _key(act, call, logged)
+    act.record(
+        ToolStarted(call_id=call.call_id, arguments=logged, idempotency_key=key, child_run_id=child_run_id),
+        step=action.step,
+        attempt=action.attempt,
+        name=call.name,
+    )
+    if child_run_id is not None:
+        act.start(action.step, _run_child(act, action.step))
+    else:
+        act.start(action.step, _run(act, action, tool, arguments, key))
+
+
+def _key(act: "Activation", call: CallStep, arguments: dict[str, Any]) -> str:
+    """The call's idempotency key.
+
+    A call that a person lets run after one with the same arguments, whose effect is unknown, keeps that one's key: if
+    it did happen, the service recognises it. Other arguments are another operation.
+    """
+    for effect in act.state.unknown:
+        if effect.name == call.name and effect.arguments == arguments and effect.key is not None:
+            return effect.key
+    return idempotency_key(act.state.run_id, call.step, arguments)
+
+
+async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: dict[str, Any], key: str) -> None:
+    await act.recorder.durable()
+    failpoints.hit("tool.started")
+    context = Context(
+        run_id=act.state.run_id,
+        step=action.step,
+        attempt=action.attempt,
+        idempotency_key=key,
+        deps=act.deps,
+        _note=partial(_note, act, action.step),
+    )
+    began = time.perf_counter()
+    try:
+        if tool.is_async:
+            async with asyncio.timeout(tool.timeout):
+                value = await tool.call(arguments, context)
+        else:
+            value = await _in_thread(act, action, tool, partial(tool.call, arguments, context))
+        late = act.state.calls[action.step].status == "stuck"
+        failpoints.hit("tool.returned")
+        result = tool.result_json(value)
+    except asyncio.CancelledError:
+        _record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
+        raise
+    except LogError:
+        raise
+    except BaseException as error:  # noqa: BLE001  whatever a tool raises, SystemExit included, is data
+        _record_failure(act, action, tool, error, began)
+        failpoints.hit("tool.failed")
+        return
+    call = act.state.calls[action.step]
+    act.record(
+        ToolSucceeded(call_id=call.call_id, result=result, late=late),
+        step=action.step,
+        attempt=action.attempt,
+        name=call.name,
+        status="ok",
+        duration_ms=_since(began),
+    )
+    failpoints.hit("tool.recorded")
+
+
+async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, function: Any) -> Any:
+    """Run a synchronous tool. After its timeout it is in doubt until its thread returns; that can still settle it."""
+    future = threads.run(function)
+    began = time.perf_counter()
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        async with asyncio.timeout(tool.timeout):
+            return await asyncio.shield(future)
+    except TimeoutError as error:
+        if future.done():
+            raise
+        _record_stuck(act, action, tool, error, began)
+    except asyncio.CancelledError as error:
+        cancelled = error
+    while not future.done():  # a thread cannot be stopped: the claim is held until it is back
+        try:
+            await asyncio.shield(future)
+        except asyncio.CancelledError as error:
+            cancelled = error
+        except BaseException:  # noqa: BLE001, S110  it is raised below, by result()
+            pass
+    del cancelled  # what the thread brought back is worth more than the cancellation: record it
+    return future.result()
+
+
+def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, error: BaseException, began: float) -> None:
+    call = act.state.calls[action.step]
+    info = error_info(error, retryable=True).model_copy(
+        update={"message": f"no result after {tool.timeout} s; its thread is still running"}
+    )
+    act.record(
+        ToolFailed(call_id=call.call_id, error=info, effect="unknown", in_doubt=True),
+        step=action.step,
+        attempt=action.attempt,
+        name=call.name,
+        status="error",
+        duration_ms=_since(began),
+    )
+
+
+def _record_failure(
+    act: "Activation",
+    action: StartCall,
+    tool: ToolSpec,
+    error: BaseException,
+    began: float,
+    *,
+    final: bool = False,
+) -> None:
+    """Classify what a tool raised: nothing happened, try again, or nobody knows."""
+    call = act.state.calls[action.step]
+    says_nothing_happened = isinstance(error, ToolError)
+    transient = isinstance(error, (TimeoutError, *tool.retry_on)) and not says_nothing_happened
+    repeatable = not tool.writes or tool.idempotent
+    retrying = transient and repeatable and not final and call.failures + 1 < tool.retry.max_attempts
+    unknown = tool.writes and not says_nothing_happened and not retrying
+    trace = None if says_nothing_happened else "".join(traceback.format_exception(error))
+    info = error_info(error, retryable=error.retryable if isinstance(error, ToolError) else transient, trace=trace)
+    if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
+        info = info.model_copy(
+            update={
+                "message": f"{info.message} — synchronous tools run in worker threads: open the connection inside the "
+                "tool, or make it with check_same_thread=False, or write the tool as `async def`"
+            }
+        )
+    act.record(
+        ToolFailed(call_id=call.call_id, error=info, effect="unknown" if unknown else "none", retrying=retrying),
+        step=action.step,
+        attempt=action.attempt,
+        name=call.name,
+        status="error",
+        duration_ms=_since(began),
+    )
+
+
+def _note(act: "Activation", step: str, text: str, data: Any) -> None:
+    """`ctx.note`, from whatever thread the tool runs in."""
+    engine().call(lambda: act.record(Note(text=text, data=data), step=step))
+
+
+# child runs ----------------------------------------------------------------------------------------------------------
+
+
+async def _run_child(act: "Activation", step: str) -> None:
+    """Start or go on with the run of a sub-agent; park the call while that run waits for a person."""
+    await act.recorder.durable()
+    failpoints.hit("tool.started")
+    call = act.state.calls[step]
+    tool = act.definition.tools[call.name]
+    began = time.perf_counter()
+    assert tool.child is not None, "a tool of kind 'agent' has a definition"
+    assert call.child_run_id is not None, "tool_started named the child run"
+    try:
+        result, usage = await act.family.execute(step, tool.child, call.child_run_id, call.arguments)
+    except RunPaused:
+        act.parked.add(step)
+        if act.family.is_broke(step):
+            _take_over_budget(act, step)
+        return
+    except RunCancelled as error:
+        _child_failed(act, call, error, began, type_="Cancelled")
+        return
+    except RunError as error:
+        _child_failed(act, call, error, began, type_="SubAgentFailed")
+        return
+    act.record(
+        ToolSucceeded(call_id=call.call_id, result=result, child_usage=usage.model_dump(mode="json")),
+        step=step,
+        attempt=call.attempt,
+        name=call.name,
+        status="ok",
+        duration_ms=_since(began),
+    )
+    failpoints.hit("tool.recorded")
+
+
+async def resume_child(act: "Activation", step: str) -> None:
+    """Go on with a parked child whose questions were answered."""
+    await _run_child(act, step)
+
+
+def _take_over_budget(act: "Activation", step: str) -> None:
+    """A child may not ask for money: the run whose budget it is does."""
+    if act.state.budget_reached is None and (reached := act.family.budget_reached(step)) is not None:
+        act.record(reached, step=step)
+
+
+def _child_failed(act: "Activation", call: CallStep, error: RunError, began: float, *, type_: str) -> None:
+    """The model sees that the sub-agent failed. Its own log knows what it did; the writes it made are its."""
+    info = ErrorInfo(type=type_, message=str(error), context={"run_id": error.run_id})
+    act.record(
+        ToolFailed(
+            call_id=call.call_id,
+            error=info,
+            child_usage=error.usage.model_dump(mode="json") if error.usage else None,
+        ),
+        step=call.step,
+        attempt=call.attempt,
+        name=call.name,
+        status="error",
+        duration_ms=_since(began),
+    )
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 3)

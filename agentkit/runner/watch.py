@@ -1,0 +1,73 @@
+"""Looks into the log's inbox for the runs that this process executes or paused."""
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from agentkit.errors import AgentKitError
+from agentkit.runner.engine import engine
+from agentkit.runner.threads import threads
+from agentkit.store import Answer
+
+if TYPE_CHECKING:
+    from agentkit.runner.driver import Driver
+
+_SLICE = 0.2
+"""Seconds between two looks; with many runs, ten times what a look takes."""
+
+
+class Watch:
+    """One loop for all runs of the process; it stops when there is nothing to watch."""
+
+    def __init__(self) -> None:
+        self._drivers: dict[str, Driver] = {}
+        self._running = False
+        self._pid = os.getpid()
+
+    def follow(self, driver: "Driver") -> None:
+        """Look for answers to a run from now on. On the engine's thread."""
+        if self._pid != os.getpid():  # a forked child watches nothing of its parent's
+            self.__init__()
+        self._drivers[driver.run_id] = driver
+        if not self._running:
+            self._running = True
+            engine().spawn(self._look())
+
+    def forget(self, driver: "Driver") -> None:
+        """Stop looking for answers to a run and to its children."""
+        self._drivers.pop(driver.run_id, None)
+        for child in driver.children.values():
+            self.forget(child)
+
+    def tell(self, run_id: str, answers: dict[str, Answer]) -> bool:
+        """Hand over answers that were given in this process, without waiting for the next look.
+
+        Returns:
+            Whether the run is followed here, so that it goes on.
+        """
+        driver = self._drivers.get(run_id) if self._pid == os.getpid() else None
+        if driver is not None:
+            driver.deliver(answers)
+        return driver is not None
+
+    async def _look(self) -> None:
+        while self._drivers:
+            began = time.perf_counter()
+            drivers = [driver for driver in self._drivers.values() if driver.has_state and not driver.live_state.ended]
+            found = await threads.run(lambda drivers=drivers: [_answers(driver) for driver in drivers])
+            for driver, answers in zip(drivers, found, strict=True):
+                if answers or driver.live_state.pending:
+                    driver.deliver(answers)
+            await asyncio.sleep(max(_SLICE, 10 * (time.perf_counter() - began)))
+        self._running = False
+
+
+def _answers(driver: "Driver") -> dict[str, Answer]:
+    try:
+        return driver.store.answers(driver.run_id)
+    except AgentKitError:
+        return {}  # the log cannot be read at this moment: the next look may
+
+
+watch = Watch()

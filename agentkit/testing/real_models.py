@@ -1,0 +1,28 @@
+"""One switch that forbids real models: a test suite that turns it on cannot spend money."""
+
+from agentkit import registry
+from agentkit.errors import AgentKitError
+
+
+class RealModelForbidden(AgentKitError):
+    """A test asked for a model by name while real models are forbidden."""
+
+
+def forbid_real_models() -> None:
+    """Refuse every model that is asked for by name from now on; `Model` objects go on working.
+
+    Call it once in `conftest.py`. What costs nothing (`local/…`) is allowed again by `registry.MODELS`.
+    """
+    registry.MODELS.clear()
+    registry.MODELS[""] = "agentkit.testing.real_models:refuse"
+
+
+def refuse(name: str) -> None:
+    """Stand in for every adapter.
+
+    Raises:
+        RealModelForbidden: always.
+    """
+    raise RealModelForbidden(
+        f"real models are forbidden in these tests, and {name!r} is one; use ScriptedModel or FunctionModel"
+    )
