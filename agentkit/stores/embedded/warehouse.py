@@ -1,0 +1,282 @@
+# ruff: noqa: S608  the SQL is put together from our own names and the folder, quoted
+"""What the journal's closed segments become: rows of the DuckDB file, and the SQL over both.
+
+A fold is one transaction that inserts the events and records the segments' names, so a segment is in the file exactly
+once whatever dies when. A segment leaves the journal in a later fold only: a query that is under way may still read it.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+import time
+import warnings
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentkit import failpoints
+from agentkit.errors import LogBusy, LogCorrupt, LogUnwritable
+from agentkit.rows import Rows
+from agentkit.stores import sqlguard, views
+from agentkit.stores.embedded.duckfile import DuckFile, quoted
+from agentkit.stores.embedded.segment import read_segment
+
+if TYPE_CHECKING:
+    import duckdb
+
+FAIL_POINTS = (
+    "file.created",
+    "fold.attached",
+    "fold.inserted",
+    "fold.recorded",
+    "fold.committed",
+    "fold.detached",
+)
+SEGMENT_WAIT = 2.0  # seconds that a query looks again when a segment was removed under it
+EMPTY = "empty.jsonl"  # DuckDB's read_json refuses a pattern that matches nothing
+
+_TYPES = {
+    "run_id": "UUID", "seq": "INTEGER", "ts": "TIMESTAMPTZ", "type": "VARCHAR", "step": "VARCHAR",
+    "attempt": "INTEGER", "name": "VARCHAR", "status": "VARCHAR", "duration_ms": "DOUBLE", "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT", "cost_usd": "DOUBLE", "parent_run_id": "UUID", "approval_id": "VARCHAR",
+    "body": "JSON", "schema_version": "INTEGER",
+}  # fmt: skip
+_COLUMNS = ", ".join(_TYPES)
+
+
+class Warehouse:
+    """The folded part of an embedded log, and SQL over all of it.
+
+    Args:
+        folder: the log's folder, with `journal/` in it.
+        memory_limit: what DuckDB may use, for example "256MB".
+        threads: how many threads a query may use.
+    """
+
+    def __init__(self, folder: Path, *, memory_limit: str = "256MB", threads: int = 2) -> None:
+        self.folder = folder.absolute()
+        self._file = DuckFile(self.folder, memory_limit=memory_limit, threads=threads)
+        self._made: set[tuple[int, str]] = set()
+        self._making = threading.Lock()
+
+    def fold(self, segments: Sequence[Path]) -> list[str]:
+        """Put closed segments into the file, each exactly once, in one transaction.
+
+        A segment with a damaged line stays where it is, with a warning: its runs say so when they are read.
+
+        Args:
+            segments: segments that nobody writes any more, those folded before among them. The caller holds the fold
+                lock.
+
+        Returns:
+            The names of those that are in the file now: to be removed by a later fold, not by this one.
+
+        Raises:
+            LogBusy: another program keeps the file open; nothing is lost, a later fold does it.
+            LogTooNew: a newer agentkit or DuckDB wrote the file.
+            LogUnwritable: the disk takes nothing.
+        """
+        with self._file.writing(own_wait=2.0, wait=0.0) as connection:
+            failpoints.hit("fold.attached")
+            self._refresh_views(connection)
+            done = _ingested(connection)
+            rows = {path.name: _sound_rows(path) for path in segments if path.name not in done}
+            _insert(connection, {name: found for name, found in rows.items() if found is not None})
+            failpoints.hit("fold.committed")
+            done = _ingested(connection)
+        failpoints.hit("fold.detached")
+        return [path.name for path in segments if path.name in done]
+
+    def ingested(self) -> set[str]:
+        """The names of the segments that are in the file.
+
+        Raises:
+            LogBusy: another program keeps the file open.
+        """
+        try:
+            with self._file.reading() as connection:
+                return _ingested(connection)
+        except FileNotFoundError:
+            return set()
+
+    def read(self, run_id: str, after: int = 0, until: int | None = None) -> list[dict[str, Any]]:
+        """A run's folded events with `after < seq <= until`, in order.
+
+        Returns:
+            One dict an event: the envelope's columns that are not NULL, `body` as JSON text, `schema_version`.
+
+        Raises:
+            LogBusy: another program keeps the file open.
+        """
+        bound = "" if until is None else f" AND seq <= {int(until)}"
+        sql = f"SELECT {_COLUMNS} FROM log.events_cold WHERE run_id = CAST($run AS UUID) AND seq > $after{bound}"
+        try:
+            with self._file.reading() as connection:
+                found = sqlguard.fetch(connection, f"{sql} ORDER BY seq", {"run": run_id, "after": after})
+        except FileNotFoundError:
+            return []
+        return [{key: value for key, value in row.items() if value is not None} for row in found.dicts()]
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        """Run one reading statement over the views, folded events and journal united.
+
+        While another program keeps the file open, the journal alone answers; the rows' `note` and a warning say so.
+
+        Raises:
+            QueryError: it is refused or wrong.
+        """
+        deadline = time.monotonic() + SEGMENT_WAIT
+        while True:
+            try:
+                return self._query_once(sql, parameters)
+            except OSError as error:
+                if time.monotonic() >= deadline:
+                    raise LogBusy(
+                        f"the journal in {self.folder} changes faster than it can be read: {error}"
+                    ) from error
+                time.sleep(0.01)
+
+    def prune(self, run_ids: Iterable[str]) -> int:
+        """Remove runs' folded events. What the journal still holds of them comes back, so the caller folds first.
+
+        Returns:
+            How many events were removed.
+
+        Raises:
+            LogBusy: another program keeps the file open.
+        """
+        wanted = list(run_ids)
+        if not wanted or not self._file.path.exists():
+            return 0
+        with self._file.writing() as connection:
+            sql = "DELETE FROM events_cold WHERE run_id IN (SELECT CAST(unnest($runs) AS UUID))"
+            return int(connection.execute(sql, {"runs": wanted}).fetchall()[0][0])
+
+    def refresh(self) -> None:
+        """Point the file's own views at this folder's journal, where it was moved or an older agentkit wrote them."""
+        if self._file.path.exists():
+            with self._file.writing(wait=0.0) as connection:
+                self._refresh_views(connection)
+
+    def close(self) -> None:
+        """Give back the memory; the next use opens it again."""
+        self._file.close()
+        self._made.clear()
+
+    def _query_once(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
+        try:
+            with self._file.reading() as connection:
+                return self._run(connection, "whole", self._united("log."), sql, parameters)
+        except FileNotFoundError:
+            busy = None
+        except LogBusy as error:
+            busy = error
+        with self._file.alone() as connection:
+            found = self._run(connection, "hot", self._hot(), sql, parameters)
+        if busy is None:
+            return found
+        note = f"Only events that are not folded yet: {busy}"
+        warnings.warn(note, RuntimeWarning, stacklevel=4)
+        return Rows(found.columns, found.rows, note)
+
+    def _run(
+        self, connection: "duckdb.DuckDBPyConnection", schema: str, events: str, sql: str, parameters: Mapping[str, Any]
+    ) -> Rows:
+        import duckdb
+
+        self._use_views(connection, schema, events)
+        try:
+            return sqlguard.run(connection, sql, parameters)
+        except duckdb.IOException as error:
+            raise OSError(str(error)) from error
+
+    def _use_views(self, connection: "duckdb.DuckDBPyConnection", schema: str, events: str) -> None:
+        """Our own queries have views of their own: the file's may be an older agentkit's, or another folder's."""
+        self._ensure_empty_segment()
+        made = (os.getpid(), schema)  # a forked child begins with an empty instance
+        with self._making:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS memory.{schema}")
+            connection.execute(f"USE memory.{schema}")
+            if made not in self._made:
+                views.create_views(connection, events)
+                self._made.add(made)
+
+    def _refresh_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """The file's own views are for foreign tools: they hold the absolute path of the journal."""
+        self._ensure_empty_segment()
+        wanted = views.statements(self._united(""))
+        mark = (str(self.folder), hashlib.sha256("\n".join(wanted).encode()).hexdigest())
+        if connection.execute("SELECT folder, sha256 FROM views_of").fetchall() == [mark]:
+            return
+        connection.execute("BEGIN")
+        for statement in wanted:
+            connection.execute(statement)
+        connection.execute("DELETE FROM views_of")
+        connection.execute("INSERT INTO views_of VALUES ($1, $2)", list(mark))
+        connection.execute("COMMIT")
+
+    def _ensure_empty_segment(self) -> None:
+        journal = self.folder / "journal"
+        journal.mkdir(exist_ok=True)
+        (journal / EMPTY).touch()
+
+    def _united(self, catalog: str) -> str:
+        known = f"SELECT segment FROM {catalog}ingested"
+        cold = f"SELECT {_COLUMNS} FROM {catalog}events_cold"
+        return f"{cold} UNION ALL {self._hot()} AND parse_filename(filename) NOT IN ({known})"
+
+    def _hot(self) -> str:
+        """The journal's lines. A torn one comes out of read_json as NULLs."""
+        pattern = quoted(f"{_glob_escaped(self.folder)}/journal/*.jsonl")
+        types = ", ".join(f"{name}: '{kind}'" for name, kind in _TYPES.items())
+        return (
+            f"SELECT {_COLUMNS} FROM read_json({pattern}, format = 'newline_delimited', columns = {{{types}}}, "
+            "ignore_errors = true, filename = true) WHERE run_id IS NOT NULL AND body IS NOT NULL"
+        )
+
+
+def _insert(connection: "duckdb.DuckDBPyConnection", found: Mapping[str, list[tuple[Any, ...]]]) -> None:
+    """One transaction: the events, and the names of the segments they came from."""
+    if not found:
+        return
+    with _transaction(connection):
+        events = connection.appender("events_cold")
+        for rows in found.values():
+            if rows:
+                events.append_rows(rows)
+        events.flush()
+        failpoints.hit("fold.inserted")
+        names = {"names": list(found), "counts": [len(rows) for rows in found.values()]}
+        connection.execute("INSERT INTO ingested SELECT unnest($names), now(), unnest($counts)", names)
+        failpoints.hit("fold.recorded")
+
+
+@contextlib.contextmanager
+def _transaction(connection: "duckdb.DuckDBPyConnection") -> Generator[None, None, None]:
+    import duckdb
+
+    try:
+        connection.execute("BEGIN")
+        yield
+        connection.execute("COMMIT")
+    except duckdb.Error as error:
+        raise LogUnwritable(f"the fold was not written and will be tried again: {error}") from error
+
+
+def _ingested(connection: "duckdb.DuckDBPyConnection") -> set[str]:
+    return {str(name) for (name,) in connection.execute("SELECT segment FROM log.ingested").fetchall()}
+
+
+def _sound_rows(path: Path) -> list[tuple[Any, ...]] | None:
+    """A segment's events as rows of the table; None when it is damaged."""
+    try:
+        return [tuple(row.get(column) for column in _TYPES) for row in read_segment(path)]
+    except LogCorrupt as error:
+        warnings.warn(f"not folded: {error}", RuntimeWarning, stacklevel=3)
+        return None
+
+
+def _glob_escaped(path: Path) -> str:
+    """A path that stands for itself in a pattern."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
