@@ -30,13 +30,8 @@ class Field:
     @property
     def types(self) -> frozenset[str]:
         """The JSON types it allows; empty where it allows anything."""
-        kinds: set[str] = set()
-        for shape in self.shapes:
-            kind = shape.get("type") or ("enum" if {"enum", "const"} & shape.keys() else None)
-            if kind is None:
-                return frozenset()
-            kinds.update(cast("list[str]", kind) if isinstance(kind, list) else [kind])
-        return frozenset(kinds)
+        kinds = {shape.get("type") or ("enum" if {"enum", "const"} & shape.keys() else "") for shape in self.shapes}
+        return frozenset() if "" in kinds else frozenset(kinds)
 
 
 def fields(schema: Shape) -> Iterator[Field]:
@@ -47,14 +42,20 @@ def fields(schema: Shape) -> Iterator[Field]:
 
     Yields:
         Each property before those within it; a schema that refers to itself is entered once.
+
+    Example:
+        >>> items = {"type": "array", "items": {"type": "object", "properties": {"price": {"type": "number"}}}}
+        >>> [field.path for field in fields({"type": "object", "properties": {"items": items}})]
+        ['items', 'items[].price']
     """
     yield from _fields(schema, "", schema.get("$defs", {}), frozenset())
 
 
 def _fields(shape: Shape, prefix: str, defs: Shape, entered: frozenset[str]) -> Iterator[Field]:
     required = shape.get("required", ())
-    for name, part in cast("dict[str, Shape]", shape.get("properties", {})).items():
+    for name, given in cast("dict[str, Any]", shape.get("properties", {})).items():
         path = f"{prefix}.{name}" if prefix else name
+        part = _schema(given)
         shapes, seen = _alternatives(part, defs, entered)
         yield Field(
             name=name,
@@ -90,11 +91,19 @@ def _alternatives(part: Shape, defs: Shape, entered: frozenset[str]) -> tuple[tu
             found: list[Shape] = []
             seen = entered
             for option in cast("list[Shape]", part[key]):
-                shapes, inner = _alternatives(option, defs, entered)
+                shapes, inner = _alternatives(_schema(option), defs, entered)
                 found += shapes
                 seen |= inner
             return tuple(found), seen
+    kinds = part.get("type")
+    if isinstance(kinds, list):  # "type": ["string", "null"]
+        return tuple({**part, "type": kind} for kind in cast("list[str]", kinds)), entered
     return (part,), entered
+
+
+def _schema(given: Any) -> Shape:
+    """A schema as a dict: True and False are schemas too."""
+    return cast("Shape", given) if isinstance(given, dict) else {}
 
 
 def _first(part: Shape, shapes: tuple[Shape, ...], key: str) -> Any:

@@ -98,6 +98,15 @@ def lint(tools: Sequence[ToolSpec]) -> Findings:
 
     Returns:
         The findings: about all tools together first, then tool by tool.
+
+    Example:
+        >>> from agentkit.tool import tool
+        >>> @tool
+        ... def find_order(number: str) -> dict:
+        ...     '''Look up one order by its number. Returns its items and status.'''
+        >>> lint([find_order])
+        find_order.number: describe it in at least 3 words [short-parameter-description]
+        find_order.number: give an example of it in its description: for example "A-1042" [id-without-example]
     """
     findings = Findings(_about_all(tools))
     for tool in tools:

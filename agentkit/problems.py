@@ -50,6 +50,10 @@ def unknown_name(name: str, likely: Sequence[str], names: Sequence[str]) -> str:
         name: the unknown name.
         likely: names that were expected and not given; they are guessed first.
         names: every name there is.
+
+    Example:
+        >>> unknown_name("order_di", [], ["order_id", "amount"])
+        "unknown argument; did you mean 'order_id'?"
     """
     for candidates in (likely, names):
         close = difflib.get_close_matches(name, candidates, n=1)

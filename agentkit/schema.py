@@ -74,7 +74,7 @@ class Parameters:
             values = self._read(given)
             canonical = self.to_json(values)
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
-            path = error.where.removeprefix(".")
+            path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
             raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
         # Once more from the JSON that the log will hold, so that a live call gets what a resumed one would get.
         return values if canonical == given else self._read(canonical)

@@ -152,7 +152,7 @@ def tool(function: Callable[P, R], /, **options: Unpack[ToolOptions]) -> Tool[P,
 def tool(**options: Unpack[ToolOptions]) -> "_Decorator": ...
 
 
-def tool(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
+def tool(  # one keyword an option: they are what a notebook shows on Shift-Tab
     function: Callable[..., Any] | None = None,
     /,
     *,

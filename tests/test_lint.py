@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agentkit.definition import Context
+from agentkit.fields import fields
 from agentkit.lint import AgentKitWarning, Finding, lint, warn_about
 from agentkit.question import ask_person
 from agentkit.tool import tool
@@ -135,6 +136,25 @@ def test_nested_fields_are_checked_once_each():
         within: "list[Price]" = Field(default=[], description="what it is made of")
 
     assert rules(_with(dict[str, list[Price]])) == [("words.*[].amount", "number-without-bounds")]
+
+
+def test_schemas_of_others_can_be_walked():
+    """Lists of types, true as a schema, definitions kept elsewhere: what servers of tools send."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "a": {"type": ["integer", "null"], "description": "how many of them"},
+            "b": True,
+            "c": {"$ref": "https://example.org/schema.json"},
+            "d": {"type": "array", "items": True},
+            "e": {"oneOf": [True, {"type": "array", "items": {"properties": {"f": {"type": "string"}}}}]},
+        },
+    }
+    found = {field.path: sorted(field.types) for field in fields(schema)}
+    assert found == {"a": ["integer", "null"], "b": [], "c": ["object"], "d": ["array"], "e": [], "e[].f": ["string"]}
+    made = tool(find_order.function)
+    made.schema = made.schema.model_copy(update={"parameters": schema})
+    assert ("a", "number-without-bounds") in rules(made)
 
 
 def test_a_tool_that_says_too_little_of_itself_is_found():

@@ -19,7 +19,7 @@ from typing_extensions import TypedDict
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ToolDefinitionError
-from agentkit.jsonvalue import canonical
+from agentkit.jsonvalue import as_json, canonical
 from agentkit.tool import tool
 
 
@@ -457,3 +457,26 @@ def test_the_schema_accepts_what_validation_made(written):
     encoded = EVERYTHING.arguments_json(EVERYTHING.validate(written))
     validator = jsonschema.Draft202012Validator(EVERYTHING.schema.parameters)
     assert [error.message for error in validator.iter_errors(encoded)] == []
+
+
+ODD_TEXT = st.text(max_size=4) | st.sampled_from(["\0", "\ud800", *ARGUMENTS])
+ODD_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ODD_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ODD_TEXT, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ODD_JSON | st.dictionaries(st.sampled_from(list(ARGUMENTS)), ODD_JSON).map(lambda odd: ARGUMENTS | odd))
+def test_whatever_a_model_writes_is_read_or_refused_in_words_that_can_be_logged(written):
+    """Nothing else is raised, and what is said of it is JSON itself: paths, inputs and all."""
+    try:
+        values = EVERYTHING.validate(written)
+    except InvalidArguments as refused:
+        told = refused.errors
+    else:
+        told = [{"values": EVERYTHING.arguments_json(values)}]
+        assert EVERYTHING.validate(told[0]["values"]) == values
+    assert told
+    assert as_json(told, "errors") == told
