@@ -10,7 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.jsonvalue import JsonValue, as_json
-from agentkit.signature import NOTHING, Signature, first_line, type_name
+from agentkit.signature import NOTHING, Signature, first_sentence, type_name
 
 
 class Result:
@@ -30,7 +30,7 @@ class Result:
         except Exception as error:  # pydantic and the types' own hooks raise what they like
             raise ToolDefinitionError(
                 f"{signature.owner}: the result's type {type_name(signature.returns)} is nothing that JSON can hold; "
-                f"return a pydantic model, a dataclass, a dict or a list ({first_line(error)})"
+                f"return a pydantic model, a dataclass, a dict or a list ({first_sentence(error)})"
             ) from error
 
     def to_json(self, value: Any) -> JsonValue:

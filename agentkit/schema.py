@@ -24,7 +24,7 @@ from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.jsonvalue import as_json
 from agentkit.problems import problems, short_input
-from agentkit.signature import NOTHING, Parameter, Signature, first_line, type_name
+from agentkit.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 
 _SECRETS = (Secret, SecretStr, SecretBytes)
 
@@ -76,8 +76,19 @@ class Parameters:
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
             path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
             raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
-        # Once more from the JSON that the log will hold, so that a live call gets what a resumed one would get.
-        return values if canonical == given else self._read(canonical)
+        return values if canonical == given else self._read_again(canonical)
+
+    def _read_again(self, canonical: dict[str, Any]) -> dict[str, Any]:
+        """From the JSON that the log will hold, so that a live call gets what a resumed one would get."""
+        values = self._read(canonical)
+        again = self.to_json(values)
+        if again != canonical:
+            problem = "the tool's type reads its own JSON as another value; its author has to make it stable"
+            changed = [name for name in self.names if again[name] != canonical[name]]
+            raise InvalidArguments(
+                [{"path": name, "problem": problem, "input": short_input(canonical[name])} for name in changed]
+            )
+        return values
 
     def _read(self, given: dict[str, Any]) -> dict[str, Any]:
         """A JSON object as values by parameter."""
@@ -163,7 +174,7 @@ def _check_parameter(owner: str, parameter: Parameter) -> None:
     except Exception as error:  # pydantic and the types' own hooks raise what they like
         raise ToolDefinitionError(
             f"{label} has the type {shown}, which has no JSON schema; take what identifies it, for example "
-            f"`{parameter.name}: str`, a pydantic model, a dataclass or a list of them ({first_line(error)})"
+            f"`{parameter.name}: str`, a pydantic model, a dataclass or a list of them ({first_sentence(error)})"
         ) from error
     if any(part.get("format") == "password" and part.get("writeOnly") for part in _parts(schema)):
         raise _secret(label)

@@ -233,6 +233,6 @@ def type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def first_line(error: Exception) -> str:
-    """What an error says, without the advice that pydantic adds below."""
-    return str(error).partition("\n")[0] or type(error).__name__
+def first_sentence(error: Exception) -> str:
+    """What an error says, without the advice on models that pydantic adds."""
+    return str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, Secret, SecretStr, computed_field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, SecretStr, computed_field
 from typing_extensions import TypedDict
 
 from agentkit.definition import InvalidArguments
@@ -400,6 +400,20 @@ def test_a_live_call_gets_what_a_resumed_one_gets():
     made = tool(pay)
     live = made.validate({"amount": 1.5})
     assert live == made.validate(made.arguments_json(live)) == {"amount": "1.5"}
+
+
+def test_a_type_that_changes_at_each_reading_is_refused():
+    """A validator that adds one would give a resumed run another value than the live one had, and another key."""
+
+    def add(number: Annotated[int, AfterValidator(lambda number: number + 1)]) -> None: ...
+
+    assert problems(add, {"number": 1}) == [
+        {
+            "path": "number",
+            "problem": "the tool's type reads its own JSON as another value; its author has to make it stable",
+            "input": 2,
+        }
+    ]
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
