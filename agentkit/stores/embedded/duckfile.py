@@ -47,18 +47,15 @@ class DuckFile:
 
     @contextlib.contextmanager
     def reading(self, *, wait: float = FOREIGN_WAIT) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
-        """A connection with the file attached as `log`, read-only, in this agentkit's version.
+        """A connection with the file, which is there, attached as `log`, read-only, in this agentkit's version.
 
         Args:
             wait: seconds to wait for another program that keeps the file open.
 
         Raises:
-            FileNotFoundError: there is no file yet: nothing was folded.
             LogBusy: another program keeps it open; the message names it.
             LogTooNew: a newer agentkit or DuckDB wrote it.
         """
-        if not self.path.exists():
-            raise FileNotFoundError(self.path)
         with self._read_only(wait) as connection:
             current = migrations.version(connection) == len(migrations.MIGRATIONS)
             if current:

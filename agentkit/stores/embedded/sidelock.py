@@ -56,7 +56,7 @@ def hold(path: Path, *, shared: bool, timeout: float) -> Generator[None, None, N
     """
     take = try_share if shared else try_lock
     deadline, pause = time.monotonic() + timeout, 0.0005
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    fd = _opened(path)
     _held.add(fd)
     try:
         while not take(fd):
@@ -73,3 +73,10 @@ def hold(path: Path, *, shared: bool, timeout: float) -> Generator[None, None, N
         if fd in _held:
             _held.discard(fd)
             os.close(fd)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except PermissionError:  # a log that is only readable
+        return os.open(path, os.O_RDONLY)

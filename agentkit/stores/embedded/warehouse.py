@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
-from agentkit.errors import LogBusy, LogCorrupt, LogUnwritable
+from agentkit.errors import LogBusy, LogUnwritable, QueryError
 from agentkit.rows import Rows
 from agentkit.stores import sqlguard, views
 from agentkit.stores.embedded.duckfile import DuckFile, quoted
@@ -30,11 +30,11 @@ FAIL_POINTS = (
     "fold.attached",
     "fold.inserted",
     "fold.recorded",
-    "fold.committed",
+    "fold.stored",
     "fold.detached",
 )
 SEGMENT_WAIT = 2.0  # seconds that a query looks again when a segment was removed under it
-EMPTY = "empty.jsonl"  # DuckDB's read_json refuses a pattern that matches nothing
+EMPTY = "empty.json"  # read_json refuses a pattern that matches nothing; this matches it, and is no segment
 
 _TYPES = {
     "run_id": "UUID", "seq": "INTEGER", "ts": "TIMESTAMPTZ", "type": "VARCHAR", "step": "VARCHAR",
@@ -63,8 +63,6 @@ class Warehouse:
     def fold(self, segments: Sequence[Path]) -> list[str]:
         """Put closed segments into the file, each exactly once, in one transaction.
 
-        A segment with a damaged line stays where it is, with a warning: its runs say so when they are read.
-
         Args:
             segments: segments that nobody writes any more, those folded before among them. The caller holds the fold
                 lock.
@@ -75,15 +73,15 @@ class Warehouse:
         Raises:
             LogBusy: another program keeps the file open; nothing is lost, a later fold does it.
             LogTooNew: a newer agentkit or DuckDB wrote the file.
+            LogCorrupt: a segment has a damaged line; none of them was folded.
             LogUnwritable: the disk takes nothing.
         """
         with self._file.writing(own_wait=2.0, wait=0.0) as connection:
             failpoints.hit("fold.attached")
             self._refresh_views(connection)
             done = _ingested(connection)
-            rows = {path.name: _sound_rows(path) for path in segments if path.name not in done}
-            _insert(connection, {name: found for name, found in rows.items() if found is not None})
-            failpoints.hit("fold.committed")
+            _insert(connection, {path.name: _rows(path) for path in segments if path.name not in done})
+            failpoints.hit("fold.stored")
             done = _ingested(connection)
         failpoints.hit("fold.detached")
         return [path.name for path in segments if path.name in done]
@@ -94,11 +92,10 @@ class Warehouse:
         Raises:
             LogBusy: another program keeps the file open.
         """
-        try:
-            with self._file.reading() as connection:
-                return _ingested(connection)
-        except FileNotFoundError:
+        if not self._file.path.exists():
             return set()
+        with self._file.reading() as connection:
+            return _ingested(connection)
 
     def read(self, run_id: str, after: int = 0, until: int | None = None) -> list[dict[str, Any]]:
         """A run's folded events with `after < seq <= until`, in order.
@@ -109,13 +106,12 @@ class Warehouse:
         Raises:
             LogBusy: another program keeps the file open.
         """
+        if not self._file.path.exists():
+            return []
         bound = "" if until is None else f" AND seq <= {int(until)}"
         sql = f"SELECT {_COLUMNS} FROM log.events_cold WHERE run_id = CAST($run AS UUID) AND seq > $after{bound}"
-        try:
-            with self._file.reading() as connection:
-                found = sqlguard.fetch(connection, f"{sql} ORDER BY seq", {"run": run_id, "after": after})
-        except FileNotFoundError:
-            return []
+        with self._file.reading() as connection:
+            found = sqlguard.fetch(connection, f"{sql} ORDER BY seq", {"run": run_id, "after": after})
         return [{key: value for key, value in row.items() if value is not None} for row in found.dicts()]
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
@@ -165,13 +161,13 @@ class Warehouse:
         self._made.clear()
 
     def _query_once(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
-        try:
-            with self._file.reading() as connection:
-                return self._run(connection, "whole", self._united("log."), sql, parameters)
-        except FileNotFoundError:
-            busy = None
-        except LogBusy as error:
-            busy = error
+        busy = None
+        if self._file.path.exists():
+            try:
+                with self._file.reading() as connection:
+                    return self._run(connection, "whole", self._united("log."), sql, parameters)
+            except LogBusy as error:
+                busy = error
         with self._file.alone() as connection:
             found = self._run(connection, "hot", self._hot(), sql, parameters)
         if busy is None:
@@ -189,7 +185,9 @@ class Warehouse:
         try:
             return sqlguard.run(connection, sql, parameters)
         except duckdb.IOException as error:
-            raise OSError(str(error)) from error
+            if "/journal/" in str(error):  # a segment was folded and unlinked between being listed and being opened
+                raise FileNotFoundError(str(error)) from error
+            raise QueryError(str(error)) from error
 
     def _use_views(self, connection: "duckdb.DuckDBPyConnection", schema: str, events: str) -> None:
         """Our own queries have views of their own: the file's may be an older agentkit's, or another folder's."""
@@ -217,9 +215,9 @@ class Warehouse:
         connection.execute("COMMIT")
 
     def _ensure_empty_segment(self) -> None:
-        journal = self.folder / "journal"
-        journal.mkdir(exist_ok=True)
-        (journal / EMPTY).touch()
+        with contextlib.suppress(OSError):  # a log that is only readable: its journal has a segment, or it says so
+            (self.folder / "journal").mkdir(exist_ok=True)
+            (self.folder / "journal" / EMPTY).touch()
 
     def _united(self, catalog: str) -> str:
         known = f"SELECT segment FROM {catalog}ingested"
@@ -228,7 +226,7 @@ class Warehouse:
 
     def _hot(self) -> str:
         """The journal's lines. A torn one comes out of read_json as NULLs."""
-        pattern = quoted(f"{_glob_escaped(self.folder)}/journal/*.jsonl")
+        pattern = quoted(f"{_glob_escaped(self.folder)}/journal/*.json*")
         types = ", ".join(f"{name}: '{kind}'" for name, kind in _TYPES.items())
         return (
             f"SELECT {_COLUMNS} FROM read_json({pattern}, format = 'newline_delimited', columns = {{{types}}}, "
@@ -268,13 +266,8 @@ def _ingested(connection: "duckdb.DuckDBPyConnection") -> set[str]:
     return {str(name) for (name,) in connection.execute("SELECT segment FROM log.ingested").fetchall()}
 
 
-def _sound_rows(path: Path) -> list[tuple[Any, ...]] | None:
-    """A segment's events as rows of the table; None when it is damaged."""
-    try:
-        return [tuple(row.get(column) for column in _TYPES) for row in read_segment(path)]
-    except LogCorrupt as error:
-        warnings.warn(f"not folded: {error}", RuntimeWarning, stacklevel=3)
-        return None
+def _rows(segment: Path) -> list[tuple[Any, ...]]:
+    return [tuple(map(row.get, _TYPES)) for row in read_segment(segment)]
 
 
 def _glob_escaped(path: Path) -> str:
