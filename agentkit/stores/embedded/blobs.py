@@ -24,7 +24,7 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # held from the look for a body's file until the line that needs it is on disk, so that prune cannot come between
+        # held from the look for a body's file until the line that needs it is on disk: prune cannot come between
         self.lock = FileLock(folder / ".lock")
 
     def put(self, body: bytes) -> None:

@@ -2,19 +2,20 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentkit import failpoints
-from agentkit.errors import LogBusy, LogCorrupt
+from agentkit.errors import LogError
 from agentkit.ids import new_id
+from agentkit.stores.embedded import segment
 from agentkit.stores.embedded.locks import FileLock, try_lock
 
 if TYPE_CHECKING:
     from agentkit.stores.embedded.warehouse import Warehouse
 
-FAIL_POINTS = ("fold.locked", "fold.announced", "fold.unlinked", "fold.taken", "fold.committed")
+FAIL_POINTS = ("folding.locked", "folding.announced", "folding.unlinked", "folding.taken", "folding.recorded")
 _AT_ONCE = 16  # segments in one transaction: about 16 MB of rows in memory
 
 
@@ -42,21 +43,21 @@ class Folding:
         try:
             with self.alone(timeout=0):
                 self.fold_closed()
-        except (LogBusy, OSError):  # a foreign tool has the file, or the log is read-only: the segments stay
+        except (LogError, OSError):  # a foreign tool has the file, or the disk is full: the segments stay
             return False
         return True
 
     @contextlib.contextmanager
-    def alone(self, *, timeout: float) -> Iterator[None]:
+    def alone(self, *, timeout: float) -> Generator[None]:
         """Keep every other process from folding for a `with` block.
 
         Raises:
             LogBusy: another one folds for longer than `timeout` seconds.
         """
         with self._lock.hold(timeout=timeout) as fd:
-            failpoints.hit("fold.locked")
+            failpoints.hit("folding.locked")
             self._announce(fd)
-            failpoints.hit("fold.announced")
+            failpoints.hit("folding.announced")
             yield
 
     def fold_closed(self) -> None:
@@ -72,7 +73,7 @@ class Folding:
         for path in closed:
             if path.name in done:
                 path.unlink(missing_ok=True)
-                failpoints.hit("fold.unlinked")
+                failpoints.hit("folding.unlinked")
         fresh = [path for path in closed if path.name not in done | self._damaged]
         self._folded = set()
         for start in range(0, len(fresh), _AT_ONCE):
@@ -81,25 +82,21 @@ class Folding:
     def open_segments(self) -> list[Path]:
         """The segments that a living process still writes."""
         closed = set(self._closed())
-        return [path for path in (self._folder / "journal").glob("*.jsonl") if path not in closed]
+        return [path for path in (self._folder / "journal").glob(segment.PATTERN) if path not in closed]
 
     def close(self) -> None:
         """Close the lock's file; also in a forked child, where it is the parent's."""
         self._lock.close()
 
     def _take(self, segments: list[Path]) -> None:
-        failpoints.hit("fold.taken")
-        try:
-            self._warehouse().fold(segments)
-        except LogCorrupt:
-            if len(segments) == 1:  # it stays for a person to look at; reading its runs says where the damage is
-                self._damaged.add(segments[0].name)
-                return
-            for path in segments:
-                self._take([path])
-            return
-        self._folded |= {path.name for path in segments}
-        failpoints.hit("fold.committed")
+        failpoints.hit("folding.taken")
+        names = {path.name for path in segments}
+        folded = set(self._warehouse().fold(segments))
+        failpoints.hit("folding.recorded")
+        self._folded |= folded
+        self._damaged |= (
+            names - folded
+        )  # they stay for a person to look at; reading their runs says where the damage is
 
     def _announce(self, fd: int) -> None:
         """Write which fold this is, before anything changes: readers compare it to know whether the table can have."""
@@ -109,7 +106,7 @@ class Folding:
     def _closed(self) -> list[Path]:
         """The segments whose writer closed them or died: nobody has them locked."""
         found: list[Path] = []
-        for path in sorted((self._folder / "journal").glob("*.jsonl")):
+        for path in sorted((self._folder / "journal").glob(segment.PATTERN)):
             try:
                 fd = os.open(path, os.O_RDWR)
             except OSError:  # unlinked meanwhile, or not ours to write

@@ -40,10 +40,9 @@ class HotSegments:
         return found
 
     def _current(self) -> "list[_Index]":
-        names = sorted(name for name in os.listdir(self._folder) if name.endswith(".jsonl"))
-        for gone in self._indexes.keys() - set(names):
-            del self._indexes[gone]
-        return [self._indexes.setdefault(name, _Index(self._folder / name)) for name in names]
+        paths = {path.name: path for path in sorted(self._folder.glob(segment.PATTERN))}
+        self._indexes = {name: self._indexes.get(name) or _Index(path) for name, path in paths.items()}
+        return list(self._indexes.values())
 
 
 class _Index:

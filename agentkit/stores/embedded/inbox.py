@@ -1,4 +1,4 @@
-"""Answers to approvals: one file each, created once by `link()`, so that of two answers one wins and both know which."""
+"""Answers to approvals: a file each, created once by `link()`, so that of two answers one wins and both know which."""
 
 import os
 from pathlib import Path
@@ -54,11 +54,10 @@ class Inbox:
     def all(self, run_id: str) -> dict[str, Answer]:
         """Every answer given for a run, by approval id."""
         try:
-            names = os.listdir(self._folder / run_id)
+            paths = sorted((self._folder / run_id).iterdir())
         except FileNotFoundError:
             return {}
-        paths = [self._folder / run_id / name for name in sorted(names) if not name.startswith(".")]
-        return {path.stem: _read(path) for path in paths}
+        return {path.stem: _read(path) for path in paths if not path.name.startswith(".")}
 
     def remove(self, run_id: str) -> None:
         """Remove a run's answers."""

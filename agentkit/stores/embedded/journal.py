@@ -5,7 +5,6 @@ sync, and alone an append costs two thread switches more than writing itself.
 """
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from agentkit.errors import LogUnwritable
 from agentkit.events import Event
 from agentkit.stores.claims import HeldClaim
 from agentkit.stores.embedded import blobs, segment
+from agentkit.stores.embedded.acknowledgement import Acknowledgement, acknowledge
 from agentkit.stores.embedded.writer import SegmentWriter
 
 _SEGMENT_SIZE = 1 << 20  # bytes; a fold then takes tens of milliseconds, and readers index a live segment in one
@@ -36,7 +36,7 @@ class _Entry:
     claim: HeldClaim
     lines: bytes
     large: tuple[bytes, ...]
-    future: "Future[None] | None"
+    future: Acknowledgement | None
 
 
 class Journal:
@@ -65,7 +65,7 @@ class Journal:
     def append(self, claim: HeldClaim, events: Sequence[Event], *, durable: bool) -> "Future[None]":
         """Put events after the claim's head; see `Store.append`."""
         lines, large = _encode(events)
-        future = _new_future() if durable else None
+        future = Acknowledgement() if durable else None
         with self._lock:
             claim.check(events, self._process)
             if claim.broken is not None:
@@ -120,24 +120,20 @@ class Journal:
     def _run(self) -> None:
         while True:
             self._wake.acquire()
+            self._awake = False  # from here on, an append wakes this thread again
             self._commit_waiting()
 
     def _commit_waiting(self) -> None:
         with self._io:
             with self._lock:
                 batch, self._waiting = self._waiting, []
-                self._awake = False
             sound = [entry for entry in batch if entry.claim.broken is None]
             try:
                 self._write(sound)
             except Exception as error:  # noqa: BLE001  whatever it is, these events are not on disk
                 self._fail(sound, error)
             waiting = [(entry.future, entry.claim.broken) for entry in batch if entry.future is not None]
-        for future, problem in waiting:
-            if problem is None:
-                future.set_result(None)
-            else:
-                future.set_exception(problem)
+        acknowledge(waiting)
 
     def _write(self, entries: list[_Entry]) -> None:
         data = b"".join([entry.lines for entry in entries])
@@ -193,12 +189,6 @@ def _encode(events: Sequence[Event]) -> tuple[bytes, tuple[bytes, ...]]:
                 encoded = b'%s,"body":%s,"schema_version":%s' % (head, blobs.reference(body), tail)
         lines.append(segment.seal(encoded))
     return b"".join(lines), tuple(large)
-
-
-def _new_future() -> "Future[None]":
-    future: Future[None] = Future()
-    future.set_running_or_notify_cancel()  # what is queued is written: a waiter that gives up cannot cancel it
-    return future
 
 
 def _done() -> "Future[None]":

@@ -8,7 +8,7 @@ between all processes of the log, which is what makes look-then-write of a lease
 import contextlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -18,11 +18,13 @@ from pydantic_core import to_json
 
 from agentkit import failpoints
 from agentkit.errors import RunClaimed
+from agentkit.ids import new_id
 from agentkit.store import Holder
 from agentkit.stores.embedded.locks import FileLock, try_lock, write_all
 
 FAIL_POINTS = ("lease.locked", "lease.read", "lease.written", "lease.released")
 _PATIENCE = 30.0  # seconds; the lock is held for microseconds, unless its holder was stopped just then
+_SIZE = 512  # bytes
 _holder = TypeAdapter(Holder)
 
 
@@ -39,6 +41,7 @@ class Leases:
         self._process = process
         self._lock = FileLock(folder / ".lock")
         self._alive: int | None = None
+        self._spares: list[Path] = []
 
     def take(self, run_id: str) -> Holder | None:
         """Become the run's executor.
@@ -54,7 +57,7 @@ class Leases:
             failpoints.hit("lease.read")
             if found and found.activity == "executing" and self._is_other(found) and self._lives(found.process):
                 raise RunClaimed(run_id, str(found))
-            self._write(run_id, "executing")
+            self._write(run_id, "executing", own=found is not None and not self._is_other(found))
             failpoints.hit("lease.written")
         return found
 
@@ -66,9 +69,9 @@ class Leases:
                 return
             if watch:
                 with contextlib.suppress(OSError):  # a full disk must not keep the run claimed
-                    self._write(run_id, "watching")
+                    self._write(run_id, "watching", own=True)
                     return
-            (self._folder / run_id).unlink(missing_ok=True)
+            self._remove(run_id)
         failpoints.hit("lease.released")
 
     def unwatch(self, run_id: str) -> None:
@@ -78,11 +81,9 @@ class Leases:
 
     def holder(self, run_id: str) -> Holder | None:
         """The living process that the run's lease names."""
-        found = self._read(run_id)
-        if found is None or not self._is_other(found):
-            return found
         with self._locked():
-            return found if self._lives(found.process) else None
+            found = self._read(run_id)
+            return found if found and (not self._is_other(found) or self._lives(found.process)) else None
 
     def sweep(self) -> None:
         """Remove what dead processes left."""
@@ -104,7 +105,8 @@ class Leases:
         """Die, as far as the log is concerned."""
         if self._alive is not None:
             with self._locked():
-                (self._folder / f"{self._process}.alive").unlink(missing_ok=True)
+                for path in (*self._spares, self._folder / f"{self._process}.alive"):
+                    path.unlink(missing_ok=True)
             os.close(self._alive)
             self._alive = None
         self._lock.close()
@@ -117,7 +119,7 @@ class Leases:
         self._lock.close()
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         with self._lock.hold(timeout=_PATIENCE):
             failpoints.hit("lease.locked")
             yield
@@ -149,13 +151,26 @@ class Leases:
         except (FileNotFoundError, ValidationError):  # a process that died while it wrote a lease holds nothing
             return None
 
-    def _write(self, run_id: str, activity: Literal["executing", "watching"]) -> None:
+    def _write(self, run_id: str, activity: Literal["executing", "watching"], *, own: bool) -> None:
+        """Write a lease: in place where it is this process's already, else by renaming a file onto it.
+
+        Files are kept for the next lease instead of being removed: ext4 takes 0.6 ms to find an inode for a new file
+        when a thousand were removed in the last seconds, and a rename 0.02 ms. For the same reason a lease has a fixed
+        size: a file that was truncated is written out to the disk as soon as it is closed.
+        """
         self._live()
         holder = Holder(self._process, os.getpid(), platform.node(), datetime.now(UTC), activity)
-        temporary = self._folder / f".{run_id}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        path = self._folder / run_id
+        written = path if own else self._spares.pop() if self._spares else self._folder / f".{new_id()}.spare"
+        fd = os.open(written, os.O_WRONLY | os.O_CREAT, 0o644)
         try:
-            write_all(fd, to_json(holder))
+            write_all(fd, to_json(holder).ljust(_SIZE))
         finally:
             os.close(fd)
-        temporary.replace(self._folder / run_id)
+        if not own:
+            written.rename(path)
+
+    def _remove(self, run_id: str) -> None:
+        spare = self._folder / f".{run_id}.spare"
+        (self._folder / run_id).rename(spare)
+        self._spares.append(spare)

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from agentkit.errors import LogBusy
@@ -38,7 +38,7 @@ if sys.platform == "win32":
         """Wait until what was written to a file is on disk."""
         os.fsync(fd)
 
-    def sync_folder(path: Path) -> None:  # noqa: ARG001  NTFS journals its directories
+    def sync_folder(path: Path) -> None:  # NTFS journals its directories
         """Wait until a folder's names are on disk."""
 
 else:
@@ -85,7 +85,7 @@ class FileLock:
         self._fd: int | None = None
 
     @contextlib.contextmanager
-    def hold(self, *, timeout: float) -> Iterator[int]:
+    def hold(self, *, timeout: float) -> Generator[int]:
         """Hold the lock for a `with` block.
 
         Args:
@@ -131,3 +131,18 @@ def write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def write_durably(fd: int, data: bytes) -> None:
+    """Append to a file opened with `O_APPEND`, and wait until it is on disk.
+
+    Linux does both in one call, which spares the journal's thread one wait for the interpreter's lock: 20 of the 60
+    microseconds that handing an append to another thread costs.
+    """
+    if not hasattr(os, "RWF_DSYNC"):
+        write_all(fd, data)
+        sync(fd)
+        return
+    view = memoryview(data)
+    while view:
+        view = view[os.pwritev(fd, [view], 0, os.RWF_DSYNC) :]  # the offset does not count for such a file

@@ -14,6 +14,7 @@ from pydantic_core import from_json
 
 from agentkit.errors import LogCorrupt
 
+PATTERN = "*.*.jsonl"  # <process>.<time>.jsonl; the table keeps an empty file of one dot there for DuckDB's sake
 _CRC_SIZE = len(',"crc":"00000000"}')
 _KEY = re.compile(rb'\{"run_id":"([0-9a-f-]{36})","seq":(\d+),')
 

@@ -1,7 +1,6 @@
 """The embedded store: a folder with a journal per process, leases, an inbox, large bodies, and DuckDB behind them."""
 
 import atexit
-import contextlib
 import os
 import threading
 import weakref
@@ -10,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import LogError, RunClaimed, SeqConflict
+from agentkit.errors import RunClaimed, SeqConflict
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
@@ -116,8 +115,7 @@ class EmbeddedStore:
         with self._lock:
             if self._claims.get(held.run_id) is not held:
                 return
-        with contextlib.suppress(LogError):  # whoever appended what is lost was told by its own future
-            self._journal.append(held, (), durable=True).result()
+        self._journal.settle()  # whoever appended what is lost was told by its own future
         with self._lock:
             held.held = False
             if watch and held.broken is None:

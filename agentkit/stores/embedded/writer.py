@@ -1,4 +1,4 @@
-"""One journal segment being written: opened so that nobody can take it for a closed one, and cut back after a failure."""
+"""One journal segment being written: never to be taken for a closed one, and cut back after a failure."""
 
 import contextlib
 import os
@@ -6,15 +6,15 @@ import time
 from pathlib import Path
 
 from agentkit import failpoints
-from agentkit.stores.embedded.locks import sync, sync_folder, try_lock, write_all
+from agentkit.stores.embedded.locks import sync_folder, try_lock, write_durably
 
 FAIL_POINTS = (
     "segment.created",
     "segment.locked",
     "segment.renamed",
     "segment.placed",
+    "segment.awaited",
     "segment.written",
-    "segment.synced",
     "segment.closed",
 )
 
@@ -56,10 +56,9 @@ class SegmentWriter:
         Raises:
             OSError: they are not, or only some; `abandon` the segment then.
         """
-        write_all(self._fd, data)
+        failpoints.hit("segment.awaited")
+        write_durably(self._fd, data)
         failpoints.hit("segment.written")
-        sync(self._fd)
-        failpoints.hit("segment.synced")
         self.size += len(data)
 
     def abandon(self) -> None:
