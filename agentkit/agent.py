@@ -1,7 +1,9 @@
 """Agents: a model, instructions and tools, made once and run many times."""
 
+import inspect
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +17,6 @@ from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 from agentkit.sub_agent import SubAgent
-from agentkit.tool import Tool
 
 Toollike: TypeAlias = "ToolSpec | Agent"
 
@@ -47,7 +48,7 @@ class Agent:
         AgentKitWarning: where tools could be easier to use right (see `ak.lint`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
         self,
         name: str,
         model: "str | Model",
@@ -84,7 +85,9 @@ class Agent:
             approval_expires=approval_expires,
             parameters=MappingProxyType(dict(settings or {})),
         )
-        self._defined_in = sys._getframe(1).f_globals.get("__name__")  # noqa: SLF001  a new process imports it from there
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
+        self._defined_in: str | None = caller.f_globals.get("__name__") if caller is not None else None
         self._resolved: AgentDefinition | None = None
         registry.define(name, self)
 
@@ -95,12 +98,12 @@ class Agent:
             module = _find_module(self, self._defined_in)
             plain = self._definition
             sha256 = digest([plain.name, plain.header().model_dump(mode="json")])
-            self._resolved = AgentDefinition(**{**vars(plain), "module": module, "sha256": sha256})
+            self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 
     def run(
         self,
-        input: Any,  # noqa: A002  the field's word for it
+        input: Any,
         *,
         after: "Run | str | None" = None,
         deps: Any = None,
@@ -169,8 +172,6 @@ def _check_options(name: str, decisions: str, checks: Sequence[Check], history_t
 def _as_tool(tool: Any, owner: str) -> ToolSpec:
     if isinstance(tool, Agent):
         return tool.as_tool()
-    if isinstance(tool, Tool | SubAgent):
-        return tool
     if isinstance(tool, ToolSpec):
         return tool
     what = getattr(tool, "__name__", None) or repr(tool)
@@ -195,11 +196,11 @@ def _output(output: Any, owner: str) -> Output:
         ) from error
 
 
-def _resolve(model: "str | Model") -> Model:
-    """A model by name, through the adapter whose prefix it has."""
+def _resolve(model: Any) -> Model:
+    """A model by name, through the adapter whose prefix it has; a `Model` object is one already."""
+    if isinstance(model, Model):
+        return model
     if not isinstance(model, str):
-        if isinstance(model, Model):
-            return model
         raise ConfigError(f"{model!r} is no model: give a name, or an object with `name`, `respond` and `price`")
     prefixes = sorted((prefix for prefix in registry.MODELS if model.startswith(prefix)), key=len, reverse=True)
     if not prefixes:

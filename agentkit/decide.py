@@ -282,22 +282,30 @@ def _go_on_with_call(
     elif tool is None:
         yield RefuseCall(call.step)
     elif call.status == "proposed":
-        because = _must_ask(state, call, tool)
-        if because is None and tool.approve is not False:
-            because = "policy"
-        if because is not None or tool.kind == "question":
-            yield GateCall(call.step, because or "policy")
-        elif not blocked:
-            yield StartCall(call.step, 1)
+        yield from _begin_call(state, call, tool, blocked=blocked)
     elif call.status == "cleared" and not blocked:
         yield StartCall(call.step, call.attempt + 1)
-    elif call.status == "interrupted":
+    else:
+        yield from _try_again(call, tool, now)
+
+
+def _begin_call(state: State, call: CallStep, tool: ToolSpec, *, blocked: bool) -> Iterator[Action]:
+    """A gated call is judged at once, so that the question is there early; it runs in its turn."""
+    because = _must_ask(state, call, tool)
+    if because is not None or tool.approve is not False or tool.kind == "question":
+        yield GateCall(call.step, because or "policy")
+    elif not blocked:
+        yield StartCall(call.step, 1)
+
+
+def _try_again(call: CallStep, tool: ToolSpec, now: datetime) -> Iterator[Action]:
+    if call.status == "interrupted":
         yield from _after_crash(call, tool)
     elif call.status == "failed":
         yield ScheduleRetry(call.step)
     elif call.status == "waiting":
-        due = call.due is None or call.due <= now
-        yield StartCall(call.step, call.attempt + 1) if due else WaitUntil(call.step, call.due or now)
+        due = call.due or now
+        yield StartCall(call.step, call.attempt + 1) if due <= now else WaitUntil(call.step, due)
 
 
 def _after_crash(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
@@ -308,9 +316,7 @@ def _after_crash(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
         yield AskInDoubt(call.step)
 
 
-def _must_ask(
-    state: State, call: CallStep, tool: ToolSpec
-) -> Literal["effect_unknown", "parent_did_it"] | None:
+def _must_ask(state: State, call: CallStep, tool: ToolSpec) -> Literal["effect_unknown", "parent_did_it"] | None:
     """Whether something that happened before makes a person's word needed, whatever the tool's own rule says."""
     if not tool.writes:
         return None

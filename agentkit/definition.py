@@ -67,7 +67,7 @@ class Context:
         self._note(text, as_json(data, "note") if data else None)
 
 
-class InvalidArguments(Exception):  # noqa: N818  it is the model's mistake, shown to the model, never raised to a user
+class InvalidArguments(Exception):
     """The model's arguments do not fit the tool. `errors` is what the model is told: a list of path, problem, input."""
 
     def __init__(self, errors: list[dict[str, Any]]) -> None:
@@ -80,27 +80,59 @@ class ToolSpec(Protocol):
     """A tool as the core sees it. `kind` says who does the work: a function, a child agent, or a person."""
 
     @property
-    def kind(self) -> Literal["function", "agent", "question"]: ...
+    def kind(self) -> Literal["function", "agent", "question"]:
+        """Who does the work."""
+        ...
+
     @property
-    def schema(self) -> ToolSchema: ...
+    def schema(self) -> ToolSchema:
+        """What the model is told."""
+        ...
+
     @property
-    def source_sha256(self) -> str: ...
+    def source_sha256(self) -> str:
+        """A digest of the source: an approval is bound to it."""
+        ...
+
     @property
-    def writes(self) -> bool: ...
+    def writes(self) -> bool:
+        """Whether it changes something outside."""
+        ...
+
     @property
-    def idempotent(self) -> bool: ...
+    def idempotent(self) -> bool:
+        """Whether its service runs it once for one key."""
+        ...
+
     @property
-    def approve(self) -> Approve: ...
+    def approve(self) -> Approve:
+        """When to ask a person first."""
+        ...
+
     @property
-    def retry(self) -> Retry: ...
+    def retry(self) -> Retry:
+        """How it is tried again."""
+        ...
+
     @property
-    def retry_on(self) -> tuple[type[BaseException], ...]: ...
+    def retry_on(self) -> tuple[type[BaseException], ...]:
+        """The exceptions that are transient."""
+        ...
+
     @property
-    def timeout(self) -> float | None: ...
+    def timeout(self) -> float | None:
+        """Seconds for one attempt; None is no limit."""
+        ...
+
     @property
-    def is_async(self) -> bool: ...
+    def is_async(self) -> bool:
+        """Whether `call` returns something to await."""
+        ...
+
     @property
-    def child(self) -> "AgentDefinition | None": ...
+    def child(self) -> "AgentDefinition | None":
+        """The agent that does the work, where `kind` says so."""
+        ...
 
     def validate(self, arguments: Any) -> dict[str, Any]:
         """The arguments as the function takes them; raises `InvalidArguments`."""
@@ -124,11 +156,11 @@ class Model(Protocol):
     """Something that answers a request. One attempt a call: retries are the runner's."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the log shows."""
+        ...
 
-    async def respond(
-        self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
-    ) -> ModelResponse:
+    async def respond(self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None) -> ModelResponse:
         """Answer once.
 
         Args:

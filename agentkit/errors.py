@@ -138,9 +138,7 @@ class RunPaused(RunError):
         pending: the approvals it waits for, those of child runs too.
     """
 
-    def __init__(
-        self, message: str, *, run_id: str, usage: "Usage | None" = None, pending: Sequence[Any] = ()
-    ) -> None:
+    def __init__(self, message: str, *, run_id: str, usage: "Usage | None" = None, pending: Sequence[Any] = ()) -> None:
         super().__init__(message, run_id=run_id, usage=usage)
         self.pending = list(pending)
 

@@ -430,7 +430,7 @@ class Event(Fact):
         kind = row.get("type")
         if kind not in _BODIES:
             raise LogCorrupt(f"unknown event type {kind!r} in run {row.get('run_id')} at seq {row.get('seq')}")
-        body = row.get("body") or {}
+        body: Any = row.get("body") or {}
         fields = {key: value for key, value in row.items() if key not in {"type", "body"} and value is not None}
         try:
             parsed = _BODIES[kind].model_validate(from_json(body) if isinstance(body, str | bytes) else body)

@@ -1,4 +1,4 @@
-"""Named places where a test can stop, kill or fail the process. Nothing happens, and next to nothing is spent, when off.
+"""Named places where a test can stop, kill or fail the process; next to nothing is spent when they are off.
 
 The durable steps of the runner and the stores call `hit(name)`. `agentkit.testing` arms them; see `gofail` and
 FreeBSD's fail(9) for the idea.

@@ -210,7 +210,8 @@ def _content(value: Any) -> str | tuple[Part, ...]:
     """A run's input as what the user said: text, parts, or any JSON as text."""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and value and all(isinstance(part, dict) and "type" in part for part in value):  # pyright: ignore[reportUnknownVariableType]
+    parts = cast("list[Any]", value) if isinstance(value, list) else []
+    if parts and all(isinstance(part, dict) and "type" in part for part in parts):
         return _PARTS.validate_python(value)
     return canonical(value).decode()
 
@@ -289,9 +290,7 @@ def _propose(state: State, turn: str, call: Any) -> str:
 @_on(ModelFailed)
 def _model_failed(state: State, event: Event, body: ModelFailed) -> None:
     model = state.models[_step_of(event)]
-    used = Usage(
-        input_tokens=event.input_tokens or 0, output_tokens=event.output_tokens or 0, cost_usd=event.cost_usd
-    )
+    used = Usage(input_tokens=event.input_tokens or 0, output_tokens=event.output_tokens or 0, cost_usd=event.cost_usd)
     state.usage += used
     model.usage += used
     model.status, model.error, model.retryable = "failed", body.error, body.error.retryable

@@ -6,7 +6,7 @@ from typing import Any
 
 import uuid_utils
 
-from agentkit.jsonvalue import JsonValue, canonical
+from agentkit.jsonvalue import canonical
 
 
 def new_id() -> str:
@@ -14,7 +14,7 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-def digest(value: JsonValue) -> str:
+def digest(value: Any) -> str:
     """The sha256 of a JSON value's canonical bytes, as 64 hex digits."""
     return hashlib.sha256(canonical(value)).hexdigest()
 

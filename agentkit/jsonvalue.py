@@ -14,7 +14,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.errors import EncodingError
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 _SUSPECT = (b"NaN", b"Infinity", b"\\u0000")
 
@@ -57,7 +57,7 @@ def encode(value: Any, where: str) -> bytes:
     return data
 
 
-def canonical(value: JsonValue) -> bytes:
+def canonical(value: Any) -> bytes:
     """The bytes a digest is taken of: compact, keys sorted, UTF-8.
 
     Args:

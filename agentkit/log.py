@@ -218,9 +218,7 @@ def _default_place() -> str:
     return str(here / ".agentkit")
 
 
-def resume(
-    run_id: str, *, log: Log | None = None, deps: Any = None, budget: Budget | None = None
-) -> Run:
+def resume(run_id: str, *, log: Log | None = None, deps: Any = None, budget: Budget | None = None) -> Run:
     """Go on with a run from wherever it stopped, in this process.
 
     Args:
@@ -239,5 +237,3 @@ def resume(
     """
     log = log or open_log()
     return log.run(run_id).resume(deps=deps, budget=budget)
-
-

@@ -55,7 +55,7 @@ class ModelStep(Attempts):
     reserved_usd: float | None = None
     estimated_tokens: int = 0
     request_sha256: str = ""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     calls: tuple[str, ...] = ()
     text: str | None = None
 

@@ -53,7 +53,9 @@ class Claim(Protocol):
     """The right to append to one run, from `Store.claim` until it is released or its process dies."""
 
     @property
-    def run_id(self) -> str: ...
+    def run_id(self) -> str:
+        """The run."""
+        ...
 
     @property
     def head(self) -> int:

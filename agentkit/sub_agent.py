@@ -24,9 +24,7 @@ class SubAgent:
 
     kind: Literal["agent"] = "agent"
 
-    def __init__(
-        self, definition: AgentDefinition, *, description: str | None = None, name: str | None = None
-    ) -> None:
+    def __init__(self, definition: AgentDefinition, *, description: str | None = None, name: str | None = None) -> None:
         first_line = definition.instructions.strip().partition("\n")[0]
         self.child = definition
         self.schema = ToolSchema(

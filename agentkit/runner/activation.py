@@ -27,7 +27,6 @@ from agentkit.decide import (
     decide,
 )
 from agentkit.definition import AgentDefinition
-from agentkit.errors import LogError
 from agentkit.events import Body, Event, RunCancelledEvent, RunFailedEvent, RunPausedEvent
 from agentkit.runner import answers, model_calls, questions, records, tool_calls
 from agentkit.runner.family import Family
@@ -121,14 +120,14 @@ class Activation:
         self._unpark()
         if self.cancelled_by is not None:
             return await self._cancel()
-        seq, begun = self.state.seq, len(self.tasks)
+        seq = self.state.seq
         due = None if self.pause_asked else self._begin(decide(self.definition, self.state, now()))
         if self.state.ended:
             return False
         if self.state.seq != seq:
             return True
         if self.tasks or due is not None:
-            await self._wait(due, begun)
+            await self._wait(due)
             return True
         if self._answered():
             return True
@@ -180,9 +179,8 @@ class Activation:
             case WaitUntil():
                 pass
 
-    async def _wait(self, due: datetime | None, begun: int) -> None:
+    async def _wait(self, due: datetime | None) -> None:
         """Until something in flight ends, something is due, or somebody wakes us."""
-        del begun
         timeout = None if due is None else max(0.0, (due - now()).total_seconds())
         if due is not None and not self.tasks:
             await self.recorder.durable()
@@ -247,8 +245,3 @@ class Activation:
         if self.tasks:
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         self.tasks.clear()
-
-
-def is_log_failure(error: BaseException) -> bool:
-    """Whether an error that ended an activation is about the log, so that nothing more can be recorded."""
-    return isinstance(error, LogError)

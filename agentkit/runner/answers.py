@@ -41,7 +41,9 @@ def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition |
     """
     if answer.verdict not in ALLOWED[asked.kind] | {"expired", "withdrawn"}:
         ways = ", ".join(sorted(ALLOWED[asked.kind]))
-        raise ApprovalError(f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}")
+        raise ApprovalError(
+            f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}"
+        )
     if asked.kind == "budget" and answer.edits is not None:
         unknown = set(answer.edits) - {"usd", "model_calls"}
         if unknown:

@@ -72,6 +72,10 @@ class Driver:
         assert self._state is not None, "the run has not started"
         return self._state
 
+    def snapshot(self) -> State:
+        """The run's state, to be kept."""
+        return self.live_state.copy()
+
     @property
     def root(self) -> "Driver":
         """The driver of the run that was started by a person."""
@@ -187,9 +191,7 @@ class Driver:
         for call in waiters:
             call()
 
-    async def _first(
-        self, claim: Claim, started: RunStarted, base: State | None, meter: Meter | None = None
-    ) -> None:
+    async def _first(self, claim: Claim, started: RunStarted, base: State | None, meter: Meter | None = None) -> None:
         recorder = Recorder(self.store, claim, base, self._publish)
         try:
             parent = self.parent.run_id if self.parent is not None else None

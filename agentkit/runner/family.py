@@ -26,9 +26,7 @@ class Family:
         self._meter = meter
         self._counted: set[str] = set()
 
-    async def execute(
-        self, step: str, definition: AgentDefinition, run_id: str, arguments: Any
-    ) -> tuple[Any, Usage]:
+    async def execute(self, step: str, definition: AgentDefinition, run_id: str, arguments: Any) -> tuple[Any, Usage]:
         """Go on with a child run, or begin it, until it ends.
 
         Returns:
@@ -86,9 +84,7 @@ def child_started(parent: "Driver", step: str, definition: AgentDefinition, argu
     """How a child run begins: its input is the call's single argument, or all of them."""
     state = parent.live_state
     given = next(iter(arguments.values())) if len(arguments) == 1 else arguments
-    return run_started(
-        definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags
-    )
+    return run_started(definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags)
 
 
 def run_started(definition: AgentDefinition, given: Any, **more: Any) -> RunStarted:

@@ -3,13 +3,13 @@
 import asyncio
 import inspect
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from agentkit import failpoints
 from agentkit.decide import CallModel
-from agentkit.definition import Check, Model
+from agentkit.definition import REPORTED, Check, Model
 from agentkit.errors import EncodingError, LogError, ModelError
 from agentkit.events import (
     BudgetReached,
@@ -21,7 +21,7 @@ from agentkit.events import (
     RunFailedEvent,
     RunSucceeded,
 )
-from agentkit.jsonvalue import clean, clean_text
+from agentkit.jsonvalue import canonical, clean, clean_text
 from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
@@ -113,9 +113,7 @@ async def _ask(
     failpoints.hit("model.recorded")
 
 
-def _record_answer(
-    act: "Activation", action: CallModel, model: Model, response: ModelResponse, began: float
-) -> None:
+def _record_answer(act: "Activation", action: CallModel, model: Model, response: ModelResponse, began: float) -> None:
     message, usage = response.message, response.usage
     act.record(
         ModelResponded(
@@ -147,18 +145,28 @@ def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[T
     for index, call in enumerate(calls):
         call_id = call.id if call.id and call.id not in seen else f"{step.replace('/', '_')}_{index + 1}"
         seen.add(call_id)
-        arguments = clean(call.arguments)
-        reported: dict[str, str] = dict(call.reported)
-        tool = act.definition.tools.get(call.name)
-        own: dict[str, Any] = tool.schema.parameters.get("properties", {}) if tool is not None else {}
-        if act.definition.decisions and isinstance(arguments, dict):
-            for key in ("why", "instead_of"):
-                if key not in own and key in arguments:
-                    said = arguments.pop(key)
-                    if said:
-                        reported[key] = str(said)
-        kept.append(ToolCall(id=clean_text(call_id), name=clean_text(call.name), arguments=arguments, reported=reported))
+        arguments, reported = _take_reasons(act, call)
+        kept.append(
+            ToolCall(id=clean_text(call_id), name=clean_text(call.name), arguments=arguments, reported=reported)
+        )
     return tuple(kept)
+
+
+def _take_reasons(act: "Activation", call: ToolCall) -> tuple[Any, dict[str, str]]:
+    """A call's own arguments, and the reasons that the model was asked to write among them."""
+    arguments = clean(call.arguments)
+    reported = dict(call.reported)
+    if not act.definition.decisions or not isinstance(arguments, dict):
+        return arguments, reported
+    tool = act.definition.tools.get(call.name)
+    own: dict[str, Any] = tool.schema.parameters.get("properties", {}) if tool is not None else {}
+    kept: dict[str, Any] = {}
+    for key, value in cast("dict[str, Any]", arguments).items():
+        if key not in REPORTED or key in own:
+            kept[key] = value
+        elif value:
+            reported[key] = value if isinstance(value, str) else canonical(value).decode()
+    return kept, reported
 
 
 def _record_failure(

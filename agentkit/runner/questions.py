@@ -39,7 +39,9 @@ async def _judge(
     """Ask the predicate once; its verdict is a fact from then on. One that raises says: ask."""
     predicate = tool.approve
     assert callable(predicate), "a bool needs no judging"
-    call = Call(name=tool.schema.name, args=arguments, step=step, run_id=act.state.run_id, why=act.state.calls[step].why)
+    call = Call(
+        name=tool.schema.name, args=arguments, step=step, run_id=act.state.run_id, why=act.state.calls[step].why
+    )
     because = "policy"
     try:
         if inspect.iscoroutinefunction(predicate):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from agentkit.errors import AgentKitError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
+from agentkit.jsonvalue import clean, clean_text
 from agentkit.messages import AssistantMessage
 from agentkit.runner.recorder import now
 
@@ -19,7 +20,7 @@ def decision(act: "Activation", step: str) -> None:
     if call is None:
         act.record(Decided(action="answer", offered=offered), step=step, name="answer")
         return
-    said = _reported(act, call.turn, call.call_id)
+    said = _reported(act, call.call_id)
     act.record(
         Decided(
             action=call.name,
@@ -33,10 +34,11 @@ def decision(act: "Activation", step: str) -> None:
     )
 
 
-def _reported(act: "Activation", turn: str, call_id: str) -> dict[str, str]:
+def _reported(act: "Activation", call_id: str) -> dict[str, str]:
+    """What the model said about a call: calls are decided before its next answer, so the last one holds them."""
     answer = next(message for message in reversed(act.state.messages) if isinstance(message, AssistantMessage))
-    del turn  # calls are decided before the next answer, so the last one holds them
-    return next((call.reported for call in answer.tool_calls if call.id == call_id), {})
+    nothing: dict[str, str] = {}
+    return next((call.reported for call in answer.tool_calls if call.id == call_id), nothing)
 
 
 def schedule_retry(act: "Activation", step: str) -> None:
@@ -68,9 +70,7 @@ def trim(act: "Activation", keep_from: int) -> None:
     first = max(state.trimmed_to, 1)
     kept = state.message_tokens[0] + sum(state.message_tokens[keep_from:])
     act.record(
-        HistoryTrimmed(
-            keep_from=keep_from, dropped=keep_from - first, tokens_before=state.tokens, tokens_after=kept
-        )
+        HistoryTrimmed(keep_from=keep_from, dropped=keep_from - first, tokens_before=state.tokens, tokens_after=kept)
     )
 
 
@@ -82,15 +82,11 @@ def refuse_unknown_tool(act: "Activation", step: str) -> None:
         message=f"there is no tool named {call.name!r}",
         context={"tools": list(act.definition.tools)},
     )
-    act.record(
-        ToolFailed(call_id=call.call_id, error=error, reask=True), step=step, name=call.name, status="error"
-    )
+    act.record(ToolFailed(call_id=call.call_id, error=error, reask=True), step=step, name=call.name, status="error")
 
 
 def error_info(error: BaseException, *, retryable: bool = False, trace: str | None = None) -> ErrorInfo:
     """An exception as data that the log can hold."""
-    from agentkit.jsonvalue import clean, clean_text
-
     context = getattr(error, "context", None)
     message = clean_text(str(error)) or type(error).__name__
     return ErrorInfo(

@@ -73,7 +73,7 @@ class Run:
         """A snapshot of the run: the fold of its events so far."""
         driver = self._driver
         if driver is not None and driver.has_state and not driver.settled.is_set():
-            return engine().call(lambda: driver.live_state.copy())
+            return engine().call(driver.snapshot)
         if driver is not None and driver.has_state and driver.live_state.ended:
             return driver.live_state
         if driver is not None and driver.error is not None and not driver.has_state:
@@ -85,7 +85,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, paused, waiting, succeeded, failed, cancelled; or interrupted: recorded as running, held by nobody."""
+        """running, paused, waiting, succeeded, failed, cancelled; or interrupted: recorded as running, but not held."""
         state = self.state
         here = self._driver is not None and not self._driver.settled.is_set()
         if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
@@ -220,13 +220,13 @@ class Run:
             pending = self.pending
             lines = "\n".join(f"  {asked}" for asked in pending) or "  nothing: run.resume() goes on"
             raise RunPaused(
-                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), run.reject(id, reason=…), "
-                "run.answer(id, value) or run.resolve(id, …)",
+                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), "
+                "run.reject(id, reason=…), run.answer(id, value) or run.resolve(id, …)",
                 run_id=self.run_id,
                 usage=usage,
                 pending=pending,
             )
-        raise ResumeError(f"run {self.run_id} is interrupted: no process executes it. ak.resume({self.run_id!r}) goes on")
+        raise ResumeError(f"run {self.run_id} is interrupted: nobody executes it. ak.resume({self.run_id!r}) goes on")
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._wait_async().__await__()
@@ -236,7 +236,10 @@ class Run:
         settled = asyncio.Event()
         driver = self._driver
         if driver is not None:
-            wake = lambda: loop.call_soon_threadsafe(settled.set)  # noqa: E731  it is handed over, not called by name
+
+            def wake() -> None:
+                loop.call_soon_threadsafe(settled.set)
+
             engine().call(lambda: driver.when_settled(wake))
         while not (settled.is_set() if driver is not None else await asyncio.to_thread(self._is_settled)):
             try:  # in slices, so that interrupting the kernel works
@@ -269,7 +272,11 @@ class Run:
     # answering -------------------------------------------------------------------------------------------------------
 
     def approve(
-        self, id: str | None = None, *, edit: dict[str, Any] | None = None, comment: str | None = None  # noqa: A002
+        self,
+        id: str | None = None,
+        *,
+        edit: dict[str, Any] | None = None,
+        comment: str | None = None,
     ) -> Answered:
         """Let a call run, as it is or with edited arguments; or allow more budget (`edit={"usd": 1.0}`).
 
@@ -283,16 +290,20 @@ class Run:
         """
         return self._give(self._find(id), "edit" if edit else "approve", edits=edit, comment=comment)
 
-    def reject(self, id: str | None = None, *, reason: str | None = None) -> Answered:  # noqa: A002
+    def reject(self, id: str | None = None, *, reason: str | None = None) -> Answered:
         """Say no; the model sees the reason and goes on."""
         return self._give(self._find(id), "reject", comment=reason)
 
-    def answer(self, id: str | None, value: Any) -> Answered:  # noqa: A002
+    def answer(self, id: str | None, value: Any) -> Answered:
         """Answer a question, or give a call's result instead of running it."""
         return self._give(self._find(id), "answer", value=as_json(value, "answer"))
 
     def resolve(
-        self, id: str | None, what: Literal["happened", "did not", "stop"], *, result: Any = None  # noqa: A002
+        self,
+        id: str | None,
+        what: Literal["happened", "did not", "stop"],
+        *,
+        result: Any = None,
     ) -> Answered:
         """Say what became of a step in doubt.
 
@@ -326,7 +337,7 @@ class Run:
         won = self._store.answer(asked.run_id, asked.id, given)
         if won != given:
             raise ApprovalError(
-                f"{asked.id} was already answered: {won.verdict} by {won.who} at {won.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+                f"{asked.id} was already answered: {won.verdict} by {won.who}, {won.answered_at:%Y-%m-%d %H:%M:%S} UTC"
             )
         return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
 

@@ -143,7 +143,7 @@ def find_definition(state: State) -> AgentDefinition:
     Raises:
         ResumeError: it is nowhere; the message says what to run.
     """
-    owner = registry.defined(state.name)
+    owner: Any = registry.defined(state.name)
     if owner is None and state.module is not None:
         try:
             owner = registry.load(state.module)

@@ -1,6 +1,6 @@
 """Asking a person in a terminal, where `run.wait()` was called."""
 
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import from_json
 
@@ -33,11 +33,13 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
             print(inert(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}"))  # noqa: T201
     choice = ""
     while choice not in ways:
-        choice = input("  " + ", ".join(f"[{key}] {word.replace('_', ' ')}" for key, word in ways.items()) + "? ").strip()
+        choice = input(
+            "  " + ", ".join(f"[{key}] {word.replace('_', ' ')}" for key, word in ways.items()) + "? "
+        ).strip()
         choice = choice[:1].lower()
     verdict = ways[choice]
     if verdict == "edit":
-        return verdict, {"edits": _read_json("  changed arguments as JSON, for example {\"amount\": 5}: ")}
+        return verdict, {"edits": _read_json('  changed arguments as JSON, for example {"amount": 5}: ')}
     if verdict in {"answer", "happened"}:
         text = input("  answer: " if verdict == "answer" else "  its result as JSON (empty for none): ").strip()
         return verdict, {"value": _loose(text)}
@@ -59,7 +61,7 @@ def _read_json(prompt: str) -> dict[str, Any]:
             print(f"  not JSON: {error}")  # noqa: T201
             continue
         if isinstance(value, dict):
-            return value
+            return cast("dict[str, Any]", value)
         print("  it has to be an object: {…}")  # noqa: T201
 
 

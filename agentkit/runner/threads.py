@@ -44,7 +44,7 @@ class Threads:
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
-            inbox = queue.SimpleQueue()
+            inbox = queue.SimpleQueue[Callable[[], None] | None]()
             threading.Thread(target=self._serve, args=(inbox,), name="agentkit-tool", daemon=True).start()
         inbox.put(work)
         return future

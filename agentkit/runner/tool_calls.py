@@ -43,9 +43,7 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         info = ErrorInfo(
             type="InvalidArguments", message="the arguments do not fit the tool", context={"errors": error.errors}
         )
-        act.record(
-            ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error"
-        )
+        act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
         return None
 
 

@@ -1,4 +1,4 @@
-"""What tests of agents need, and what agentkit's own use: models without a provider, fail points, a store's contract."""
+"""What tests of agents need, and agentkit's own use: models without a provider, fail points, a store's contract."""
 
 from agentkit.testing.fail_points import FailPoints, all_fail_points
 from agentkit.testing.models import (

@@ -4,9 +4,10 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Self
 
 from agentkit import failpoints, registry
 
@@ -31,16 +32,14 @@ class FailPoints:
         1
     """
 
-    def __init__(
-        self, at: str | None = None, *, nth: int = 1, action: "str | Callable[[], None]" = "count"
-    ) -> None:
+    def __init__(self, at: str | None = None, *, nth: int = 1, action: "str | Callable[[], None]" = "count") -> None:
         self.at = at
         self.nth = nth
         self.action = action
         self.reached: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "FailPoints":
+    def __enter__(self) -> Self:
         failpoints.arm(self._hit)
         return self
 
@@ -70,7 +69,7 @@ def all_fail_points() -> tuple[str, ...]:
 
 
 @contextmanager
-def blocked_at(name: str, *, nth: int = 1) -> Iterator[tuple[threading.Event, threading.Event]]:
+def blocked_at(name: str, *, nth: int = 1) -> Generator[tuple[threading.Event, threading.Event]]:
     """Stop whoever reaches a fail point: forces a schedule of a race.
 
     Args:

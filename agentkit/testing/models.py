@@ -3,7 +3,7 @@
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 from pydantic import BaseModel
 
@@ -81,9 +81,7 @@ class ScriptedModel:
         """How many turns were not asked for yet."""
         return len(self._turns) - self._next
 
-    async def respond(
-        self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
-    ) -> ModelResponse:
+    async def respond(self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None) -> ModelResponse:
         """Give the next turn.
 
         Raises:
@@ -119,9 +117,11 @@ class ScriptedModel:
         """
         if self.left:
             rest = "\n".join(f"  {turn!r}" for turn in self._turns[self._next :])
-            raise UnconsumedTurns(f"{self.left} of {len(self._turns)} turns of {self.name!r} were not asked for:\n{rest}")
+            raise UnconsumedTurns(
+                f"{self.left} of {len(self._turns)} turns of {self.name!r} were not asked for:\n{rest}"
+            )
 
-    def __enter__(self) -> "ScriptedModel":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_rest: object) -> None:
@@ -152,9 +152,7 @@ class FunctionModel:
         self._price = price_usd
         self.name = name
 
-    async def respond(
-        self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
-    ) -> ModelResponse:
+    async def respond(self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None) -> ModelResponse:
         """Give what the function returns."""
         turn = self._function(request)
         if inspect.isawaitable(turn):
@@ -191,9 +189,7 @@ class RecordedModel:
             elif isinstance(event.body, ModelResponded):
                 self._answers.setdefault(asked[step].request_sha256, []).append(_recorded(event, event.body))
 
-    async def respond(
-        self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None
-    ) -> ModelResponse:
+    async def respond(self, request: ModelRequest, *, on_text: Callable[[str], None] | None = None) -> ModelResponse:
         """Give the recorded answer.
 
         Raises:
@@ -212,11 +208,11 @@ class RecordedModel:
         lengths = sorted(set(self._messages.values()))
         count = len(request.messages)
         if count not in lengths:
-            return f"the recording holds prompts of {lengths} messages, this one has {count}: the conversation differs"
+            return f"the recording holds prompts of {lengths} messages, not of {count}"
         last = request.messages[-1].model_dump(mode="json", exclude_defaults=True)
         return (
-            f"a prompt of {count} messages was recorded, but with another digest than {digest[:12]}: the instructions, "
-            f"the tools, the settings or an earlier message differ; the last message is {canonical(last).decode()[:500]}"
+            f"a prompt of {count} messages was recorded, but with another digest than {digest[:12]}: instructions, "
+            f"tools, settings or an earlier message differ; the last message is {canonical(last).decode()[:500]}"
         )
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
@@ -250,14 +246,11 @@ def as_response(turn: Any, usage: Usage, name: str) -> ModelResponse:
 
 
 def _recorded(event: Event, body: ModelResponded) -> ModelResponse:
-    calls = tuple(
-        item.model_copy(update={"arguments": {**item.arguments, **item.reported}, "reported": {}})
-        if isinstance(item.arguments, dict)
-        else item
-        for item in body.tool_calls
-    )
+    """A recorded answer as the model gave it: the reasons it wrote among the arguments are there again."""
     return ModelResponse(
-        message=AssistantMessage(text=body.text, tool_calls=calls, reasoning=body.reasoning),
+        message=AssistantMessage(
+            text=body.text, tool_calls=tuple(_as_written(item) for item in body.tool_calls), reasoning=body.reasoning
+        ),
         usage=Usage(
             input_tokens=event.input_tokens or 0,
             output_tokens=event.output_tokens or 0,
@@ -269,3 +262,11 @@ def _recorded(event: Event, body: ModelResponded) -> ModelResponse:
         finish_reason=body.finish_reason,
         response_id=body.response_id,
     )
+
+
+def _as_written(item: ToolCall) -> ToolCall:
+    arguments: Any = item.arguments
+    if not isinstance(arguments, dict):
+        return item
+    written = {**cast("dict[str, Any]", arguments), **item.reported}
+    return ToolCall(id=item.id, name=item.name, arguments=written)
