@@ -134,8 +134,7 @@ def warn_about(tools: Sequence[ToolSpec], *, stacklevel: int = 2) -> None:
     more = f"; and {len(findings) - 3} more" if len(findings) > 3 else ""
     count = "1 thing" if len(findings) == 1 else f"{len(findings)} things"
     warnings.warn(
-        f"{count} would make these tools easier for a model to use: {some}{more} "
-        "(`agentkit.lint.lint(tools)` lists all)",
+        f"{count} would make these tools easier for a model to use: {some}{more} (`ak.lint(tools)` lists all)",
         AgentKitWarning,
         stacklevel=stacklevel,
     )
