@@ -24,7 +24,7 @@ def once(name: str, turns: int, parent: Path | None) -> dict[str, Any]:
 
 
 def syncs_a_turn(name: str, parent: Path | None) -> float | None:
-    """fsync and fdatasync calls a turn; None without strace."""
+    """How often a turn waits for the disk; None without strace."""
     counts = []
     for turns in (FEW, MANY):
         with measure.fresh_folder(parent) as folder:
@@ -94,9 +94,9 @@ def show(report: dict[str, Any]) -> None:
         print(measure.table(("contestant", *ends), slope_rows(longest)), "\n")
     print("## CPU ms outside the run\n")
     print(measure.table(("contestant", "import and open", "close"), edge_rows(longest)), "\n")
-    print("## fsync and fdatasync calls a turn\n")
+    print("## Durable waits a turn: fsync, fdatasync, and writes with RWF_DSYNC\n")
     said = [[name, "no strace here" if count is None else f"{count:.2f}"] for name, count in report["syncs"].items()]
-    print(measure.table(("contestant", "syncs"), said))
+    print(measure.table(("contestant", "waits"), said))
 
 
 def workload_sizes(report: dict[str, Any]) -> list[int]:

@@ -30,7 +30,7 @@ def once(name: str, turns: int, runs: int, parent: Path | None) -> dict[str, Any
     with measure.fresh_folder(parent) as folder:
         played = measure.script("play.py", name, folder, turns, runs)
         files = stored(folder)
-        events = measure.script("events.py", folder)["events"] if name == "agentkit" and runs else None
+        events = measure.script("events.py", folder / "log")["events"] if name == "agentkit" and runs else None
     return {"turns": turns, "runs": runs, "content": played["content"], "files": files, "events": events}
 
 

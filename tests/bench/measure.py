@@ -21,7 +21,9 @@ from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
-SYNCS = ("fsync", "fdatasync")
+# What makes bytes durable: the two calls, and a write that does it itself (O_DSYNC of one write).
+SYNCS = ("fsync", "fdatasync", "pwritev2")
+_SYNC = re.compile(r"\b(?:fsync\(|fdatasync\(|pwritev2\(.*RWF_D?SYNC)")
 
 
 @dataclass(frozen=True)
@@ -155,20 +157,20 @@ def quiet() -> dict[str, str]:
 
 
 def count_syncs(name: str, *arguments: object) -> int | None:
-    """How many fsync and fdatasync calls a script's process makes, all threads; None where strace cannot say."""
+    """How often a script's process waits for the disk, all threads; None where strace cannot say."""
     strace = shutil.which("strace")
     if strace is None:
         return None
     with fresh_folder(None) as folder:
-        summary = folder / "syncs"
-        script(name, *arguments, under=[strace, "-f", "-c", "-o", str(summary), "-e", "trace=" + ",".join(SYNCS)])
-        return parse_syncs(summary.read_text())
+        calls = folder / "calls"
+        traced = ["-f", "-s", "0", "-o", str(calls), "-e", "trace=" + ",".join(SYNCS)]
+        script(name, *arguments, under=[strace, *traced])
+        return parse_syncs(calls.read_text())
 
 
-def parse_syncs(summary: str) -> int:
-    """The calls in strace's `-c` summary, whose rows are `% time, seconds, usecs/call, calls, [errors,] syscall`."""
-    rows = re.findall(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", summary, re.MULTILINE)
-    return sum(int(calls) for calls, name in rows if name in SYNCS)
+def parse_syncs(calls: str) -> int:
+    """The durable waits in strace's lines; a call that another thread's line cuts in two begins once."""
+    return sum(_SYNC.search(line) is not None for line in calls.splitlines())
 
 
 def heading(title: str, facts: Mapping[str, Mapping[str, str]]) -> str:
