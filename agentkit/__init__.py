@@ -6,14 +6,14 @@ if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.definition import Call, Context
     from agentkit.errors import AgentKitError, RunCancelled, RunFailed, RunPaused, ToolError
-    from agentkit.lint import lint
+    from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
     from agentkit.messages import Usage
     from agentkit.policy import Budget, Retry
     from agentkit.question import ask_person
     from agentkit.rows import Rows
     from agentkit.runner.run import Run
-    from agentkit.tool import Tool, tool
+    from agentkit.tools import Tool, tool
 
 __version__ = "0.1.0.dev0"
 
@@ -30,14 +30,14 @@ _WHERE = {
     "RunCancelled": "agentkit.errors",
     "RunFailed": "agentkit.errors",
     "RunPaused": "agentkit.errors",
-    "Tool": "agentkit.tool",
+    "Tool": "agentkit.tools",
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
-    "lint": "agentkit.lint",
+    "lint": "agentkit.linting",
     "open_log": "agentkit.log",
     "resume": "agentkit.log",
-    "tool": "agentkit.tool",
+    "tool": "agentkit.tools",
 }
 
 __all__ = [

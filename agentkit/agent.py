@@ -11,7 +11,7 @@ from agentkit import registry
 from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
 from agentkit.errors import ConfigError, ModelNotFound
 from agentkit.ids import digest
-from agentkit.lint import warn_about
+from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run

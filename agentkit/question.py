@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from agentkit.errors import ConfigError
-from agentkit.tool import Options, Tool
+from agentkit.tools import Options, Tool
 
 
 class Question(Tool[..., Any]):

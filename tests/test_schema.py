@@ -20,7 +20,7 @@ from typing_extensions import TypedDict
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ToolDefinitionError
 from agentkit.jsonvalue import as_json, canonical
-from agentkit.tool import tool
+from agentkit.tools import tool
 
 
 class Colour(Enum):

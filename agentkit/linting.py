@@ -100,7 +100,7 @@ def lint(tools: Sequence[ToolSpec]) -> Findings:
         The findings: about all tools together first, then tool by tool.
 
     Example:
-        >>> from agentkit.tool import tool
+        >>> from agentkit.tools import tool
         >>> @tool
         ... def find_order(number: str) -> dict:
         ...     '''Look up one order by its number. Returns its items and status.'''

@@ -19,7 +19,7 @@ from agentkit.definition import Context, ToolSpec
 from agentkit.errors import ConfigError, EncodingError, ToolDefinitionError
 from agentkit.policy import NO_RETRY, Retry
 from agentkit.question import ask_person
-from agentkit.tool import Tool, tool
+from agentkit.tools import Tool, tool
 
 CONTEXT = Context(run_id="r", step="tool/x/1", attempt=2, idempotency_key="key", deps={"token": "secret"})
 
@@ -343,7 +343,7 @@ def test_a_result_type_without_json_is_refused_when_defined():
 
 
 SOURCE = '''
-from agentkit.tool import tool
+from agentkit.tools import tool
 def tax(amount: float) -> float:
     """Tax."""
     return amount * {rate} if amount not in {{"a", "b", "c"}} else 0
@@ -409,5 +409,5 @@ def test_ask_person_is_a_question_that_only_a_run_can_put():
 def test_importing_tools_stays_light():
     """No log, no model library, no notebook."""
     heavy = "{'duckdb', 'litellm', 'IPython', 'anywidget', 'langfuse', 'jsonschema'}"
-    program = f"import sys, agentkit.tool, agentkit.question, agentkit.lint; print(sorted({heavy} & set(sys.modules)))"
+    program = f"import sys, agentkit.tools, agentkit.question, agentkit.linting; print(sorted({heavy} & set(sys.modules)))"
     assert _digest_in_new_process(program, "-c") == "[]"

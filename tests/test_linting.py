@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from agentkit.definition import Context
 from agentkit.fields import fields
-from agentkit.lint import AgentKitWarning, Finding, lint, warn_about
+from agentkit.linting import AgentKitWarning, Finding, lint, warn_about
 from agentkit.question import ask_person
-from agentkit.tool import tool
+from agentkit.tools import tool
 
 
 class Line(BaseModel):
