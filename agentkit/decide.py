@@ -165,7 +165,7 @@ def decide(definition: AgentDefinition, state: State, now: datetime) -> list[Act
     if state.ended:
         return []
     if state.stopped_by is not None:
-        return [] if state.in_flight else [StopRun(state.stopped_by)]
+        return [StopRun(state.stopped_by)]
     turn = state.models.get(state.turn or "")
     if turn is None:
         return _next_turn(definition, state, 1)

@@ -11,7 +11,7 @@ from pydantic import Field, InstanceOf, ValidationError
 from pydantic_core import from_json, to_json
 
 from agentkit.errors import EncodingError, LogCorrupt, LogTooNew
-from agentkit.jsonvalue import encode as encode_json
+from agentkit.jsonvalue import encode_model
 from agentkit.messages import Fact, OutputSchema, ToolCall, ToolSchema
 
 SCHEMA_VERSION = 1
@@ -390,7 +390,7 @@ class Event(Fact):
             EncodingError: the body holds something JSON cannot, naming the field.
         """
         try:
-            return encode_json(self.body.model_dump(exclude_defaults=True), self.type)
+            return encode_model(self.body, self.type)
         except EncodingError as error:
             raise EncodingError(error.where, f"{error.problem} (event {self.seq} of run {self.run_id})") from error
 
@@ -446,4 +446,5 @@ def event_types() -> dict[str, type[Body]]:
 
 def iso(moment: datetime) -> str:
     """A UTC time as text with microseconds: fixed width, so it sorts as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"

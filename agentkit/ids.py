@@ -33,16 +33,17 @@ def idempotency_key(run_id: str, step: str, arguments: Mapping[str, Any]) -> str
     return digest([run_id, step, dict(arguments)])[:32]
 
 
-def approval_id(run_id: str, step: str, kind: str, occasion: int) -> str:
-    """The id of a question about a step: the same when a crash makes the run ask it again.
+def approval_id(run_id: str, step: str, kind: str, occasion: int, subject: Any) -> str:
+    """The id of a question about a step: the same when a crash makes the run ask it again, and only then.
 
     Args:
         run_id: the run that asks.
         step: the step it is about.
         kind: what is asked.
         occasion: how many questions the run had put before this one.
+        subject: what it is about, as JSON: an answer to one call is no answer to another.
 
     Returns:
         16 hex digits.
     """
-    return digest([run_id, step, kind, occasion])[:16]
+    return digest([run_id, step, kind, occasion, subject])[:16]

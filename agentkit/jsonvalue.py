@@ -5,11 +5,12 @@ objects) is refused here, at the call that brought it, with the field's path. Th
 pickle: a value that silently becomes another one makes a resumed run differ from a live one.
 """
 
+import dataclasses
 import json
 import math
 from typing import Any, TypeAlias, cast
 
-import pydantic_core
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.errors import EncodingError
@@ -52,8 +53,30 @@ def encode(value: Any, where: str) -> bytes:
         data = to_json(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise EncodingError(_find_object(value, where), f"not a JSON value ({error})") from error
+    if b"null" in data or any(mark in data for mark in _SUSPECT):  # inside a model, pydantic writes NaN as null
+        _refuse_odd_values(value, where)
+    return data
+
+
+def encode_model(model: BaseModel, where: str) -> bytes:
+    """A model of ours as JSON bytes without its defaults; its fields of type Any hold JSON already.
+
+    Args:
+        model: with `ser_json_inf_nan="constants"` in its configuration.
+        where: what it is, for the error.
+
+    Returns:
+        Compact UTF-8.
+
+    Raises:
+        EncodingError: a field holds something JSON cannot, naming the field.
+    """
+    try:
+        data = model.__pydantic_serializer__.to_json(model, exclude_defaults=True)
+    except (PydanticSerializationError, ValueError, RecursionError) as error:
+        raise EncodingError(_find_object(dict(model), where), f"not a JSON value ({error})") from error
     if any(mark in data for mark in _SUSPECT):
-        _refuse_odd_values(pydantic_core.to_jsonable_python(value, inf_nan_mode="constants"), where)
+        _refuse_odd_values(dict(model), where)
     return data
 
 
@@ -110,11 +133,15 @@ def _refuse_odd_values(value: Any, where: str) -> None:
         raise EncodingError(where, f"{value} is not JSON; return None or a string for a missing number")
     if isinstance(value, str) and "\0" in value:
         raise EncodingError(where, "holds a NUL character, which PostgreSQL cannot store; remove it")
+    if isinstance(value, BaseModel):
+        value = {**dict(value), **(value.model_extra or {})}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
         for key, item in cast("dict[object, object]", value).items():
             _refuse_odd_values(key, f"{where} (a key)")
             _refuse_odd_values(item, f"{where}.{key}")
-    elif isinstance(value, list):
+    elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(cast("list[object]", value)):
             _refuse_odd_values(item, f"{where}[{index}]")
 

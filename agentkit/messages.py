@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class Fact(BaseModel):
     """A frozen value that can be written to the log and read back equal."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # NaN stays visible in the JSON, so that it is refused there and not turned into null
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class TextPart(Fact):

@@ -78,7 +78,8 @@ class Activation:
         self.parked: set[str] = set()
         self.cancelled_by: tuple[str | None, str | None] | None = None
         self.pause_asked = False
-        self._waking = asyncio.Event()
+        self._woken = False
+        self._sleeper: asyncio.Future[None] | None = None
 
     @property
     def state(self) -> State:
@@ -91,13 +92,19 @@ class Activation:
 
     def wake(self) -> None:
         """Look again: an answer came, or somebody wants the run to pause or stop."""
-        self._waking.set()
+        self._woken = True
+        if self._sleeper is not None and not self._sleeper.done():
+            self._sleeper.set_result(None)
 
     def start(self, step: str, work: Coroutine[Any, Any, None]) -> None:
         """Perform a step's effect beside the others; what it raises ends the activation."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks[step] = task
-        task.add_done_callback(lambda _done: self._waking.set())
+        self.tasks[step] = asyncio.get_running_loop().create_task(self._perform_effect(work))
+
+    async def _perform_effect(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        finally:
+            self.wake()  # from within the task: a callback of it would cost every step a round of the loop
 
     async def run(self) -> None:
         """Go on until the run ended or waits; then everything is on disk.
@@ -124,7 +131,7 @@ class Activation:
         due = None if self.pause_asked else self._begin(decide(self.definition, self.state, now()))
         if self.state.ended:
             return False
-        if self.state.seq != seq:
+        if self.state.seq != seq or self.cancelled_by is not None:
             return True
         if self.tasks or due is not None:
             await self._wait(due)
@@ -175,21 +182,21 @@ class Activation:
             case FailRun():
                 self.record(RunFailedEvent(error=action.error), status="failed")
             case StopRun():
-                self.record(RunCancelledEvent(who=action.who), status="cancelled")
+                self.cancelled_by = (action.who, None)
             case WaitUntil():
                 pass
 
     async def _wait(self, due: datetime | None) -> None:
         """Until something in flight ends, something is due, or somebody wakes us."""
-        timeout = None if due is None else max(0.0, (due - now()).total_seconds())
-        if due is not None and not self.tasks:
+        if self.state.pending or not self.tasks:  # a question is on disk before anybody is to answer it
             await self.recorder.durable()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._waking.wait()
-        except TimeoutError:
-            pass
-        self._waking.clear()
+        if not self._woken:
+            self._sleeper = asyncio.get_running_loop().create_future()
+            if due is None:
+                await self._sleeper
+            else:
+                await asyncio.wait([self._sleeper], timeout=max(0.0, (due - now()).total_seconds()))
+        self._woken, self._sleeper = False, None
 
     def _collect(self) -> None:
         """Forget finished tasks; an error that got out of one is the log's, or our own fault: raise it."""
@@ -232,7 +239,8 @@ class Activation:
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()))
             self.tasks.clear()
-        answers.withdraw(self)
+        await self.family.end(self.parked, self.cancelled_by)
+        answers.withdraw(self.recorder)
         if not self.state.ended:
             who, why = self.cancelled_by
             self.record(RunCancelledEvent(who=who, why=why), status="cancelled")

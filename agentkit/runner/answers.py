@@ -15,6 +15,7 @@ from agentkit.store import Answer
 if TYPE_CHECKING:
     from agentkit.definition import AgentDefinition
     from agentkit.runner.activation import Activation
+    from agentkit.runner.recorder import Recorder
 
 FAIL_POINTS = ("approval.answered",)
 
@@ -133,9 +134,9 @@ def settle(act: "Activation", step: str) -> None:
     act.record(ToolFailed(call_id=call.call_id, error=error, rejected=True), status="error", **envelope)
 
 
-def withdraw(act: "Activation") -> None:
+def withdraw(recorder: "Recorder") -> None:
     """Nobody needs to answer any more: take the place an answer would have had, so that a late one is told."""
-    for key in act.state.pending:
-        act.recorder.store.answer(
-            act.state.run_id, key, Answer(verdict="withdrawn", answered_at=now(), who="agentkit", through="cancel")
+    for key in recorder.state.pending:
+        recorder.store.answer(
+            recorder.state.run_id, key, Answer(verdict="withdrawn", answered_at=now(), who="agentkit", through="cancel")
         )

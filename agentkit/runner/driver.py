@@ -9,11 +9,12 @@ from agentkit import failpoints
 from agentkit.decide import decide
 from agentkit.definition import AgentDefinition
 from agentkit.errors import AgentKitError
-from agentkit.events import ApprovalAnswered, Event, RunResumed, RunStarted
+from agentkit.events import ApprovalAnswered, Event, RunCancelledEvent, RunResumed, RunStarted
 from agentkit.fold import advance
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.runner.activation import Activation
+from agentkit.runner.answers import withdraw
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.load import check_definition, load_state
@@ -325,8 +326,34 @@ class Driver:
         if "cancel" in answers:
             self.cancel(answers["cancel"].who, answers["cancel"].comment)
         if self._activation is not None and f"pause.{self.live_state.activation}" in answers:
+            self.pause()
+
+    def pause(self) -> None:
+        """Have the running activation, and those of its children, stop after what is in flight."""
+        for child in self.children.values():
+            child.pause()
+        if self._activation is not None:
             self._activation.pause_asked = True
             self._activation.wake()
+
+    async def end(self, who: str | None, why: str | None) -> None:
+        """End a paused run, and those below it, as cancelled."""
+        for child in self.children.values():
+            if child.has_state:
+                await child.end(who, why)
+        if self.live_state.ended:
+            return
+        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        try:
+            if self.live_state.seq != claim.head:
+                self._state = await threads.run(lambda: load_state(self.store, self.run_id))
+            if not self.live_state.ended:
+                recorder = Recorder(self.store, claim, self.live_state, self._publish)
+                withdraw(recorder)
+                recorder.record(RunCancelledEvent(who=who, why=why), name=self.definition.name, status="cancelled")
+                await recorder.durable()
+        finally:
+            self._release(claim)
 
     def cancel(self, who: str | None, why: str | None) -> None:
         """Have the running activation end the run; does nothing when none is running."""

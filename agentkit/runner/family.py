@@ -75,9 +75,14 @@ class Family:
         return BudgetReached.model_validate(reached) if reached is not None else None
 
     def cancel(self, by: tuple[str | None, str | None]) -> None:
-        """Cancel every child that is not ended."""
+        """Have every child that is executing end itself."""
         for child in self._parent.children.values():
             child.cancel(*by)
+
+    async def end(self, parked: Iterable[str], by: tuple[str | None, str | None]) -> None:
+        """End the children that are parked: nobody will answer for them any more."""
+        for step in parked:
+            await self._parent.children[step].end(*by)
 
 
 def child_started(parent: "Driver", step: str, definition: AgentDefinition, arguments: Any) -> RunStarted:

@@ -178,6 +178,6 @@ def ask(
         ),
         step=step,
         name=call.name if call else kind,
-        approval_id=approval_id(state.run_id, step or kind, kind, len(state.approvals)),
+        approval_id=approval_id(state.run_id, step or kind, kind, len(state.approvals), [digest, arguments]),
     )
     failpoints.hit("approval.requested")

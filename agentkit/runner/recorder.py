@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +32,7 @@ class Recorder:
         self.claim = claim
         self._state = state
         self._on_event = on_event
-        self._barrier: asyncio.Future[None] | None = None
+        self._barrier: _Barrier | None = None
         self._seq = claim.head
 
     @property
@@ -65,14 +66,38 @@ class Recorder:
         Raises:
             LogUnwritable: it could not be made durable: do not perform what needed it.
         """
-        barrier = self._barrier
-        if barrier is None:
-            barrier = self._barrier = asyncio.wrap_future(self.store.append(self.claim, [], durable=True))
-            barrier.add_done_callback(_look)
-        await asyncio.shield(barrier)
+        if self._barrier is None:
+            self._barrier = _Barrier(self.store.append(self.claim, [], durable=True))
+        await self._barrier.wait()
 
 
-def _look(barrier: "asyncio.Future[None]") -> None:
-    """Take notice of a failure even when every waiter was cancelled meanwhile."""
-    if not barrier.cancelled():
-        barrier.exception()
+class _Barrier:
+    """Lets many wait for one sync, with one wake-up of the loop: this is in every step's way.
+
+    Args:
+        synced: the store's future; done in whatever thread the store works in.
+    """
+
+    def __init__(self, synced: "Future[None]") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._synced = synced
+        self._waiters: list[asyncio.Future[None]] = []
+        if not synced.done():
+            synced.add_done_callback(self._on_synced)
+
+    async def wait(self) -> None:
+        """Wait for the sync; raises what it raised."""
+        while not self._synced.done():
+            waiter: asyncio.Future[None] = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+        self._synced.result()
+
+    def _on_synced(self, _synced: "Future[None]") -> None:
+        self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()

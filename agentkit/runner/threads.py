@@ -14,6 +14,19 @@ from typing import Any
 _IDLE_SECONDS = 10.0
 
 
+class ThreadFuture(asyncio.Future[Any]):
+    """The result of a call in a thread. It cannot be cancelled, as the thread cannot be stopped.
+
+    So a task that is cancelled while it awaits one gets the cancellation when the thread is back, and finds here what
+    it brought.
+    """
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Refuse."""
+        del msg
+        return False
+
+
 class Threads:
     """As many threads as calls at once; an idle one is used again and ends after ten seconds."""
 
@@ -21,17 +34,17 @@ class Threads:
         self._idle: list[queue.SimpleQueue[Callable[[], None] | None]] = []
         self._lock = threading.Lock()
 
-    def run(self, function: Callable[[], Any]) -> "asyncio.Future[Any]":
+    def run(self, function: Callable[[], Any]) -> "ThreadFuture":
         """Call a function in a thread.
 
         Args:
             function: what to call; the caller's context variables are copied.
 
         Returns:
-            A future of the running loop with the function's result or error. Cancelling it does not stop the thread.
+            A future of the running loop with the function's result or error.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future = ThreadFuture(loop=loop)
         context = contextvars.copy_context()
 
         def work() -> None:
@@ -67,7 +80,7 @@ class Threads:
                 self._idle.append(inbox)
 
 
-def _finish(future: "asyncio.Future[Any]", result: Any, error: BaseException | None) -> None:
+def _finish(future: ThreadFuture, result: Any, error: BaseException | None) -> None:
     if future.done():
         return
     if error is None:

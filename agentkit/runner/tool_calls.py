@@ -1,6 +1,7 @@
 """Performing tool calls: validate, record, run, record; threads that outlive their timeout; child runs."""
 
 import asyncio
+import contextlib
 import sqlite3
 import time
 import traceback
@@ -132,32 +133,25 @@ async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, funct
     """Run a synchronous tool. After its timeout it is in doubt until its thread returns; that can still settle it."""
     future = threads.run(function)
     began = time.perf_counter()
-    cancelled: asyncio.CancelledError | None = None
     try:
-        async with asyncio.timeout(tool.timeout):
-            return await asyncio.shield(future)
-    except TimeoutError as error:
-        if future.done():
-            raise
-        _record_stuck(act, action, tool, error, began)
-    except asyncio.CancelledError as error:
-        cancelled = error
-    while not future.done():  # a thread cannot be stopped: the claim is held until it is back
-        try:
-            await asyncio.shield(future)
-        except asyncio.CancelledError as error:
-            cancelled = error
-        except BaseException:  # noqa: BLE001, S110  it is raised below, by result()
-            pass
-    del cancelled  # what the thread brought back is worth more than the cancellation: record it
+        if tool.timeout is not None:
+            done, _ = await asyncio.wait([future], timeout=tool.timeout)
+            if not done:
+                _record_stuck(act, action, tool, began)
+        await future
+    except asyncio.CancelledError:
+        while not future.done():  # the claim is held until the thread is back: what it brings is recorded
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([future])
+    except BaseException:  # noqa: BLE001, S110  the tool's own: raised below
+        pass
     return future.result()
 
 
-def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, error: BaseException, began: float) -> None:
+def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, began: float) -> None:
     call = act.state.calls[action.step]
-    info = error_info(error, retryable=True).model_copy(
-        update={"message": f"no result after {tool.timeout} s; its thread is still running"}
-    )
+    message = f"no result after {tool.timeout} s; its thread is still running"
+    info = ErrorInfo(type="TimeoutError", message=message, retryable=True)
     act.record(
         ToolFailed(call_id=call.call_id, error=info, effect="unknown", in_doubt=True),
         step=action.step,
