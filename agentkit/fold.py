@@ -294,6 +294,7 @@ def _model_failed(state: State, event: Event, body: ModelFailed) -> None:
     state.usage += used
     model.usage += used
     model.status, model.error, model.retryable = "failed", body.error, body.error.retryable
+    model.ended, model.errors = event.ts, (*model.errors, body.error)
     model.retry_after = body.retry_after
     if body.lost:
         model.retryable = True
@@ -351,6 +352,7 @@ def _tool_succeeded(state: State, event: Event, body: ToolSucceeded) -> None:
 def _tool_failed(state: State, event: Event, body: ToolFailed) -> None:
     call = state.calls[_step_of(event)]
     call.error, call.effect, call.reask = body.error, body.effect, body.reask
+    call.errors = (*call.errors, body.error)
     if body.in_doubt:
         call.status = "stuck"
         return
@@ -437,6 +439,8 @@ def _checked(state: State, event: Event, body: Checked) -> None:
         return
     error = body.error or ErrorInfo(type="Refused", message="")
     state.refused = True
+    if event.step in state.models:
+        state.models[event.step].refusals += ((event.name or "check", error),)
     state.reasks += 1
     state.reask_error = error
     said: dict[str, Any] = {"problem": error.message, "check": event.name, **error.context}
@@ -446,6 +450,7 @@ def _checked(state: State, event: Event, body: Checked) -> None:
 @_on(HistoryTrimmed)
 def _history_trimmed(state: State, _event: Event, body: HistoryTrimmed) -> None:
     state.trimmed_to = body.keep_from
+    state.trims.append((state.turn, body))
     _rechain(state)
 
 

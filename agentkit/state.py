@@ -13,6 +13,7 @@ from agentkit.events import (
     ApprovalKind,
     ErrorInfo,
     Header,
+    HistoryTrimmed,
     Origin,
     ParentWrite,
     RunStatus,
@@ -20,6 +21,7 @@ from agentkit.events import (
 )
 from agentkit.messages import AssistantMessage, Message, ModelRequest, Usage
 from agentkit.policy import Budget
+from agentkit.text import call_text, one_line
 
 ModelStatus: TypeAlias = Literal["running", "interrupted", "failed", "waiting", "done"]
 CallStatus: TypeAlias = Literal[
@@ -31,7 +33,8 @@ CallStatus: TypeAlias = Literal[
 class Attempts:
     """What model and tool steps share: how often they were tried and what came of it.
 
-    `failures` counts attempts that failed by themselves; an attempt that a crash cut short is not one.
+    `failures` counts attempts that failed by themselves; an attempt that a crash cut short is not one. `errors` has
+    every failed attempt's error, a cut one's too; `error` is the last one's, until an attempt succeeds.
     """
 
     step: str
@@ -40,6 +43,7 @@ class Attempts:
     failures: int = 0
     due: datetime | None = None
     error: ErrorInfo | None = None
+    errors: tuple[ErrorInfo, ...] = ()
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -58,6 +62,7 @@ class ModelStep(Attempts):
     usage: Usage = field(default_factory=Usage)
     calls: tuple[str, ...] = ()
     text: str | None = None
+    refusals: tuple[tuple[str, ErrorInfo], ...] = ()  # the checks that refused it, with what they said
 
 
 @dataclass(slots=True)
@@ -114,7 +119,8 @@ class Approval:
     answered_at: datetime | None = None
 
     def __str__(self) -> str:
-        subject = f"{self.name}({_brief(self.arguments)})" if self.kind in {"call", "in_doubt"} else self.prompt
+        is_call = self.kind in {"call", "in_doubt"}
+        subject = call_text(self.name or "", self.arguments) if is_call else one_line(self.prompt, 120)
         return f"{self.id}  {self.kind}: {subject}"
 
 
@@ -161,6 +167,7 @@ class State:
     tokens: int = 0
     chain: str = ""
     trimmed_to: int = 0
+    trims: list[tuple[str | None, HistoryTrimmed]] = field(default_factory=list[tuple[str | None, HistoryTrimmed]])
     # the steps
     models: dict[str, ModelStep] = field(default_factory=dict[str, ModelStep])
     calls: dict[str, CallStep] = field(default_factory=dict[str, CallStep])
@@ -225,6 +232,7 @@ class State:
             unknown=[copy.copy(effect) for effect in self.unknown],
             repeats=dict(self.repeats),
             notes=list(self.notes),
+            trims=list(self.trims),
         )
 
     def request(self) -> ModelRequest:
@@ -245,11 +253,3 @@ class State:
         """The last answer of the model, once there is one."""
         last = self.messages[-1] if self.messages else None
         return last if isinstance(last, AssistantMessage) else None
-
-
-def _brief(arguments: Any) -> str:
-    """Arguments in a line, cut to what a list of approvals can show."""
-    if not isinstance(arguments, dict):
-        return ""
-    text = ", ".join(f"{key}={value!r}" for key, value in arguments.items())  # pyright: ignore[reportUnknownVariableType]
-    return text if len(text) <= 120 else text[:119] + "…"

@@ -7,6 +7,7 @@ from pydantic_core import from_json
 from agentkit.events import Verdict
 from agentkit.jsonvalue import canonical
 from agentkit.state import Approval
+from agentkit.text import inert
 
 _WAYS: dict[str, dict[str, Verdict]] = {
     "call": {"a": "approve", "e": "edit", "r": "reject"},
@@ -46,11 +47,6 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
     if verdict == "reject":
         return verdict, {"comment": input("  reason: ").strip() or None}
     return verdict, {}
-
-
-def inert(text: str) -> str:
-    """Text whose control characters do nothing in a terminal: what a model wrote stays words."""
-    return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _read_json(prompt: str) -> dict[str, Any]:

@@ -1,0 +1,74 @@
+"""Words as they can be shown on a screen: on one line, of a bounded width, with control characters that do nothing."""
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any, cast
+
+_LOOKED_AT = 2000
+"""So many characters of a long value are looked at: more than any screen shows of it."""
+
+
+def inert(text: str) -> str:
+    r"""Text whose control characters do nothing in a terminal: what a model wrote stays words.
+
+    Example:
+        >>> print(inert("red: \x1b[31m"))
+        red: \x1b[31m
+    """
+    return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def one_line(text: str, columns: int) -> str:
+    r"""Inert text on one line, cut with "…" where it is wider than that many columns.
+
+    Example:
+        >>> one_line("first line\nsecond line", 12)
+        'first line …'
+    """
+    return cut(inert(" ".join(text[:_LOOKED_AT].split())), columns)
+
+
+def cut(text: str, columns: int) -> str:
+    """Text cut with "…" where it is wider than that many columns; a CJK character takes two."""
+    if len(text) * 2 <= columns or sum(map(_width, text)) <= columns:
+        return text
+    used = 0
+    for index, char in enumerate(text):
+        used += _width(char)
+        if used > columns - 1:
+            return text[:index] + "…"
+    return text
+
+
+def brief(value: Any, columns: int = 80) -> str:  # any JSON value
+    """A value as Python would show it, on one line and cut.
+
+    Example:
+        >>> brief({"status": "delivered", "items": [1, 2, 3]}, 24)
+        "{'status': 'delivered',…"
+    """
+    if isinstance(value, str):
+        value = value[:_LOOKED_AT]
+    return one_line(repr(value), columns)
+
+
+def call_text(name: str, arguments: Any, columns: int = 120) -> str:  # JSON: an object, or what a model wrote instead
+    """A call as Python would write it, on one line and cut.
+
+    Example:
+        >>> call_text("refund", {"order_id": "A-1042", "amount": 80.0})
+        "refund(order_id='A-1042', amount=80.0)"
+    """
+    room = columns - len(name) - 2
+    if isinstance(arguments, Mapping):
+        items = cast("Mapping[Any, Any]", arguments).items()
+        text = one_line(", ".join(f"{key}={brief(value, room)}" for key, value in items), room)
+    else:
+        text = brief(arguments, room)
+    return f"{inert(name)}({text})"
+
+
+def _width(char: str) -> int:
+    if unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
