@@ -12,15 +12,16 @@ from typing import Any, Literal
 from agentkit import registry
 from agentkit.definition import AgentDefinition
 from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunCancelled, RunClaimed, RunFailed, RunPaused
-from agentkit.events import Event, Graded, ModelRequested, RunCancelledEvent, Verdict
+from agentkit.events import Event, Graded, RunCancelledEvent, Verdict
 from agentkit.jsonvalue import as_json
-from agentkit.messages import ModelRequest, Usage
+from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.runner import start
 from agentkit.runner.answers import check_answer
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.load import load_state
+from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import Recorder, now
 from agentkit.runner.terminal import ask
 from agentkit.runner.watch import watch
@@ -43,13 +44,105 @@ class Answered:
         return f"{self.id}: {self.verdict}; {self.then}"
 
 
-@dataclass(frozen=True)
-class Prompt:
-    """A model call's prompt, rebuilt from the log. `exact`: its digest is the recorded one; else see `difference`."""
+class Run:
+    """One execution of an agent, here or in another process, live or long over.
 
-    request: ModelRequest
-    exact: bool
-    difference: str | None = None
+    `run.result()` and `await run` give its output; in a notebook the run displays itself.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: AgentDefinition | None = None
+    ) -> None:
+        self._store = store
+        self._driver = driver
+        self._definition = driver.definition if driver is not None else definition
+        self.run_id = run_id
+
+    # looking ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """A snapshot of the run: the fold of its events so far."""
+        driver = self._driver
+        if driver is not None and driver.has_state and not driver.settled.is_set():
+            return engine().call(driver.snapshot)
+        if driver is not None and driver.has_state and driver.live_state.ended:
+            return driver.live_state
+        if driver is not None and driver.error is not None and not driver.has_state:
+            raise driver.error
+        if driver is not None and not driver.has_state:
+            driver.settled.wait(_SLICE)
+            return self.state
+        return load_state(self._store, self.run_id)
+
+    @property
+    def status(self) -> str:
+        """running, paused, waiting, succeeded, failed, cancelled; or interrupted: recorded as running, but not held."""
+        state = self.state
+        here = self._driver is not None and not self._driver.settled.is_set()
+        if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
+            return "interrupted"
+        return state.status
+
+    @property
+    def output(self) -> Any:
+        """What the run ended with, as its definition's output type where that is known here; None before."""
+        state = self.state
+        if state.status != "succeeded":
+            return None
+        return self._output(state)
+
+    def _output(self, state: State) -> Any:
+        definition = self._definition
+        return state.output if definition is None else definition.output.from_json(state.output)
+
+    @property
+    def usage(self) -> Usage:
+        """What the run and its finished child runs used, every attempt included."""
+        state = self.state
+        return state.usage + state.child_usage
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; None when a price was unknown."""
+        return self.usage.cost_usd
+
+    @property
+    def pending(self) -> list[Approval]:
+        """What the run and its child runs wait for from a person, oldest first."""
+        return sorted(_pending(self._store, self.state), key=lambda asked: asked.requested_at)
+
+    @property
+    def trace(self) -> Any:
+        """The run as a printable tree."""
+        return registry.load(registry.DISPLAYS["text"])(self)
+
+    def children(self) -> "list[Run]":
+        """The runs that this run's tools started, in the order of their calls."""
+        calls = self.state.calls.values()
+        return [Run(self._store, call.child_run_id) for call in calls if call.child_run_id is not None]
+
+    def events(self, after: int = 0) -> list[Event]:
+        """The run's own events with a seq over `after`."""
+        return self._store.read(self.run_id, after=after)
+
+    def replay(self, until: int | None = None) -> State:
+        """Fold the recorded events, up to `until` (a seq), and call nothing."""
+        return load_state(self._store, self.run_id, until=until)
+
+    def prompt(self, step: str) -> Prompt:
+        """Rebuild what a model call was given.
+
+        Args:
+            step: its path, for example "model/3".
+
+        Raises:
+            ConfigError: no such model call.
+        """
+        return rebuild_prompt(self._store, self.run_id, step)
+
+    def __repr__(self) -> str:
+        return f"{self.id}: {self.verdict}; {self.then}"
 
 
 class Run:

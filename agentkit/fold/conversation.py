@@ -1,0 +1,92 @@
+"""The conversation: what is said to the model, and the running digest of it."""
+
+import hashlib
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+from agentkit.events import ErrorInfo, Header
+from agentkit.ids import digest
+from agentkit.jsonvalue import canonical
+from agentkit.messages import Message, ModelRequest, Part
+from agentkit.state import CallStep, State
+
+_PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
+
+
+def say(state: State, message: Message) -> None:
+    """Add a message to the conversation; it will be in every later prompt."""
+    data = message.model_dump_json(exclude_defaults=True)
+    tokens = len(data) // 4 + 1
+    state.messages.append(message)
+    state.message_tokens.append(tokens)
+    state.tokens += tokens
+    state.chain = _link(state.chain, message.role, data)
+
+
+def _link(chain: str, role: str, data: str) -> str:
+    return hashlib.sha256(f"{chain}{role}{data}".encode()).hexdigest()
+
+
+def rechain(state: State) -> None:
+    """Digest and count the messages of the next prompt anew."""
+    state.chain = ""
+    for message in state.prompt_messages:
+        state.chain = _link(state.chain, message.role, message.model_dump_json(exclude_defaults=True))
+    kept = state.message_tokens
+    state.tokens = kept[0] + sum(kept[state.trimmed_to :]) if state.trimmed_to else sum(kept)
+
+
+def content(value: Any) -> str | tuple[Part, ...]:
+    """A run's input as what the user said: text, parts, or any JSON as text."""
+    if isinstance(value, str):
+        return value
+    parts = cast("list[Any]", value) if isinstance(value, list) else []
+    if parts and all(isinstance(part, dict) and "type" in part for part in parts):
+        return _PARTS.validate_python(value)
+    return canonical(value).decode()
+
+
+def set_header(state: State, header: Header) -> None:
+    """Take what every prompt begins with."""
+    state.header = header
+    state.header_sha256 = _header_sha256(state.request())
+
+
+def _header_sha256(request: ModelRequest) -> str:
+    """The digest of all of a prompt but its messages: it stays the same from turn to turn."""
+    offered: list[Any] = [tool.model_dump(mode="json") for tool in request.tools]
+    output = request.output.model_dump(mode="json") if request.output else None
+    return digest([request.instructions, offered, output, request.parameters])
+
+
+def request_sha256(request: ModelRequest) -> str:
+    """The digest of a prompt, computed from the prompt alone: what `State.request_sha256` keeps at hand.
+
+    Args:
+        request: what a model was asked.
+
+    Returns:
+        64 hex digits.
+    """
+    chain = ""
+    for message in request.messages:
+        chain = _link(chain, message.role, message.model_dump_json(exclude_defaults=True))
+    return hashlib.sha256(f"{_header_sha256(request)}{chain}".encode()).hexdigest()
+
+
+def result_content(call: CallStep) -> Any:
+    """What the model is told of a settled call: the result, or an error it can act on, and what a person changed."""
+    if call.outcome == "ok":
+        if not call.edited and call.told_by is None:
+            return call.result
+        changed = f"A person changed the arguments to {canonical(call.arguments).decode()} before this ran."
+        told = "A person gave this result; the tool itself did not report it."
+        return {"result": call.result, "note": told if call.told_by is not None else changed}
+    error = call.error or ErrorInfo(type="Error", message="")
+    said: dict[str, Any] = {"type": error.type, "message": error.message, "retrying_can_help": error.retryable}
+    if error.context:
+        said["context"] = error.context
+    if call.effect == "unknown":
+        said["effect"] = "unknown: it may have happened; a person will be asked before this tool runs again"
+    return {"rejected" if call.outcome == "rejected" else "error": said}

@@ -1,0 +1,94 @@
+"""What tool calls do to a state; when the last of a turn is settled, their results become messages."""
+
+from typing import Any
+
+from agentkit.events import Event, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.fold.conversation import result_content, say
+from agentkit.fold.handlers import on, step_of
+from agentkit.ids import digest
+from agentkit.messages import ToolMessage, Usage
+from agentkit.state import CallStep, State, UnknownEffect
+
+LOOP_LIMIT = 3
+"""So many times the same call may bring the same result; then the model is told, and after one more a person is."""
+
+
+@on(ToolStarted)
+def _tool_started(state: State, event: Event, body: ToolStarted) -> None:
+    call = state.calls[step_of(event)]
+    if call.attempt == 0:
+        call.started = event.ts
+        state.usage += Usage(tool_calls=1)
+    call.status, call.attempt, call.due = "running", event.attempt or 1, None
+    call.arguments, call.key = body.arguments, body.idempotency_key
+    call.child_run_id = body.child_run_id
+    state.status = "running"
+
+
+@on(ToolSucceeded)
+def _tool_succeeded(state: State, event: Event, body: ToolSucceeded) -> None:
+    call = state.calls[step_of(event)]
+    call.outcome, call.result, call.error, call.effect = "ok", body.result, None, None
+    call.told_by = body.told_by
+    _add_child_usage(state, body.child_usage)
+    _settle(state, call, event)
+
+
+@on(ToolFailed)
+def _tool_failed(state: State, event: Event, body: ToolFailed) -> None:
+    call = state.calls[step_of(event)]
+    call.error, call.effect, call.reask = body.error, body.effect, body.reask
+    call.errors = (*call.errors, body.error)
+    if body.in_doubt:
+        call.status = "stuck"
+        return
+    if body.retrying:
+        call.status = "failed"
+        call.failures += 1
+        return
+    call.outcome = "rejected" if body.rejected else "error"
+    if body.effect == "unknown":
+        state.unknown.append(
+            UnknownEffect(call.step, call.name, call.arguments, call.key, f"{body.error.type}: {body.error.message}")
+        )
+    _add_child_usage(state, body.child_usage)
+    _settle(state, call, event)
+
+
+def _add_child_usage(state: State, usage: dict[str, Any] | None) -> None:
+    if usage is not None:
+        state.child_usage += Usage.model_validate(usage)
+
+
+def _settle(state: State, call: CallStep, event: Event) -> None:
+    call.status, call.ended = "done", event.ts
+    _count_repeat(state, call)
+    if all(state.calls[step].status == "done" for step in state.open_calls):
+        _close_turn(state)
+
+
+def _count_repeat(state: State, call: CallStep) -> None:
+    if call.outcome == "rejected":
+        return
+    arguments = call.arguments if call.arguments is not None else call.raw
+    error = [call.error.type, call.error.message] if call.error else None
+    key = digest([call.name, arguments, call.result, error])[:16]
+    count = state.repeats[key] = state.repeats.get(key, 0) + 1
+    if count >= LOOP_LIMIT:
+        state.looping, state.loop_told = call.step, count > LOOP_LIMIT
+
+
+def _close_turn(state: State) -> None:
+    """All calls of the turn are settled: their results become messages, in the order the model made the calls."""
+    calls = [state.calls[step] for step in state.open_calls]
+    for call in calls:
+        say(
+            state,
+            ToolMessage(
+                call_id=call.call_id, name=call.name, content=result_content(call), is_error=call.outcome != "ok"
+            ),
+        )
+    wrong = [call for call in calls if call.reask]
+    state.reasks = state.reasks + 1 if wrong else 0
+    state.reask_error = wrong[0].error if wrong else None
+    state.open_calls = []

@@ -1,0 +1,47 @@
+"""Rebuilding a model call's prompt from the log: it was never stored, and its digest was."""
+
+from dataclasses import dataclass
+
+from agentkit.errors import ConfigError
+from agentkit.events import ModelRequested
+from agentkit.messages import ModelRequest
+from agentkit.runner.load import load_state
+from agentkit.store import Store
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A model call's prompt, rebuilt from the log. `exact`: its digest is the recorded one; else see `difference`."""
+
+    request: ModelRequest
+    exact: bool
+    difference: str | None = None
+
+
+def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
+    """What a model call was given: the fold of the events before it.
+
+    Args:
+        store: the log.
+        run_id: the run.
+        step: the call's path, for example "model/3"; its last attempt counts.
+
+    Raises:
+        ConfigError: no such model call; the message lists which there are.
+    """
+    requests = [event for event in store.read(run_id) if isinstance(event.body, ModelRequested)]
+    asked = [event for event in requests if event.step == step]
+    if not asked:
+        known = ", ".join(dict.fromkeys(event.step or "" for event in requests)) or "none"
+        raise ConfigError(f"run {run_id} has no model call {step!r}; it has: {known}")
+    body = asked[-1].body
+    assert isinstance(body, ModelRequested), "filtered above"
+    state = load_state(store, run_id, until=asked[-1].seq - 1)
+    request, rebuilt = state.request(), state.request_sha256()
+    if rebuilt == body.request_sha256:
+        return Prompt(request, exact=True)
+    difference = (
+        f"recorded {body.request_sha256[:12]} over {body.messages} messages, rebuilt {rebuilt[:12]} over "
+        f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
+    )
+    return Prompt(request, exact=False, difference=difference)
