@@ -59,7 +59,7 @@ def trace(run: Run) -> Trace:
         state = run.state
         text = tree(state, children=_loader(run), status=run.status, time=now())
     except Exception as error:  # noqa: BLE001  Python shows a repr that raises as a traceback of agentkit's
-        text = cut(f"✗ run {run.run_id} cannot be shown: {_error(type(error).__name__, str(error))}", WIDTH)
+        text = f"✗ run {run.run_id} cannot be shown: {type(error).__name__}: {one_line(str(error), 500)}"
     return Trace(text)
 
 
@@ -121,6 +121,7 @@ class _View:
 
     def run(self, state: State, status: str) -> _Node:
         """The run's line, what it was given, its model calls, what it gave."""
+        self.runs[state.run_id] = None  # where a damaged log makes a run its own ancestor, it is shown once
         usage = state.usage + state.child_usage
         calls = f"{usage.model_calls} model call{'' if usage.model_calls == 1 else 's'}"
         took = self.took(state.started_at, state.ended_at, live=status in {"running", "waiting"})
@@ -153,7 +154,7 @@ class _View:
             node.details.append(_due(model.due))
         if model.text and not (state.status == "succeeded" and model.step == state.turn):
             node.details.append(f"text: {brief(model.text)}")
-        node.details += [f"refused by {one_line(name, 30)}: {_message(error)}" for name, error in model.refusals]
+        node.details += [f"refused by {one_line(name, 30)}: {brief(error.message)}" for name, error in model.refusals]
         node.below = [self.call(state, state.calls[step]) for step in model.calls]
         return node
 
@@ -162,18 +163,18 @@ class _View:
         words = {"done": "", "asked": "waits for a person", "cleared": "may run", "stuck": "in doubt"}
         arguments = call.arguments if call.arguments is not None else call.raw
         took = self.took(call.started, call.ended, live=call.status in {"running", "stuck"})
-        line = _join(
-            f"{_call_mark(call)} {call_text(one_line(call.name, 40), arguments, 60)}",
-            words.get(call.status, call.status),
-            took,
-            _attempts(call.attempt),
-        )
-        node = _Node(line)
+        mark, status = _call_mark(call), words.get(call.status, call.status)
+        child = self.runs.get(call.child_run_id or "")
+        if child is not None and call.status == "running":
+            mark, status = _RUN_MARKS[child.status], child.status
+        name = f"{mark} {call_text(one_line(call.name, 40), arguments, 60)}"
+        node = _Node(_join(name, status, took, _attempts(call.attempt)))
         if call.why:
             node.details.append(f"why: {brief(call.why)}")
         if call.instead_of:
             node.details.append(f"instead of: {brief(call.instead_of)}")
-        node.details += [self.approval(asked) for asked in state.approvals.values() if asked.step == call.step]
+        for asked in state.approvals.values():
+            node.details += self.approval(asked) if asked.step == call.step else []
         node.details += _failures(call.errors if call.outcome != "rejected" else ())
         if call.due is not None and call.status == "waiting":
             node.details.append(_due(call.due))
@@ -192,10 +193,9 @@ class _View:
         state = self.runs.get(run_id)
         if state is None:
             return _Node(f"· run {run_id[:13]} has no events here")
-        self.runs[run_id] = None  # a log that says a run is its own ancestor is shown once
         return self.run(state, state.status)
 
-    def approval(self, asked: Approval) -> str:
+    def approval(self, asked: Approval) -> list[str]:
         """A question and its answer, or how to give one."""
         if asked.verdict is None:
             return self.question(asked)
@@ -212,9 +212,9 @@ class _View:
             "withdrawn": "withdrawn: the run was cancelled",
         }
         comment = f": {brief(asked.comment)}" if asked.comment else ""
-        return f"approval {asked.id[:4]}: {words.get(asked.verdict, asked.verdict)}{comment}"
+        return [f"approval {asked.id[:4]}: {words.get(asked.verdict, asked.verdict)}{comment}"]
 
-    def question(self, asked: Approval) -> str:
+    def question(self, asked: Approval) -> list[str]:
         """What waits for a person, and what to type."""
         key = next(key for size in range(4, 65) if self.is_unique(key := asked.id[:size]))
         ways = {
@@ -224,8 +224,8 @@ class _View:
             "budget": f'run.approve("{key}", edit={{"usd": …, "model_calls": …}}), or run.reject("{key}")',
             "loop": f'run.approve("{key}"), or run.reject("{key}")',
         }
-        asks = "" if asked.kind == "call" else f" {brief(asked.prompt, 70)}"
-        return f"approval {key}{_because(asked)}:{asks} {ways[asked.kind]}"
+        asks = [] if asked.kind == "call" else [f"asks: {brief(asked.prompt)}"]
+        return [*_because(asked), *asks, f"approval {key}: {ways[asked.kind]}"]
 
     def is_unique(self, key: str) -> bool:
         """Whether at most one of the approvals that wait begins so."""
@@ -236,7 +236,7 @@ class _View:
         marks = {None: "?", "reject": "✗", "stop": "✗"}
         for asked in state.approvals.values():
             if asked.step is None:
-                yield _Node(f"{marks.get(asked.verdict, '✓')} {asked.kind}", [self.approval(asked)])
+                yield _Node(f"{marks.get(asked.verdict, '✓')} {asked.kind}", self.approval(asked))
         for note in _notes(state, None):
             yield _Node(f"· {note}")
         if state.status == "succeeded":
@@ -343,11 +343,11 @@ def _error(kind: str, message: str) -> str:
     return f"{one_line(kind, 40)}: {one_line(message, WIDTH)}"
 
 
-def _because(asked: Approval) -> str:
+def _because(asked: Approval) -> list[str]:
     """Why somebody has to look, where it is not the tool's own rule."""
-    if asked.because in {None, "policy"}:
-        return ""
-    return f" ({one_line(_BECAUSE.get(asked.because, asked.because), 60)})"
+    if asked.because is None or asked.because == "policy":
+        return []
+    return [f"asked because {one_line(_BECAUSE.get(asked.because, asked.because), 80)}"]
 
 
 def _due(due: datetime) -> str:
@@ -356,8 +356,8 @@ def _due(due: datetime) -> str:
 
 def _trim(trim: HistoryTrimmed) -> str:
     return (
-        f"· {trim.dropped} messages left out of the prompts from here on "
-        f"(about {trim.tokens_before:,} → {trim.tokens_after:,} tokens)"
+        f"· history trimmed from here on: the oldest messages left out ({trim.dropped}), "
+        f"about {trim.tokens_before:,} → {trim.tokens_after:,} tokens"
     )
 
 

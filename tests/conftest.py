@@ -1,0 +1,63 @@
+"""What every test has: a log, no paid model, no skips in CI, and no fail point left armed by another test."""
+
+import os
+
+import pytest
+
+import agentkit as ak
+from agentkit import failpoints
+from agentkit.testing import forbid_real_models
+
+forbid_real_models()
+
+
+@pytest.fixture
+def log():
+    """A log in memory."""
+    log = ak.open_log("memory:")
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def embedded_log(tmp_path):
+    """The default log, in a folder of its own."""
+    log = ak.open_log(tmp_path / ".agentkit")
+    yield log
+    log.close()
+
+
+@pytest.fixture(autouse=True)
+def no_fail_point_stays_armed():
+    """A point left armed would stop or kill a test that knows nothing of it: the test that left it fails."""
+    yield
+    armed, failpoints._handler = failpoints._handler, None
+    assert armed is None, f"the test left fail points armed: {armed}"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Minutes-long tests run where they are asked for: `-m slow`, or `.ci/run full`."""
+    if not config.option.markexpr:
+        chosen = [item for item in items if "slow" not in item.keywords]
+        config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])
+        items[:] = chosen
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """In CI a skipped test is a failed one: what it needs is installed there."""
+    return _not_skipped((yield), item.nodeid)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Likewise a module that skips itself."""
+    return _not_skipped((yield), collector.nodeid)
+
+
+def _not_skipped(report, what):
+    if report.skipped and os.environ.get("CI") == "true" and not hasattr(report, "wasxfail"):
+        where, line, reason = report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{what} was skipped in CI ({where}:{line}): {reason}"
+    return report
