@@ -1,0 +1,89 @@
+"""What `import agentkit` gives and what it costs; that every module has its place and says what it is for."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import agentkit
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "agentkit").rglob("*.py"))
+HEAVY = {"litellm", "langfuse", "duckdb", "IPython", "ipywidgets", "anywidget", "pandas", "polars", "pyarrow"}
+
+
+def python(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False, cwd=ROOT
+    )
+
+
+def test_all_is_what_is_there():
+    """`__all__` names what can be imported, sorted, each once; `dir()` shows the same."""
+    assert agentkit.__all__ == sorted(set(agentkit.__all__))
+    assert set(agentkit.__all__) == set(agentkit._WHERE)
+    assert {name for name in dir(agentkit) if not name.startswith("_")} == set(agentkit.__all__)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        agentkit.no_such_name
+
+
+@pytest.mark.parametrize("name", agentkit.__all__)
+def test_every_name_is_documented(name):
+    """What a user can import says what it is, in words of its own."""
+    value = getattr(agentkit, name)
+    assert inspect.getdoc(value)
+    if inspect.isclass(value):
+        assert "__doc__" in vars(value), f"{name} shows its parent's docstring"
+
+
+def test_the_import_is_light():
+    """What a run needs only later is imported later."""
+    run = python("-c", "import agentkit, sys; print(*{name.partition('.')[0] for name in sys.modules})")
+    assert run.returncode == 0, run.stderr
+    assert not set(run.stdout.split()) & HEAVY
+
+
+def test_the_whole_front_door_is_light():
+    """Also when every name was used."""
+    run = python(
+        "-c", "import agentkit, sys; from agentkit import *; print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    assert run.returncode == 0, run.stderr
+    assert not set(run.stdout.split()) & HEAVY
+
+
+def test_the_import_warns_of_nothing():
+    """Python's own warnings are errors here."""
+    run = python("-W", "error", "-c", "import agentkit; from agentkit import *")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+def test_every_module_has_its_place_in_the_ladder():
+    """import-linter checks the arrows between the modules that the layers name: they name all."""
+    [contract] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    named = [module.strip() for layer in contract["layers"] for module in layer.split("|")]
+    there = {path.stem if path.is_file() else path.name for path in (ROOT / "agentkit").iterdir()}
+    assert sorted(named) == sorted(there - {"__init__", "__pycache__", "py"})
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT / "agentkit").as_posix())
+def test_everything_public_has_a_docstring(path):
+    """Modules, classes, functions and methods whose name begins with a letter."""
+    module = ast.parse(path.read_text())
+    assert ast.get_docstring(module), f"{path} says not what it is for"
+    assert not list(_undocumented(module, path.stem))
+
+
+def _undocumented(parent, where):
+    for node in parent.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
+            continue
+        is_variant = any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
+        if not ast.get_docstring(node) and not is_variant:
+            yield f"{where}.{node.name}"
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(node, f"{where}.{node.name}")
