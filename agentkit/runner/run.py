@@ -109,8 +109,11 @@ class Run:
 
     @property
     def pending(self) -> list[Approval]:
-        """What the run and its child runs wait for from a person, oldest first."""
-        return sorted(_pending(self._store, self.state), key=lambda asked: asked.requested_at)
+        """What the run and its child runs wait for from a person, oldest first; what is answered is not among it."""
+        asked = _asked(self._store, self.state)
+        given = {run_id: self._store.answers(run_id) for run_id in {approval.run_id for approval in asked}}
+        waiting = [approval for approval in asked if approval.id not in given[approval.run_id]]
+        return sorted(waiting, key=lambda approval: approval.requested_at)
 
     @property
     def trace(self) -> Any:
@@ -177,7 +180,16 @@ class Run:
     def _is_settled(self) -> bool:
         if self._driver is not None:
             return self._driver.settled.is_set()
-        return self.status not in {"running", "waiting"}
+        status = self.status
+        if status == "paused":
+            return not self._is_taken_up()
+        return status not in {"running", "waiting"}
+
+    def _is_taken_up(self) -> bool:
+        """Whether a paused run has an answer that the process which watches it is about to find."""
+        state = self.state
+        answered = len(self.pending) < len(_asked(self._store, state))
+        return answered and self._store.holder(self.run_id) is not None
 
     def _outcome(self) -> Any:
         if self._driver is not None and self._driver.error is not None:
@@ -454,12 +466,13 @@ class Run:
             self._store.release(claim)
 
 
-def _pending(store: Store, state: State) -> list[Approval]:
+def _asked(store: Store, state: State) -> list[Approval]:
+    """The questions that a run and its unfinished child runs recorded and have no recorded answer to."""
     found = [state.approvals[key] for key in state.pending]
     for step in state.open_calls:
         call = state.calls[step]
         if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
-            found += _pending(store, load_state(store, call.child_run_id))
+            found += _asked(store, load_state(store, call.child_run_id))
     return found
 
 
