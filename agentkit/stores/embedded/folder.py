@@ -56,7 +56,7 @@ def _version(path: Path) -> int | None:
         return int(json.loads((path / _FORMAT).read_text())["schema_version"])
     except FileNotFoundError:
         return None
-    except PermissionError as error:
+    except OSError as error:
         raise unwritable(path, error) from error
     except (ValueError, KeyError, TypeError) as error:
         raise LogTooNew(f"{path / _FORMAT} does not say which schema version the log has: {error}") from error

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentkit import failpoints
-from agentkit.errors import LogError
+from agentkit.errors import LogCorrupt, LogError
 from agentkit.ids import new_id
 from agentkit.stores.embedded import segment
 from agentkit.stores.embedded.locks import FileLock, try_lock
@@ -38,10 +38,14 @@ class Folding:
         """How many closed segments wait to be folded."""
         return len([path for path in self._closed() if path.name not in self._folded | self._damaged])
 
-    def fold(self) -> bool:
-        """Fold what is closed, unless somebody else does; False when it was put off."""
+    def fold(self, *, timeout: float = 0.0) -> bool:
+        """Fold what is closed; False when it was put off.
+
+        Args:
+            timeout: seconds to wait for another fold to end.
+        """
         try:
-            with self.alone(timeout=0):
+            with self.alone(timeout=timeout):
                 self.fold_closed()
         except (LogError, OSError):  # a foreign tool has the file, or the disk is full: the segments stay
             return False
@@ -72,7 +76,8 @@ class Folding:
         done = self._warehouse().ingested()
         for path in closed:
             if path.name in done:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # Windows keeps what a reader has open: the next fold's work
+                    path.unlink()
                 failpoints.hit("folding.unlinked")
         fresh = [path for path in closed if path.name not in done | self._damaged]
         self._folded = set()
@@ -84,19 +89,29 @@ class Folding:
         closed = set(self._closed())
         return [path for path in (self._folder / "journal").glob(segment.PATTERN) if path not in closed]
 
+    def sweep(self, living: Collection[str]) -> None:
+        """Remove segments that were never written to, begun by processes that are dead."""
+        for path in (self._folder / "journal").iterdir():
+            process = path.name.lstrip(".").partition(".")[0]
+            unused = path.suffix == ".tmp" or (path.match(segment.PATTERN) and path.stat().st_size == 0)
+            if unused and process not in living:
+                path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the lock's file; also in a forked child, where it is the parent's."""
         self._lock.close()
 
     def _take(self, segments: list[Path]) -> None:
         failpoints.hit("folding.taken")
-        names = {path.name for path in segments}
-        folded = set(self._warehouse().fold(segments))
+        try:
+            self._folded.update(self._warehouse().fold(segments))
+        except LogCorrupt:
+            if len(segments) == 1:  # it stays for a person to look at: reading its runs says where the damage is
+                self._damaged.add(segments[0].name)
+                return
+            for path in segments:
+                self._take([path])
         failpoints.hit("folding.recorded")
-        self._folded |= folded
-        self._damaged |= (
-            names - folded
-        )  # they stay for a person to look at; reading their runs says where the damage is
 
     def _announce(self, fd: int) -> None:
         """Write which fold this is, before anything changes: readers compare it to know whether the table can have."""
@@ -112,7 +127,7 @@ class Folding:
             except OSError:  # unlinked meanwhile, or not ours to write
                 continue
             try:
-                if try_lock(fd):
+                if try_lock(fd) and os.fstat(fd).st_size > 0:
                     found.append(path)
             finally:
                 os.close(fd)

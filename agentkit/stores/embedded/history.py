@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agentkit import failpoints
 from agentkit.errors import LogCorrupt
 from agentkit.stores.embedded.hot import HotSegments
 
 if TYPE_CHECKING:
     from agentkit.stores.embedded.warehouse import Warehouse
 
+FAIL_POINTS = ("history.listed", "history.scanned", "history.chosen")
 _ATTEMPTS = 8  # a gap that is a race (a run that changes hands while it is read) is closed at the second look
 _REMEMBERED = 4096  # runs
 
@@ -45,6 +47,7 @@ class History:
         for attempt in range(_ATTEMPTS):
             time.sleep(0.002 * attempt)
             rows = {row["seq"]: row for row in self._hot.rows(run_id, after, until)}
+            failpoints.hit("history.scanned")
             if until is None or len(rows) < until - after:
                 rows = self._cold(run_id, after, until) | rows
             gap = next((seq for seq in range(after + 1, after + len(rows) + 1) if seq not in rows), 0)
@@ -64,6 +67,7 @@ class History:
             seen, last = self._settled.get(run_id, (b"", 0))
         if seen == fold and last <= after:
             return {}
+        failpoints.hit("history.chosen")
         rows = self._warehouse().read(run_id, after, until)
         if until is None:
             with self._lock:

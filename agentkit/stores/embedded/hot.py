@@ -7,6 +7,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+from agentkit import failpoints
 from agentkit.stores.embedded import segment
 
 _Place = tuple[int, int, int]  # seq, offset, length
@@ -32,7 +33,9 @@ class HotSegments:
         """
         found: list[dict[str, Any]] = []
         with self._lock:
-            for index in self._current():
+            indexes = self._current()
+            failpoints.hit("history.listed")
+            for index in indexes:
                 try:
                     found.extend(index.rows(run_id, after, until))
                 except FileNotFoundError:  # folded and unlinked meanwhile: the table has it

@@ -85,12 +85,16 @@ class Leases:
             found = self._read(run_id)
             return found if found and (not self._is_other(found) or self._lives(found.process)) else None
 
-    def sweep(self) -> None:
-        """Remove what dead processes left."""
+    def sweep(self) -> set[str]:
+        """Remove what dead processes left.
+
+        Returns:
+            The processes that live.
+        """
+        living = {self._process}
         with self._locked():
-            living: set[str] = set()
             for path in self._folder.glob("*.alive"):
-                if path.stem == self._process or self._lives(path.stem):
+                if path.stem in living or self._lives(path.stem):
                     living.add(path.stem)
                 else:
                     path.unlink(missing_ok=True)
@@ -100,6 +104,7 @@ class Leases:
                 found = self._read(path.name)
                 if found is None or found.process not in living:
                     path.unlink(missing_ok=True)
+        return living
 
     def close(self) -> None:
         """Die, as far as the log is concerned."""

@@ -6,6 +6,7 @@ alternative: it is larger than this and knows no durable sync.
 """
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -72,6 +73,17 @@ else:
             os.close(fd)
 
 
+def lock(fd: int, *, timeout: float = 30.0) -> bool:
+    """Lock an open file for this process alone, waiting for it; False when it took longer than `timeout` seconds."""
+    deadline, pause = time.monotonic() + timeout, 0.0002
+    while not try_lock(fd):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+    return True
+
+
 class FileLock:
     """A lock between processes, and between the threads of this one.
 
@@ -100,7 +112,9 @@ class FileLock:
         if not self._thread.acquire(timeout=timeout):
             raise LogBusy(f"{self.path}: another thread of this process holds it for more than {timeout} s")
         try:
-            fd = self._take(time.monotonic() + timeout)
+            fd = self._open()
+            if not lock(fd, timeout=timeout):
+                raise LogBusy(f"{self.path}: another process holds it; end that process, or wait for it")
             try:
                 yield fd
             finally:
@@ -114,19 +128,13 @@ class FileLock:
             os.close(self._fd)
             self._fd = None
 
-    def _take(self, deadline: float) -> int:
+    def _open(self) -> int:
         if self._fd is None:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
-        pause = 0.0002
-        while not try_lock(self._fd):
-            if time.monotonic() > deadline:
-                raise LogBusy(f"{self.path}: another process holds it; end that process, or wait for it")
-            time.sleep(pause)
-            pause = min(pause * 2, 0.02)
         return self._fd
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | memoryview) -> None:
     """Write all of it; a disk that takes only a part raises for the rest."""
     view = memoryview(data)
     while view:
@@ -137,12 +145,17 @@ def write_durably(fd: int, data: bytes) -> None:
     """Append to a file opened with `O_APPEND`, and wait until it is on disk.
 
     Linux does both in one call, which spares the journal's thread one wait for the interpreter's lock: 20 of the 60
-    microseconds that handing an append to another thread costs.
+    microseconds that handing an append to another thread costs. gVisor and old kernels do not know the flag.
     """
-    if not hasattr(os, "RWF_DSYNC"):
-        write_all(fd, data)
-        sync(fd)
-        return
     view = memoryview(data)
-    while view:
-        view = view[os.pwritev(fd, [view], 0, os.RWF_DSYNC) :]  # the offset does not count for such a file
+    if hasattr(os, "RWF_DSYNC"):
+        try:
+            while view:
+                view = view[os.pwritev(fd, [view], 0, os.RWF_DSYNC) :]  # the offset does not count for such a file
+        except OSError as error:
+            if error.errno not in {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}:
+                raise
+        else:
+            return
+    write_all(fd, view)
+    sync(fd)

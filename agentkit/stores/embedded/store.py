@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import RunClaimed, SeqConflict
+from agentkit.errors import LogUnwritable, RunClaimed, SeqConflict
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
@@ -81,12 +81,14 @@ class EmbeddedStore:
         self._journal = Journal(self._folder / "journal", self.process, self._blobs)
         self._history = History(self._folder, self._table)
         self._folding = Folding(self._folder, self._table)
-        self._upkeep = Upkeep(self._journal, self._folding, lambda: bool(self._claims))
+        self._upkeep = Upkeep(self._journal, self._folding, self._leases, lambda: bool(self._claims))
 
     def claim(self, run_id: str, *, new: bool = False) -> HeldClaim:
         """Take the right to append to a run; see `Store.claim`."""
         checked_run_id(run_id)
         with self._lock:
+            if self.closed:
+                raise LogUnwritable(f"{self.url}: this log was closed in this process; open it again")
             if run_id in self._claims:
                 holder = self._leases.holder(run_id) or "this process"
                 raise RunClaimed(run_id, f"{holder}, by another activation in it")
@@ -171,10 +173,17 @@ class EmbeddedStore:
             self._inbox.remove(run_id)
         return removed
 
-    def fold(self) -> bool:
-        """Move what is closed into the table now; False where somebody else does, or keeps its file open."""
+    def fold(self, *, timeout: float = 10.0) -> bool:
+        """Move what can be moved into the table now, instead of when the background thread finds it worth it.
+
+        Args:
+            timeout: seconds to wait for another fold to end.
+
+        Returns:
+            Whether it was done: False where another program keeps the table's file open.
+        """
         self._journal.close_segment()
-        return self._folding.fold()
+        return self._folding.fold(timeout=timeout)
 
     def close(self) -> None:
         """Make everything durable, give back every claim, stop background work."""

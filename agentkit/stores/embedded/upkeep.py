@@ -1,15 +1,18 @@
 """The background thread of a log: writes out what waits, closes an idle segment, folds."""
 
+import contextlib
 import threading
 from collections.abc import Callable
 
+from agentkit.errors import LogError
 from agentkit.stores.embedded.folding import Folding
 from agentkit.stores.embedded.journal import Journal
+from agentkit.stores.embedded.lease import Leases
 
 _TICK = 1.0  # seconds
 _IDLE = 3.0  # seconds without an append until a segment nobody needs is closed
 _BATCH = 8  # closed segments that are worth a fold while runs execute; a query slows by about 7 ms per 10
-_LONGEST_PAUSE = 60.0  # seconds between tries while another program keeps the table's file
+_PAUSE = 5.0  # seconds until the next try when another program keeps the table's file
 
 
 class Upkeep:
@@ -18,11 +21,13 @@ class Upkeep:
     Args:
         journal: the process's.
         folding: the log's.
+        leases: the log's.
         busy: says whether this process executes runs.
     """
 
-    def __init__(self, journal: Journal, folding: Folding, busy: Callable[[], bool]) -> None:
+    def __init__(self, journal: Journal, folding: Folding, leases: Leases, busy: Callable[[], bool]) -> None:
         self._journal = journal
+        self._leases = leases
         self._folding = folding
         self._busy = busy
         self._thread: threading.Thread | None = None
@@ -42,6 +47,8 @@ class Upkeep:
             self._thread.join()
 
     def _run(self) -> None:
+        with contextlib.suppress(LogError, OSError):  # what cannot be tidied up does no harm
+            self._folding.sweep(self._leases.sweep())
         while not self._stop.wait(_TICK):
             self._journal.flush()
             idle = self._journal.idle()
@@ -55,4 +62,4 @@ class Upkeep:
             return
         due = self._folding.due()
         if due >= (_BATCH if self._busy() else 1) and not self._folding.fold():
-            self._pause = min(_LONGEST_PAUSE, 5.0)
+            self._pause = _PAUSE

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import sys
 import time
 from pathlib import Path
 
 from agentkit import failpoints
-from agentkit.stores.embedded.locks import sync_folder, try_lock, write_durably
+from agentkit.stores.embedded.locks import lock, sync_folder, write_durably
 
 FAIL_POINTS = (
     "segment.created",
@@ -32,13 +33,14 @@ class SegmentWriter:
 
     def __init__(self, folder: Path, process: str) -> None:
         name = f"{process}.{time.time_ns()}"
-        temporary = folder / f".{name}.tmp"
         self.path = folder / f"{name}.jsonl"
+        # Windows does not rename an open file; there it is enough that a fold leaves empty segments alone
+        temporary = self.path if sys.platform == "win32" else folder / f".{name}.tmp"
         self.size = 0
         self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         try:
             failpoints.hit("segment.created")
-            try_lock(self._fd)
+            lock(self._fd)
             failpoints.hit("segment.locked")
             temporary.rename(self.path)
             failpoints.hit("segment.renamed")
