@@ -3,7 +3,9 @@
 
 Written so that both dialects take it and 10 million events answer in tenths of a second: promoted columns first, `CASE`
 inside plain aggregates instead of `max_by`, `CAST`, `->>`. The body is touched only by the columns that need it, and an
-aggregate whose column nobody selects is not computed. "The last one" is the largest `seq * 16 + code`.
+aggregate whose column nobody selects is not computed. A join always is, in DuckDB, so there is none: `model_calls` and
+`tool_calls` are the events that end an attempt (a join with what began it took 4 times as long), and `steps` gathers a
+step's arguments and result by grouping. "The last one" is the largest `seq * 16 + code`.
 
 They count a run's own events only: what a fork took from its parent is its parent's.
 """
@@ -68,15 +70,17 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "input_tokens": "tokens its attempts read",
         "output_tokens": "tokens its attempts wrote",
         "cost_usd": "US dollars of its attempts; NULL when one is unknown",
+        "arguments": "a tool's validated arguments, JSON as text",
+        "result": "what a tool or a pipeline step returned, JSON as text",
         "error": "the message of its last failed attempt",
     },
     "model_calls": {
         "run_id": "the run",
+        "seq": "its place in the run",
         "step": "the step, for example model/3",
-        "attempt": "which try, from 1",
+        "attempt": "which try, from 1; one row a try that ended, see steps for what is under way",
         "model": "the model's name",
-        "status": "ok, error, or running (no end is recorded)",
-        "started_at": "when it was asked",
+        "status": "ok or error",
         "ended_at": "when it answered or failed",
         "duration_ms": "milliseconds",
         "input_tokens": "tokens it read",
@@ -89,19 +93,18 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     },
     "tool_calls": {
         "run_id": "the run",
+        "seq": "its place in the run",
         "step": "the step, for example tool/refund/2",
-        "attempt": "which try, from 1; NULL when it never began",
+        "attempt": "which try, from 1; one row a try that ended, see steps for what is under way and for arguments",
         "name": "the tool",
-        "status": "ok, error, or running (no end is recorded)",
-        "started_at": "when it began",
+        "status": "ok or error",
         "ended_at": "when it ended",
         "duration_ms": "milliseconds",
-        "arguments": "its validated arguments, JSON as text",
         "result": "what it returned, JSON as text",
         "error": "why it failed",
-        "effect": "none or unknown, where it failed",
+        "effect": "none or unknown, where it failed: whether something may have happened",
         "rejected": "true: a person said no",
-        "idempotency_key": "the same in every attempt",
+        "in_doubt": "true: it ran into its timeout and its thread was still running",
     },
     "decisions": {
         "run_id": "the run",
@@ -205,7 +208,8 @@ SELECT run_id, step,
   CASE code % 16 WHEN 1 THEN 'running' WHEN 2 THEN 'ok' WHEN 3 THEN 'error' WHEN 4 THEN 'skipped' WHEN 5 THEN 'waiting'
     WHEN 6 THEN 'asked' WHEN 7 THEN 'answered' END AS status,
   attempts, started_at, ended_at, duration_ms, input_tokens, output_tokens,
-  CASE WHEN unpriced = 0 THEN coalesce(cost, 0) END AS cost_usd, substr(failed, 11) AS error
+  CASE WHEN unpriced = 0 THEN coalesce(cost, 0) END AS cost_usd,
+  arguments, result, substr(failed, 11) AS error
 FROM (
   SELECT run_id, step,
     CAST(sum(CASE WHEN type LIKE 'model%' THEN 1 ELSE 0 END) AS BIGINT) AS of_model,
@@ -224,36 +228,25 @@ FROM (
     CAST(sum(CASE WHEN type IN {_MODEL_ENDS} THEN coalesce(output_tokens, 0) ELSE 0 END) AS BIGINT) AS output_tokens,
     sum(CASE WHEN type IN {_MODEL_ENDS} THEN cost_usd END) AS cost,
     CAST(sum(CASE WHEN type IN {_MODEL_ENDS} AND cost_usd IS NULL THEN 1 ELSE 0 END) AS BIGINT) AS unpriced,
+    max(CASE WHEN type = 'tool_started' THEN body->>'arguments' END) AS arguments,
+    max(CASE WHEN type IN ('tool_succeeded', 'step_succeeded') THEN body->>'result' END) AS result,
     max(CASE WHEN type IN ('model_failed', 'tool_failed', 'step_failed')
       THEN lpad(CAST(seq AS VARCHAR), 10, '0') || ((body->'error')->>'message') END) AS failed
   FROM events WHERE step IS NOT NULL AND type NOT IN ('decided', 'checked', 'note') GROUP BY run_id, step
 ) AS s""",
     "model_calls": f"""
-SELECT run_id, step, attempt, max(name) AS model,
-  coalesce(max(CASE WHEN type IN {_MODEL_ENDS} THEN status END), 'running') AS status,
-  min(CASE WHEN type = 'model_requested' THEN ts END) AS started_at,
-  max(CASE WHEN type IN {_MODEL_ENDS} THEN ts END) AS ended_at,
-  max(duration_ms) AS duration_ms, max(input_tokens) AS input_tokens, max(output_tokens) AS output_tokens,
-  max(cost_usd) AS cost_usd,
-  max(CASE WHEN type = 'model_responded' THEN body->>'finish_reason' END) AS finish_reason,
-  max(CASE WHEN type = 'model_responded' THEN body->>'text' END) AS text,
-  max(CASE WHEN type = 'model_failed' THEN (body->'error')->>'message' END) AS error,
-  coalesce(max(CASE WHEN type = 'model_failed' THEN body->>'lost' END), 'false') = 'true' AS lost
-FROM events WHERE type IN ('model_requested', 'model_responded', 'model_failed') GROUP BY run_id, step, attempt""",
+SELECT run_id, seq, step, attempt, name AS model,
+  CASE WHEN type = 'model_responded' THEN 'ok' ELSE 'error' END AS status, ts AS ended_at, duration_ms,
+  input_tokens, output_tokens, cost_usd,
+  body->>'finish_reason' AS finish_reason, body->>'text' AS text, (body->'error')->>'message' AS error,
+  coalesce(body->>'lost', 'false') = 'true' AS lost
+FROM events WHERE type IN {_MODEL_ENDS}""",
     "tool_calls": f"""
-SELECT run_id, step, attempt, max(name) AS name,
-  CASE WHEN max(CASE WHEN type = 'tool_succeeded' THEN 1 END) = 1 THEN 'ok'
-    WHEN max(CASE WHEN type = 'tool_failed' THEN 1 END) = 1 THEN 'error' ELSE 'running' END AS status,
-  min(CASE WHEN type = 'tool_started' THEN ts END) AS started_at,
-  max(CASE WHEN type IN {_TOOL_ENDS} THEN ts END) AS ended_at,
-  max(duration_ms) AS duration_ms,
-  max(CASE WHEN type = 'tool_started' THEN body->>'arguments' END) AS arguments,
-  max(CASE WHEN type = 'tool_succeeded' THEN body->>'result' END) AS result,
-  max(CASE WHEN type = 'tool_failed' THEN (body->'error')->>'message' END) AS error,
-  max(CASE WHEN type = 'tool_failed' THEN coalesce(body->>'effect', 'none') END) AS effect,
-  coalesce(max(CASE WHEN type = 'tool_failed' THEN body->>'rejected' END), 'false') = 'true' AS rejected,
-  max(CASE WHEN type = 'tool_started' THEN body->>'idempotency_key' END) AS idempotency_key
-FROM events WHERE type IN ('tool_started', 'tool_succeeded', 'tool_failed') GROUP BY run_id, step, attempt""",
+SELECT run_id, seq, step, attempt, name, CASE WHEN type = 'tool_succeeded' THEN 'ok' ELSE 'error' END AS status,
+  ts AS ended_at, duration_ms, body->>'result' AS result, (body->'error')->>'message' AS error,
+  CASE WHEN type = 'tool_failed' THEN coalesce(body->>'effect', 'none') END AS effect,
+  coalesce(body->>'rejected', 'false') = 'true' AS rejected, coalesce(body->>'in_doubt', 'false') = 'true' AS in_doubt
+FROM events WHERE type IN {_TOOL_ENDS}""",
     "decisions": """
 SELECT run_id, seq, ts, step, body->>'action' AS action, body->>'why' AS why, body->>'instead_of' AS instead_of,
   body->>'offered' AS offered

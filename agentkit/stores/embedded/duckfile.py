@@ -180,7 +180,9 @@ class DuckFile:
                 },
             )
             self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
-            self._instance.execute(f"SET allowed_directories = [{quoted(f'{self.folder}/')}]")
+            # DuckDB compares a pattern with these as text, before it looks for files
+            allowed = ", ".join({quoted(f"{self.folder}/"), quoted(f"{as_pattern(self.folder)}/")})
+            self._instance.execute(f"SET allowed_directories = [{allowed}]")
             self._instance.execute("SET enable_external_access = false")
             self._instance.execute("SET lock_configuration = true")
         return self._instance
@@ -189,6 +191,11 @@ class DuckFile:
 def quoted(text: object) -> str:
     """A text as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"
+
+
+def as_pattern(path: Path) -> str:
+    """A path that stands for itself in a pattern."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in str(path))
 
 
 def _translated(work: Callable[[], object], path: Path) -> None:
