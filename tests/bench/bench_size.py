@@ -29,9 +29,12 @@ def once(name: str, turns: int, runs: int, parent: Path | None) -> dict[str, Any
     """Run in a fresh process and weigh what it left."""
     with measure.fresh_folder(parent) as folder:
         played = measure.script("play.py", name, folder, turns, runs)
-        files = stored(folder)
-        events = measure.script("events.py", folder / "log")["events"] if name == "agentkit" and runs else None
-    return {"turns": turns, "runs": runs, "content": played["content"], "files": files, "events": events}
+        case = {"turns": turns, "runs": runs, "content": played["content"], "files": stored(folder)}
+        if name != "agentkit" or not runs:
+            return {**case, "events": None, "folded": None}
+        # A reader folds the journal into the table when it closes; what was folded is unlinked by the fold after it.
+        read = [measure.script("events.py", folder / "log")["events"] for _ in range(2)]
+        return {**case, "events": read[0], "folded": sum(stored(folder).values())}
 
 
 def total(case: dict[str, Any]) -> int:
@@ -51,6 +54,7 @@ def row(name: str, empty: int, case: dict[str, Any]) -> list[str]:
         f"{bytes_ / turns:,.0f}",
         f"{above / turns:,.0f}",
         f"{above / case['content']:.1f}",
+        "-" if case["folded"] is None else f"{case['folded']:,}",
         goal(case, above),
     ]
 
@@ -67,7 +71,17 @@ def goal(case: dict[str, Any], above: int) -> str:
 def show(report: dict[str, Any]) -> None:
     """Print the table and the files behind it."""
     print(measure.heading("Bytes on disk after close", report["facts"]))
-    header = ("contestant", "runs x turns", "content a turn", "bytes", "a turn", "above empty", "/ content", "goal")
+    header = (
+        "contestant",
+        "runs x turns",
+        "content a turn",
+        "bytes",
+        "a turn",
+        "above empty",
+        "/ content",
+        "folded",
+        "goal",
+    )
     rows = [row(name, total(own[0]), case) for name, own in report["results"].items() for case in own[1:]]
     print(measure.table(header, rows), "\n")
     for name, own in report["results"].items():
