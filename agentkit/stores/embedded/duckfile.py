@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from agentkit import failpoints
 from agentkit.errors import LogBusy, LogError, LogTooNew, LogUnwritable
 from agentkit.stores.embedded import migrations, sidelock
+from agentkit.stores.embedded.locks import sync_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +41,7 @@ class DuckFile:
         self._memory_limit = memory_limit
         self._threads = threads
         self._mutex = threading.Lock()
+        self._opening = threading.Lock()
         self._readers = 0
         self._instance: duckdb.DuckDBPyConnection | None = None
         self._pid = os.getpid()
@@ -99,11 +101,12 @@ class DuckFile:
             connection.close()
 
     def close(self) -> None:
-        """Give back the instance's memory; the next use makes a new one."""
-        with self._mutex:
-            if self._instance is not None and self._pid == os.getpid():
+        """Give back the instance's memory, unless a query is under way; the next use makes a new one."""
+        self._leave_parent()
+        with self._mutex, self._opening:
+            if self._readers == 0 and self._instance is not None:
                 self._instance.close()
-            self._instance = None
+                self._instance = None
 
     @contextlib.contextmanager
     def _read_only(self, wait: float) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
@@ -140,13 +143,15 @@ class DuckFile:
 
     def _create(self) -> None:
         """Make the file under another name first: DuckDB refuses a file whose making was interrupted."""
-        new = self.folder / f"log.duckdb.{os.getpid()}.new"
-        new.unlink(missing_ok=True)
+        for left in self.folder.glob("log.duckdb.new*"):
+            left.unlink()
+        new = self.folder / "log.duckdb.new"
         with self._attached(new, "(STORAGE_VERSION 'v1.5.0')", FOREIGN_WAIT) as connection:
             connection.execute("USE log")
             migrations.migrate(connection)
         failpoints.hit("file.created")
         new.rename(self.path)
+        sync_folder(self.folder)
 
     def _attach(self, path: Path, options: str, wait: float) -> None:
         deadline = time.monotonic() + wait
@@ -161,31 +166,43 @@ class DuckFile:
                 return
 
     def _open(self) -> "duckdb.DuckDBPyConnection":
+        self._leave_parent()
+        with self._opening:
+            if self._instance is None:
+                self._instance = self._connect()
+            return self._instance
+
+    def _leave_parent(self) -> None:
+        """A forked child has none of its parent's DuckDB threads, and its parent's locks as they stood."""
+        if self._pid == os.getpid():
+            return
+        self._pid, self._readers = os.getpid(), 0
+        self._mutex, self._opening = threading.Lock(), threading.Lock()
+        if self._instance is not None:
+            self._abandoned.append(self._instance)
+            self._instance = None
+
+    def _connect(self) -> "duckdb.DuckDBPyConnection":
         import duckdb
 
-        if self._instance is not None and self._pid != os.getpid():
-            self._abandoned.append(self._instance)  # a forked child has none of its parent's DuckDB threads
-            self._instance, self._readers, self._mutex = None, 0, threading.Lock()
-        if self._instance is None:
-            self._pid = os.getpid()
-            self._instance = duckdb.connect(
-                ":memory:",
-                config={
-                    "memory_limit": self._memory_limit,
-                    "threads": self._threads,
-                    "temp_directory": str(self.folder / "spill"),
-                    "python_enable_replacements": False,  # SQL must not read Python variables
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                },
-            )
-            self._instance.execute("SET GLOBAL TimeZone = 'UTC'")
-            # DuckDB compares a pattern with these as text, before it looks for files
-            allowed = ", ".join({quoted(f"{self.folder}/"), quoted(f"{as_pattern(self.folder)}/")})
-            self._instance.execute(f"SET allowed_directories = [{allowed}]")
-            self._instance.execute("SET enable_external_access = false")
-            self._instance.execute("SET lock_configuration = true")
-        return self._instance
+        instance = duckdb.connect(
+            ":memory:",
+            config={
+                "memory_limit": self._memory_limit,
+                "threads": self._threads,
+                "temp_directory": str(self.folder / "spill"),
+                "python_enable_replacements": False,  # SQL must not read Python variables
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+            },
+        )
+        instance.execute("SET GLOBAL TimeZone = 'UTC'")
+        # DuckDB compares a pattern with these as text, before it looks for files
+        allowed = ", ".join({quoted(f"{self.folder}/"), quoted(f"{as_pattern(self.folder)}/")})
+        instance.execute(f"SET allowed_directories = [{allowed}]")
+        instance.execute("SET enable_external_access = false")
+        instance.execute("SET lock_configuration = true")
+        return instance
 
 
 def quoted(text: object) -> str:

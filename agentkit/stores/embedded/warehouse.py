@@ -59,6 +59,7 @@ class Warehouse:
         self._file = DuckFile(self.folder, memory_limit=memory_limit, threads=threads)
         self._made: set[tuple[int, str]] = set()
         self._making = threading.Lock()
+        self._refreshed = False
 
     def fold(self, segments: Sequence[Path]) -> list[str]:
         """Put closed segments into the file, each exactly once, in one transaction.
@@ -152,7 +153,7 @@ class Warehouse:
     def refresh(self) -> None:
         """Point the file's own views at this folder's journal, where it was moved or an older agentkit wrote them."""
         if self._file.path.exists():
-            with self._file.writing(wait=0.0) as connection:
+            with self._file.writing(own_wait=0.0, wait=0.0) as connection:
                 self._refresh_views(connection)
 
     def close(self) -> None:
@@ -164,6 +165,7 @@ class Warehouse:
         busy = None
         if self._file.path.exists():
             try:
+                self._refresh_once()
                 with self._file.reading() as connection:
                     return self._run(connection, "whole", self._united("log."), sql, parameters)
             except LogBusy as error:
@@ -203,16 +205,29 @@ class Warehouse:
                 views.create_views(connection, events)
                 self._made.add(made)
 
+    def _refresh_once(self) -> None:
+        """A log that nobody folds was perhaps moved: its first query sees to it that foreign tools find the journal."""
+        if not self._refreshed:
+            self._refreshed = True
+            with self._file.reading() as connection:
+                stale = connection.execute("SELECT folder, sha256 FROM log.views_of").fetchall() != [self._mark()]
+            if stale:
+                with contextlib.suppress(LogBusy, LogUnwritable):
+                    self.refresh()
+
+    def _mark(self) -> tuple[str, str]:
+        """What the file's views were made for: this folder, and this text."""
+        text = "\n".join(views.statements(self._united("")))
+        return str(self.folder), hashlib.sha256(text.encode()).hexdigest()
+
     def _refresh_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """The file's own views are for foreign tools: they hold the absolute path of the journal."""
         self._ensure_empty_segment()
-        wanted = views.statements(self._united(""))
-        mark = (str(self.folder), hashlib.sha256("\n".join(wanted).encode()).hexdigest())
+        mark = self._mark()
         if connection.execute("SELECT folder, sha256 FROM views_of").fetchall() == [mark]:
             return
         connection.execute("BEGIN")
-        for statement in wanted:
-            connection.execute(statement)
+        views.create_views(connection, self._united(""))
         connection.execute("DELETE FROM views_of")
         connection.execute("INSERT INTO views_of VALUES ($1, $2)", list(mark))
         connection.execute("COMMIT")
