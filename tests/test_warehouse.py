@@ -1,5 +1,6 @@
 """The DuckDB file of an embedded log: folded exactly once, whatever dies when and whoever else has the file."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from datetime import UTC, datetime
 
 import duckdb
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agentkit.errors import LogBusy, LogCorrupt, LogTooNew
 from agentkit.events import Event, Note, RunStarted, RunSucceeded
@@ -88,6 +91,36 @@ def test_what_is_folded_is_read_back_equal(warehouse, tmp_path):
     assert [row["body"] for row in rows] == [event.body_json().decode() for event in events]
     assert [row["seq"] for row in warehouse.read(run_id, after=1, until=3)] == [2, 3]
     assert warehouse.read(new_id()) == []
+
+
+def _with_numbers(row):
+    return {**row, "body": json.loads(row["body"], parse_int=float)}
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.lists(st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "$b", "c d", "ü", '"']), inner),
+    max_leaves=8,
+), min_size=5), number=st.floats(0, 1e6))  # fmt: skip
+def test_sql_sees_the_same_before_and_after_a_fold(warehouse, tmp_path, data, number):
+    """A row from the journal and the same row from the table are equal, whatever JSON the body holds.
+
+    Equal as JSON: DuckDB writes a number of the journal anew, 1e+16 as 10000000000000000.0.
+    """
+    run_id = new_id()
+    body = Note(text="x", data=data)
+    event = Event(run_id=run_id, seq=1, ts=datetime.now(UTC), duration_ms=number, cost_usd=number / 1e9, body=body)
+    segment = write(tmp_path, f"p.{run_id}", [event])
+    sql = "FROM events WHERE run_id = $run"
+    hot = warehouse.query(sql, {"run": run_id})
+    warehouse.fold([segment])
+    segment.unlink()
+    cold = warehouse.query(sql, {"run": run_id})
+    assert [_with_numbers(row) for row in hot.dicts()] == [_with_numbers(row) for row in cold.dicts()]
+    assert len(hot) == 1
+    assert Event.from_row(warehouse.read(run_id)[0]) == event
 
 
 def test_nothing_is_there_before_the_first_fold(warehouse):
