@@ -97,7 +97,7 @@ class Agent:
         if self._resolved is None:
             module = _find_module(self, self._defined_in)
             plain = self._definition
-            sha256 = digest([plain.name, plain.header().model_dump(mode="json")])
+            sha256 = digest([plain.name, plain.header.model_dump(mode="json")])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 

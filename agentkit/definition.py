@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -246,6 +247,7 @@ class AgentDefinition:
     module: str | None = None
     sha256: str = ""
 
+    @cached_property
     def header(self) -> Header:
         """What every prompt begins with, and what a resumed run is compared by."""
         return Header(

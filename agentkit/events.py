@@ -4,13 +4,16 @@ An event is a row: what people filter, join and sum by is a column of the envelo
 what was decided, asked, answered, tried and returned is a fact; a prompt is the fold of the facts before it.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, InstanceOf, ValidationError
 from pydantic_core import from_json, to_json
 
 from agentkit.errors import EncodingError, LogCorrupt, LogTooNew
+from agentkit.ids import digest
 from agentkit.jsonvalue import encode_model
 from agentkit.messages import Fact, OutputSchema, ToolCall, ToolSchema
 
@@ -63,6 +66,23 @@ class Header(Fact):
     tools: tuple[ToolFact, ...] = ()
     output: OutputSchema | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)  # JSON
+
+    @cached_property
+    def sha256(self) -> str:
+        """The digest of what a prompt takes from it: it stays the same from turn to turn, and from run to run."""
+        return header_sha256(self.instructions, [tool.offered for tool in self.tools], self.output, self.parameters)
+
+
+def header_sha256(
+    instructions: str, tools: Sequence[ToolSchema], output: OutputSchema | None, parameters: Mapping[str, Any]
+) -> str:
+    """The digest of all of a prompt but its messages.
+
+    Returns:
+        64 hex digits.
+    """
+    offered: list[Any] = [tool.model_dump(mode="json") for tool in tools]
+    return digest([instructions, offered, output.model_dump(mode="json") if output else None, dict(parameters)])
 
 
 class ParentWrite(Fact):
@@ -346,6 +366,9 @@ COLUMNS = (
 )
 
 
+_OPTIONAL = COLUMNS[4:]
+
+
 class Event(Fact):
     """One row of the log: the envelope and its body.
 
@@ -376,11 +399,12 @@ class Event(Fact):
 
     def columns(self) -> dict[str, Any]:
         """The envelope without its empty columns, JSON values only, in the order of `COLUMNS`."""
-        row: dict[str, Any] = {}
-        for column in COLUMNS:
-            value = getattr(self, column)
+        row: dict[str, Any] = {"run_id": self.run_id, "seq": self.seq, "ts": iso(self.ts), "type": self.body.TYPE}
+        given = self.__dict__  # a getattr for each of ten mostly empty columns would cost every event
+        for column in _OPTIONAL:
+            value = given[column]
             if value is not None:
-                row[column] = iso(value) if column == "ts" else value
+                row[column] = value
         return row
 
     def body_json(self) -> bytes:

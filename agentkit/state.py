@@ -167,6 +167,7 @@ class State:
     tokens: int = 0
     chain: str = ""
     trimmed_to: int = 0
+    asked_at: int = 0  # the message that holds this run's input: the first one, but for a follow-up's
     trims: list[tuple[str | None, HistoryTrimmed]] = field(default_factory=list[tuple[str | None, HistoryTrimmed]])
     # the steps
     models: dict[str, ModelStep] = field(default_factory=dict[str, ModelStep])
@@ -191,7 +192,9 @@ class State:
     stopped_by: str | None = None
     # what it used
     budget: Budget = field(default_factory=Budget)
-    usage: Usage = field(default_factory=Usage)
+    used: Usage = field(default_factory=Usage)
+    model_calls: int = 0
+    tool_calls: int = 0
     child_usage: Usage = field(default_factory=Usage)
     grade: str | None = None
     notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])
@@ -202,6 +205,11 @@ class State:
         return self.status in {"succeeded", "failed", "cancelled"}
 
     @property
+    def usage(self) -> Usage:
+        """What the run itself used, every attempt included; its child runs' is `child_usage`."""
+        return self.used.model_copy(update={"model_calls": self.model_calls, "tool_calls": self.tool_calls})
+
+    @property
     def in_flight(self) -> list[str]:
         """The steps that an activation is executing: started in it and not yet finished."""
         model = self.models[self.turn] if self.turn else None
@@ -210,10 +218,19 @@ class State:
 
     @property
     def prompt_messages(self) -> list[Message]:
-        """The messages that the next prompt holds: the first one, and what trimming left."""
+        """The messages that the next prompt holds: the one that stays, and what trimming left."""
         if not self.trimmed_to:
             return self.messages
-        return [self.messages[0], *self.messages[self.trimmed_to :]]
+        return [self.messages[self.stays(self.trimmed_to)], *self.messages[self.trimmed_to :]]
+
+    def stays(self, keep_from: int) -> int:
+        """Which message is kept when those before `keep_from` are left out: this run's question, or else the first."""
+        return self.asked_at if keep_from > self.asked_at else 0
+
+    def tokens_from(self, keep_from: int) -> int:
+        """About how many tokens the prompt's messages hold when those before `keep_from` are left out."""
+        left = sum(self.message_tokens[keep_from:])
+        return left + self.message_tokens[self.stays(keep_from)] if keep_from else left
 
     def copy(self) -> "State":
         """A state of its own: advancing it leaves this one as it is."""

@@ -42,6 +42,7 @@ def begin(base: State | None, event: Event, body: RunStarted) -> State:
         _take_steps(fresh, base.copy())
         fresh.parent_writes = body.origin.later_writes
     else:
+        fresh.asked_at = len(fresh.messages)
         say(fresh, UserMessage(content=content(body.input)))
     return fresh
 
@@ -50,6 +51,7 @@ def _take_conversation(fresh: State, base: State) -> None:
     fresh.messages = list(base.messages)
     fresh.message_tokens = list(base.message_tokens)
     fresh.tokens, fresh.chain, fresh.trimmed_to = base.tokens, base.chain, base.trimmed_to
+    fresh.asked_at = base.asked_at
     last = base.answer()
     is_fork = fresh.origin is not None and fresh.origin.kind == "fork"
     if last is not None and last.tool_calls and not is_fork:  # no provider takes calls that have no results

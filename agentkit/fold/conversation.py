@@ -1,12 +1,12 @@
 """The conversation: what is said to the model, and the running digest of it."""
 
+import contextlib
 import hashlib
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from agentkit.events import ErrorInfo, Header
-from agentkit.ids import digest
+from agentkit.events import ErrorInfo, Header, header_sha256
 from agentkit.jsonvalue import canonical
 from agentkit.messages import Message, ModelRequest, Part
 from agentkit.state import CallStep, State
@@ -33,8 +33,7 @@ def rechain(state: State) -> None:
     state.chain = ""
     for message in state.prompt_messages:
         state.chain = _link(state.chain, message.role, message.model_dump_json(exclude_defaults=True))
-    kept = state.message_tokens
-    state.tokens = kept[0] + sum(kept[state.trimmed_to :]) if state.trimmed_to else sum(kept)
+    state.tokens = state.tokens_from(state.trimmed_to)
 
 
 def content(value: Any) -> str | tuple[Part, ...]:
@@ -43,21 +42,14 @@ def content(value: Any) -> str | tuple[Part, ...]:
         return value
     parts = cast("list[Any]", value) if isinstance(value, list) else []
     if parts and all(isinstance(part, dict) and "type" in part for part in parts):
-        return _PARTS.validate_python(value)
+        with contextlib.suppress(ValidationError):  # JSON of the user's own that looks a little like parts
+            return _PARTS.validate_python(value)
     return canonical(value).decode()
 
 
 def set_header(state: State, header: Header) -> None:
     """Take what every prompt begins with."""
-    state.header = header
-    state.header_sha256 = _header_sha256(state.request())
-
-
-def _header_sha256(request: ModelRequest) -> str:
-    """The digest of all of a prompt but its messages: it stays the same from turn to turn."""
-    offered: list[Any] = [tool.model_dump(mode="json") for tool in request.tools]
-    output = request.output.model_dump(mode="json") if request.output else None
-    return digest([request.instructions, offered, output, request.parameters])
+    state.header, state.header_sha256 = header, header.sha256
 
 
 def request_sha256(request: ModelRequest) -> str:
@@ -72,19 +64,26 @@ def request_sha256(request: ModelRequest) -> str:
     chain = ""
     for message in request.messages:
         chain = _link(chain, message.role, message.model_dump_json(exclude_defaults=True))
-    return hashlib.sha256(f"{_header_sha256(request)}{chain}".encode()).hexdigest()
+    header = header_sha256(request.instructions, request.tools, request.output, request.parameters)
+    return hashlib.sha256(f"{header}{chain}".encode()).hexdigest()
 
 
 def result_content(call: CallStep) -> Any:
     """What the model is told of a settled call: the result, or an error it can act on, and what a person changed."""
+    changed = (
+        f"A person changed the arguments to {canonical(call.arguments).decode()} before this ran."
+        if call.edited
+        else ""
+    )
     if call.outcome == "ok":
         if not call.edited and call.told_by is None:
             return call.result
-        changed = f"A person changed the arguments to {canonical(call.arguments).decode()} before this ran."
         told = "A person gave this result; the tool itself did not report it."
         return {"result": call.result, "note": told if call.told_by is not None else changed}
     error = call.error or ErrorInfo(type="Error", message="")
     said: dict[str, Any] = {"type": error.type, "message": error.message, "retrying_can_help": error.retryable}
+    if call.edited:
+        said["note"] = changed
     if error.context:
         said["context"] = error.context
     if call.effect == "unknown":

@@ -20,7 +20,7 @@ def _model_requested(state: State, event: Event, body: ModelRequested) -> None:
     model.attempt = event.attempt or 1
     model.reserved_usd, model.estimated_tokens = body.reserved_usd, body.estimated_tokens
     model.request_sha256 = body.request_sha256
-    state.usage += Usage(model_calls=1)
+    state.model_calls += 1
     state.status = "running"
 
 
@@ -35,7 +35,7 @@ def _model_responded(state: State, event: Event, body: ModelResponded) -> None:
         reasoning_tokens=body.reasoning_tokens,
         cost_usd=event.cost_usd,
     )
-    state.usage += used
+    state.used += used
     model.usage += used
     model.status, model.error, model.ended, model.text = "done", None, event.ts, body.text
     say(state, AssistantMessage(text=body.text, tool_calls=body.tool_calls, reasoning=body.reasoning))
@@ -57,7 +57,7 @@ def _propose(state: State, turn: str, call: ToolCall) -> str:
 def _model_failed(state: State, event: Event, body: ModelFailed) -> None:
     model = state.models[step_of(event)]
     used = Usage(input_tokens=event.input_tokens or 0, output_tokens=event.output_tokens or 0, cost_usd=event.cost_usd)
-    state.usage += used
+    state.used += used
     model.usage += used
     model.status, model.error, model.retryable = "failed", body.error, body.error.retryable
     model.ended, model.errors = event.ts, (*model.errors, body.error)

@@ -1,11 +1,13 @@
 """What tool calls do to a state; when the last of a turn is settled, their results become messages."""
 
+import hashlib
 from typing import Any
+
+from pydantic_core import to_json
 
 from agentkit.events import Event, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.fold.conversation import result_content, say
 from agentkit.fold.handlers import on, step_of
-from agentkit.ids import digest
 from agentkit.messages import ToolMessage, Usage
 from agentkit.state import CallStep, State, UnknownEffect
 
@@ -18,7 +20,7 @@ def _tool_started(state: State, event: Event, body: ToolStarted) -> None:
     call = state.calls[step_of(event)]
     if call.attempt == 0:
         call.started = event.ts
-        state.usage += Usage(tool_calls=1)
+        state.tool_calls += 1
     call.status, call.attempt, call.due = "running", event.attempt or 1, None
     call.arguments, call.key = body.arguments, body.idempotency_key
     call.child_run_id = body.child_run_id
@@ -72,8 +74,11 @@ def _count_repeat(state: State, call: CallStep) -> None:
         return
     arguments = call.arguments if call.arguments is not None else call.raw
     error = [call.error.type, call.error.message] if call.error else None
-    key = digest([call.name, arguments, call.result, error])[:16]
-    count = state.repeats[key] = state.repeats.get(key, 0) + 1
+    key = hashlib.sha256(to_json([call.name, arguments, call.result, error])).hexdigest()[:16]
+    count = state.repeats.get(key, 0) + 1
+    if state.looping is not None and not state.loop_told:  # more of them in one turn: the model has to be told first
+        count = min(count, LOOP_LIMIT)
+    state.repeats[key] = count
     if count >= LOOP_LIMIT:
         state.looping, state.loop_told = call.step, count > LOOP_LIMIT
 

@@ -91,6 +91,7 @@ class Driver:
         """The driver of the child run that a step calls."""
         if step not in self.children:
             self.children[step] = Driver(self.store, run_id, definition, deps=self.deps, parent=self)
+        self.children[step].deps = self.deps
         return self.children[step]
 
     def pending(self) -> list[Approval]:
@@ -153,15 +154,14 @@ class Driver:
         """Go on with a run: claim it, read what others did to it, and execute it until it ends or waits again."""
         await self._drive(self._next(budget))
 
-    async def advance(
-        self, started: Callable[[], RunStarted], *, meter: Meter, count: Callable[[str, Usage], None]
-    ) -> None:
+    async def advance(self, started: Callable[[], RunStarted], *, meter: Meter) -> None:
         """Execute a child run as far as it goes; begin it where its first event was never recorded."""
         claim = await threads.run(lambda: self.store.claim(self.run_id))
         if claim.head == 0:
+            meter.count(self.run_id, Usage())
             await self._first(claim, started(), None, meter)
         else:
-            await self._take_up(claim, None, meter, count)
+            await self._take_up(claim, None, meter)
 
     async def _drive(self, work: Any) -> None:
         """Run one activation; keep what it raises for whoever asks, and tell those who wait."""
@@ -178,8 +178,8 @@ class Driver:
             self.error = error
         finally:
             self._busy = False
-            again, self._again = self._again and self.error is None and not self.live_state.ended, False
-            if again:
+            again, self._again = self._again, False
+            if self.error is None and not self.live_state.ended and (again or self.can_go_on()):
                 engine().spawn(self.resume())
             else:
                 self._settle()
@@ -205,27 +205,22 @@ class Driver:
 
     async def _next(self, budget: Budget | None) -> None:
         claim = await threads.run(lambda: self.store.claim(self.run_id))
-        await self._take_up(claim, budget, None, None)
+        await self._take_up(claim, budget, None)
 
-    async def _take_up(
-        self,
-        claim: Claim,
-        budget: Budget | None,
-        meter: Meter | None,
-        count: Callable[[str, Usage], None] | None,
-    ) -> None:
+    async def _take_up(self, claim: Claim, budget: Budget | None, meter: Meter | None) -> None:
         try:
             failpoints.hit("run.claimed")
             state = self._state
             if state is None or state.seq != claim.head:
                 state = await threads.run(lambda: load_state(self.store, self.run_id))
             self._state = state
+            if meter is not None:
+                meter.count(self.run_id, state.usage + state.child_usage)
             if state.ended:
                 return
             check_definition(self.definition, state)
+            watch.follow(self)
             self._inbox.update(await threads.run(lambda: self.store.answers(self.run_id)))
-            if count is not None:
-                count(self.run_id, state.usage + state.child_usage)
             if not self._worth_it(state, budget, meter):
                 return
             recorder = Recorder(self.store, claim, state, self._publish)
@@ -243,14 +238,14 @@ class Driver:
         """Whether taking the run up changes anything; a paused run that still waits is left as it is."""
         if state.status != "paused" or budget is not None or self.can_go_on(meter):
             return True
-        if any(key in self._inbox for key in ("cancel", f"pause.{state.activation}")):
+        if any(key in self._inbox for key in ("cancel", f"pause-{state.activation}")):
             return True
         trial = state.copy()
         event = Event(run_id=state.run_id, seq=state.seq + 1, ts=now(), body=RunResumed())
         return bool(decide(self.definition, advance(trial, event), now()))
 
     def _resumed(self, state: State, budget: Budget | None) -> RunResumed:
-        header = self.definition.header()
+        header = self.definition.header
         return RunResumed(
             process=self.store.process,
             definition_sha256=self.definition.sha256 if self.definition.sha256 != state.definition_sha256 else None,
@@ -325,7 +320,7 @@ class Driver:
     def _control(self, answers: dict[str, Answer]) -> None:
         if "cancel" in answers:
             self.cancel(answers["cancel"].who, answers["cancel"].comment)
-        if self._activation is not None and f"pause.{self.live_state.activation}" in answers:
+        if self._activation is not None and f"pause-{self.live_state.activation}" in answers:
             self.pause()
 
     def pause(self) -> None:

@@ -5,6 +5,7 @@ nobody's loop is patched. fsspec and dask drive their loops the same way.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -28,7 +29,9 @@ class Engine:
     def _run(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.call_soon(started.set)
-        self.loop.run_forever()
+        while True:
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):  # one that got past a task must not stop every run
+                self.loop.run_forever()
 
     @property
     def here(self) -> bool:

@@ -24,7 +24,6 @@ class Family:
     def __init__(self, parent: "Driver", meter: Meter) -> None:
         self._parent = parent
         self._meter = meter
-        self._counted: set[str] = set()
 
     async def execute(self, step: str, definition: AgentDefinition, run_id: str, arguments: Any) -> tuple[Any, Usage]:
         """Go on with a child run, or begin it, until it ends.
@@ -37,9 +36,7 @@ class Family:
             RunFailed, RunCancelled: it ended without an output.
         """
         child = self._parent.child(step, definition, run_id)
-        await child.advance(
-            lambda: child_started(self._parent, step, definition, arguments), meter=self._meter, count=self._count
-        )
+        await child.advance(lambda: child_started(self._parent, step, definition, arguments), meter=self._meter)
         state = child.live_state
         usage = state.usage + state.child_usage
         if state.status == "succeeded":
@@ -50,12 +47,6 @@ class Family:
         if state.status == "cancelled":
             raise RunCancelled(f"{definition.name} was cancelled", run_id=run_id, usage=usage)
         raise RunPaused(f"{definition.name} waits for a person", run_id=run_id, usage=usage)
-
-    def _count(self, run_id: str, usage: Usage) -> None:
-        """What a child used before this activation counts once."""
-        if run_id not in self._counted:
-            self._counted.add(run_id)
-            self._meter.add(usage)
 
     def pending(self, steps: Iterable[str]) -> list[str]:
         """The approvals that parked children, and theirs, wait for."""
@@ -98,7 +89,7 @@ def run_started(definition: AgentDefinition, given: Any, **more: Any) -> RunStar
         kind="agent",
         module=definition.module,
         definition_sha256=definition.sha256,
-        header=definition.header(),
+        header=definition.header,
         input=given,
         config={
             "models": [model.name for model in definition.models],

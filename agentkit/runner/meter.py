@@ -1,6 +1,6 @@
 """The budget as it runs: what a run and its child runs used and hold reserved."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from agentkit.messages import Usage
@@ -16,17 +16,25 @@ class Meter:
         used_usd: spent so far; None once a price was unknown.
         used_calls: attempts at model calls so far.
         reserved_usd: estimates of the calls in flight.
+        counted: the child runs whose use is in here.
     """
 
     budget: Budget
     used_usd: float | None = 0.0
     used_calls: int = 0
     reserved_usd: float = 0.0
+    counted: set[str] = field(default_factory=set[str])
 
     def add(self, usage: Usage) -> None:
         """Count what was used before this activation."""
         self.used_calls += usage.model_calls
         self._spend(usage.cost_usd)
+
+    def count(self, run_id: str, usage: Usage) -> None:
+        """Count what a child run used before it was taken up, once: from then on each of its calls is counted."""
+        if run_id not in self.counted:
+            self.counted.add(run_id)
+            self.add(usage)
 
     def refuses(self, estimate_usd: float | None) -> Literal["usd", "model_calls", "price_unknown"] | None:
         """Which limit the next call would break, if any: an unknown price breaks a usd limit."""

@@ -72,9 +72,16 @@ def begin(act: "Activation", action: CallModel) -> None:
     act.start(action.step, _ask(act, action, model, request, estimate))
 
 
-def lose(act: "Activation", step: str) -> None:
-    """An attempt was cut short. The provider may have charged it, so its estimate stays as its cost."""
+def lose(act: "Activation", step: str, *, held: float | None = 0.0) -> None:
+    """An attempt was cut short. The provider may have charged it, so its estimate stays as its cost.
+
+    Args:
+        act: the activation.
+        step: the model step.
+        held: what the meter holds reserved for it: nothing for an attempt of an activation before this one.
+    """
     model = act.state.models[step]
+    act.meter.settle(held, model.reserved_usd)
     act.record(
         ModelFailed(
             error=ErrorInfo(type="Lost", message="the process ended before the answer was recorded", retryable=True),
@@ -97,20 +104,26 @@ async def _ask(
     failpoints.hit("model.requested")
     began = time.perf_counter()
     try:
-        response = await model.respond(request, on_text=lambda piece: act.on_text(action.step, piece))
+        response = await _respond(act, action.step, model, request)
     except asyncio.CancelledError:
-        act.meter.settle(estimate, estimate)
-        lose(act, action.step)
+        lose(act, action.step, held=estimate)
         raise
     except LogError:
         raise
-    except Exception as error:  # noqa: BLE001  whatever a model adapter raises is a failed attempt
+    except BaseException as error:  # noqa: BLE001  whatever a model adapter raises, SystemExit too, is a failed attempt
         _record_failure(act, action, model, error, estimate, began)
         return
     failpoints.hit("model.answered")
     act.meter.settle(estimate, response.usage.cost_usd)
     _record_answer(act, action, model, response, began)
     failpoints.hit("model.recorded")
+
+
+async def _respond(act: "Activation", step: str, model: Model, request: ModelRequest) -> ModelResponse:
+    response: Any = await model.respond(request, on_text=lambda piece: act.on_text(step, piece))
+    if not isinstance(response, ModelResponse):
+        raise ModelError(f"{model.name} answered with a {type(response).__name__}, not with a ModelResponse")
+    return response
 
 
 def _record_answer(act: "Activation", action: CallModel, model: Model, response: ModelResponse, began: float) -> None:
@@ -170,7 +183,7 @@ def _take_reasons(act: "Activation", call: ToolCall) -> tuple[Any, dict[str, str
 
 
 def _record_failure(
-    act: "Activation", action: CallModel, model: Model, error: Exception, estimate: float | None, began: float
+    act: "Activation", action: CallModel, model: Model, error: BaseException, estimate: float | None, began: float
 ) -> None:
     """A refused call costs nothing; one that broke off may have been charged, so its estimate counts."""
     known = isinstance(error, ModelError)
@@ -232,7 +245,9 @@ async def _passes(act: "Activation", step: str, check: Check, value: Any) -> boo
             await check(*given)
         else:
             await threads.run(lambda: check(*given))
-    except Exception as error:  # noqa: BLE001  raising is how a check refuses
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  raising, whatever it is, is how a check refuses
         _refuse(act, step, name, str(error) or type(error).__name__, {})
         return False
     act.record(Checked(passed=True), step=step, name=name, status="ok")

@@ -1,5 +1,6 @@
 """Putting questions to a person: what will run, exactly, and why somebody has to look."""
 
+import asyncio
 import inspect
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -48,7 +49,9 @@ async def _judge(
             wanted = await predicate(call)
         else:
             wanted = await threads.run(lambda: predicate(call))
-    except Exception as error:  # noqa: BLE001  a predicate is user code, and asking is the safe answer
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001  a predicate is user code, and asking is the safe answer
         wanted, because = True, clean_text(f"the approval rule raised {type(error).__name__}: {error}")
     failpoints.hit("gate.judged")
     if wanted:

@@ -68,9 +68,13 @@ def trim(act: "Activation", keep_from: int) -> None:
     """Leave the oldest turns out of the prompts to come."""
     state = act.state
     first = max(state.trimmed_to, 1)
-    kept = state.message_tokens[0] + sum(state.message_tokens[keep_from:])
     act.record(
-        HistoryTrimmed(keep_from=keep_from, dropped=keep_from - first, tokens_before=state.tokens, tokens_after=kept)
+        HistoryTrimmed(
+            keep_from=keep_from,
+            dropped=keep_from - first,
+            tokens_before=state.tokens,
+            tokens_after=state.tokens_from(keep_from),
+        )
     )
 
 

@@ -162,7 +162,10 @@ class Run:
             ResumeError: it is interrupted: nobody executes it.
             LogError: the log broke while it ran here.
             TimeoutError: it is still running.
+            ConfigError: called in an async tool or check, where waiting would stop every run: `await` it there.
         """
+        if engine().here:
+            raise ConfigError("waiting here would stop every run of this process: write `await run` in async code")
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._is_settled():
             if deadline is not None and time.monotonic() >= deadline:
@@ -367,7 +370,7 @@ class Run:
         """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
         state = self.state
         if state.status in {"running", "waiting"}:
-            name = f"pause.{state.activation}"
+            name = f"pause-{state.activation}"
             answer = self._control("stop", _user(), None)
             self._store.answer(self.run_id, name, answer)
             self._tell(name, answer)

@@ -9,7 +9,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 _IDLE_SECONDS = 10.0
 
@@ -27,12 +27,16 @@ class ThreadFuture(asyncio.Future[Any]):
         return False
 
 
+_Done: TypeAlias = "tuple[ThreadFuture, Any, BaseException | None]"
+
+
 class Threads:
     """As many threads as calls at once; an idle one is used again and ends after ten seconds."""
 
     def __init__(self) -> None:
         self._idle: list[queue.SimpleQueue[Callable[[], None] | None]] = []
         self._lock = threading.Lock()
+        self._done: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
 
     def run(self, function: Callable[[], Any]) -> "ThreadFuture":
         """Call a function in a thread.
@@ -52,7 +56,7 @@ class Threads:
                 result, error = context.run(function), None
             except BaseException as raised:  # noqa: BLE001  it belongs to whoever awaits the future
                 result, error = None, raised
-            loop.call_soon_threadsafe(_finish, future, result, error)
+            self._hand_over(loop, (future, result, error))
 
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
@@ -61,6 +65,21 @@ class Threads:
             threading.Thread(target=self._serve, args=(inbox,), name="agentkit-tool", daemon=True).start()
         inbox.put(work)
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop, done: "_Done") -> None:
+        """Give a result to its loop; those that come before it looks share one wake-up."""
+        with self._lock:
+            waiting = self._done.setdefault(loop, [])
+            first = not waiting
+            waiting.append(done)
+        if first:
+            loop.call_soon_threadsafe(self._take_over, loop)
+
+    def _take_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            waiting = self._done.pop(loop)
+        for future, result, error in waiting:
+            _finish(future, result, error)
 
     def _serve(self, inbox: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
         while True:

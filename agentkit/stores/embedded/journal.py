@@ -20,6 +20,9 @@ from agentkit.stores.embedded.acknowledgement import Acknowledgement, acknowledg
 from agentkit.stores.embedded.writer import SegmentWriter
 
 _SEGMENT_SIZE = 1 << 20  # bytes; a fold then takes tens of milliseconds, and readers index a live segment in one
+DONE: "Future[None]" = Future()  # what everybody gets who has nothing to wait for
+DONE.set_result(None)
+
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
@@ -76,7 +79,7 @@ class Journal:
                 self._awake = True
                 self._start()
                 self._wake.release()
-        return future or _done()
+        return future or DONE
 
     def flush(self) -> None:
         """Write what waits, if anything does, without waiting for it."""
@@ -189,12 +192,6 @@ def _encode(events: Sequence[Event]) -> tuple[bytes, tuple[bytes, ...]]:
                 encoded = b'%s,"body":%s,"schema_version":%s' % (head, blobs.reference(body), tail)
         lines.append(segment.seal(encoded))
     return b"".join(lines), tuple(large)
-
-
-def _done() -> "Future[None]":
-    future: Future[None] = Future()
-    future.set_result(None)
-    return future
 
 
 def _failed(error: LogUnwritable | Exception) -> "Future[None]":
