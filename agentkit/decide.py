@@ -66,7 +66,7 @@ class GateCall:
     """Validate the arguments and find out whether a person has to be asked: `because` says why one surely has to."""
 
     step: str
-    because: Literal["policy", "effect_unknown", "parent_did_it", "changed"]
+    because: Literal["policy", "effect_unknown", "parent_did_it", "changed", "repeated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +245,7 @@ def _trim_point(definition: AgentDefinition, state: State) -> int | None:
     limit = definition.history_tokens
     if limit is None or state.tokens <= limit:
         return None
-    kept = state.message_tokens[0]
+    kept = max(state.message_tokens[0], state.message_tokens[state.asked_at])  # one of them stays
     cut = len(state.messages)
     for index in range(len(state.messages) - 1, max(state.trimmed_to, 1) - 1, -1):
         kept += state.message_tokens[index]
@@ -284,7 +284,8 @@ def _go_on_with_call(
     elif call.status == "proposed":
         yield from _begin_call(state, call, tool, blocked=blocked)
     elif call.status == "cleared" and not blocked:
-        yield StartCall(call.step, call.attempt + 1)
+        unseen = call.attempt == 0 and _unknown_effects(state, call, tool) - _shown(state, call)
+        yield GateCall(call.step, "effect_unknown") if unseen else StartCall(call.step, call.attempt + 1)
     else:
         yield from _try_again(call, tool, now)
 
@@ -320,8 +321,19 @@ def _must_ask(state: State, call: CallStep, tool: ToolSpec) -> Literal["effect_u
     """Whether something that happened before makes a person's word needed, whatever the tool's own rule says."""
     if not tool.writes:
         return None
-    if any(effect.name == call.name for effect in state.unknown):
+    if _unknown_effects(state, call, tool):
         return "effect_unknown"
     if any(write.name == call.name for write in state.parent_writes):
         return "parent_did_it"
     return None
+
+
+def _unknown_effects(state: State, call: CallStep, tool: ToolSpec) -> set[str]:
+    """The steps of the same tool of which nobody knows what they did."""
+    return {effect.step for effect in state.unknown if effect.name == call.name} if tool.writes else set()
+
+
+def _shown(state: State, call: CallStep) -> set[str]:
+    """The earlier steps that a person saw when they let this call run."""
+    asked = state.approvals.get(call.approval or "")
+    return {item["step"] for item in asked.shows or ()} if asked is not None else set()

@@ -2,11 +2,14 @@
 
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ValidationError
+
 from agentkit import failpoints
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ApprovalError
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, ToolFailed, ToolSucceeded
 from agentkit.jsonvalue import clean_text
+from agentkit.policy import Budget
 from agentkit.runner.recorder import now
 from agentkit.runner.tool_calls import call_digest
 from agentkit.state import Approval
@@ -45,14 +48,24 @@ def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition |
         raise ApprovalError(
             f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}"
         )
-    if asked.kind == "budget" and answer.edits is not None:
-        unknown = set(answer.edits) - {"usd", "model_calls"}
-        if unknown:
-            raise ApprovalError(f"a budget has `usd` and `model_calls`, not {', '.join(sorted(unknown))}")
+    if asked.kind == "budget" and answer.verdict in {"approve", "edit"}:
+        _check_budget(asked, answer.edits)
     if asked.kind == "call" and answer.verdict == "edit":
         problems = edit_problems(asked, answer.edits, definition)
         if problems:
             raise ApprovalError(f"the edited arguments of {asked.name} are not valid: {problems}")
+
+
+def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:
+    """Refuse what is no budget, or would stop the run where it stands."""
+    before: dict[str, Any] = cast("dict[str, Any]", asked.shows or {}).get("budget") or {}
+    try:
+        if Budget.model_validate({**before, **(edits or {})}) != Budget.model_validate(before):
+            return
+        problem = "it is what it was"
+    except ValidationError as error:
+        problem = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
+    raise ApprovalError(f'no new budget ({problem}); give one, for example approve(edit={{"usd": 1.0}})')
 
 
 def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "AgentDefinition | None") -> Any:

@@ -13,7 +13,7 @@ from agentkit.ids import approval_id
 from agentkit.jsonvalue import clean_text
 from agentkit.runner.recorder import now
 from agentkit.runner.threads import threads
-from agentkit.runner.tool_calls import call_digest, validated
+from agentkit.runner.tool_calls import call_digest, equal_writes, validated
 
 if TYPE_CHECKING:
     from agentkit.runner.activation import Activation
@@ -28,6 +28,8 @@ def gate(act: "Activation", action: GateCall) -> None:
         return
     arguments, logged = checked
     tool = act.definition.tools[act.state.calls[action.step].name]
+    if action.because == "policy" and equal_writes(act, tool, logged):
+        action = GateCall(action.step, "repeated")
     if action.because != "policy" or tool.kind == "question" or not callable(tool.approve):
         _request(act, action.step, tool, logged, action.because)
     else:
@@ -78,22 +80,25 @@ def _request(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, 
         arguments=arguments,
         digest=call_digest(tool, arguments),
         because=because,
-        shows=_shows(act, tool, because),
+        shows=_shows(act, tool, arguments) or None,
         options=("approve", "edit", "reject"),
     )
 
 
-def _shows(act: "Activation", tool: ToolSpec, because: str) -> Any:
-    """What a person should see before saying yes: what may have happened already."""
-    if because == "effect_unknown":
-        return [
-            {"step": effect.step, "arguments": effect.arguments, "error": effect.error}
-            for effect in act.state.unknown
-            if effect.name == tool.schema.name
-        ]
-    if because == "parent_did_it":
-        return [write.model_dump(mode="json") for write in act.state.parent_writes if write.name == tool.schema.name]
-    return None
+def _shows(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a person should see before saying yes: what this tool did, or may have done, already."""
+    name = tool.schema.name
+    unknown = [
+        {"step": effect.step, "arguments": effect.arguments, "error": effect.error, "effect": "unknown"}
+        for effect in act.state.unknown
+        if effect.name == name
+    ]
+    parents = [write.model_dump(mode="json") for write in act.state.parent_writes if write.name == name]
+    equal = [
+        {"step": call.step, "arguments": call.arguments, "result": call.result}
+        for call in equal_writes(act, tool, arguments)
+    ]
+    return [*unknown, *parents, *equal]
 
 
 def ask_in_doubt(act: "Activation", step: str) -> None:

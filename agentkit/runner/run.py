@@ -1,6 +1,7 @@
 """The handle on a run: look at it, answer it, stop it, go on with it."""
 
 import asyncio
+import contextlib
 import getpass
 import sys
 import threading
@@ -175,13 +176,13 @@ class Run:
 
     def _nap(self, deadline: float | None) -> None:
         left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
-        if self._driver is not None:
+        if self._driver is not None and not self._driver.settled.is_set():
             self._driver.settled.wait(left)
         else:
             time.sleep(left)
 
     def _is_settled(self) -> bool:
-        if self._driver is not None:
+        if self._driver is not None and (not self._driver.settled.is_set() or self._driver.error is not None):
             return self._driver.settled.is_set()
         status = self.status
         if status == "paused":
@@ -234,11 +235,11 @@ class Run:
                 loop.call_soon_threadsafe(settled.set)
 
             engine().call(lambda: driver.when_settled(wake))
-        while not (settled.is_set() if driver is not None else await asyncio.to_thread(self._is_settled)):
-            try:  # in slices, so that interrupting the kernel works
+        while not await asyncio.to_thread(self._is_settled):
+            with contextlib.suppress(TimeoutError):  # in slices, so that interrupting the kernel works
                 await asyncio.wait_for(settled.wait(), _SLICE)
-            except TimeoutError:
-                continue
+            if settled.is_set() and not await asyncio.to_thread(self._is_settled):
+                settled.clear()  # it paused and was answered at once
         return await asyncio.to_thread(self._outcome)
 
     def wait(self, timeout: float | None = None) -> Any:
@@ -312,26 +313,31 @@ class Run:
 
     def _find(self, approval: str | None) -> Approval:
         pending = self.pending
-        listed = "\n".join(f"  {asked}" for asked in pending)
+        found = [asked for asked in pending if asked.id.startswith(approval or "")]
+        if len(found) == 1:
+            return found[0]
+        if approval and not found:
+            self._refuse_second_answer(approval)
         if not pending:
             raise ApprovalError(f"run {self.run_id} waits for nobody ({self.status})")
+        listed = "\n".join(f"  {asked}" for asked in pending)
         if approval is None:
-            if len(pending) > 1:
-                raise ApprovalError(f"{len(pending)} approvals are pending; say which:\n{listed}")
-            return pending[0]
-        found = [asked for asked in pending if asked.id.startswith(approval)]
-        if len(found) != 1:
-            raise ApprovalError(f"{len(found)} pending approvals begin with {approval!r}; pending:\n{listed}")
-        return found[0]
+            raise ApprovalError(f"{len(pending)} approvals are pending; say which:\n{listed}")
+        raise ApprovalError(f"{len(found)} pending approvals begin with {approval!r}; pending:\n{listed}")
+
+    def _refuse_second_answer(self, approval: str) -> None:
+        """Tell who was first, where somebody was."""
+        for run in (self, *self.children()):
+            for key, given in self._store.answers(run.run_id).items():
+                if key.startswith(approval) and key in run.state.approvals:
+                    raise _already(key, given)
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str = "python", **more: Any) -> Answered:
         given = Answer(verdict=verdict, answered_at=now(), who=_user(), through=through, **more)
         check_answer(asked, given, self._definition if asked.run_id == self.run_id else None)
         won = self._store.answer(asked.run_id, asked.id, given)
         if won != given:
-            raise ApprovalError(
-                f"{asked.id} was already answered: {won.verdict} by {won.who}, {won.answered_at:%Y-%m-%d %H:%M:%S} UTC"
-            )
+            raise _already(asked.id, won)
         return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
 
     def _go_on(self, run_id: str, answers: dict[str, Answer]) -> str:
@@ -477,6 +483,11 @@ def _asked(store: Store, state: State) -> list[Approval]:
         if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
             found += _asked(store, load_state(store, call.child_run_id))
     return found
+
+
+def _already(approval: str, first: Answer) -> ApprovalError:
+    when = f"{first.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+    return ApprovalError(f"{approval} was already answered: {first.verdict} by {first.who}, {when}")
 
 
 def _can_ask() -> bool:

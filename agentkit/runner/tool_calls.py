@@ -30,6 +30,14 @@ def call_digest(tool: ToolSpec, arguments: dict[str, Any]) -> str:
     return digest([tool.schema.name, tool.source_sha256, tool.schema.parameters, arguments])
 
 
+def equal_writes(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[CallStep]:
+    """The writes of this run that did the same already: a model that repeats one may not know that it did."""
+    if not tool.writes or tool.kind != "function":
+        return []
+    done = [call for call in act.state.calls.values() if call.name == tool.schema.name and call.outcome == "ok"]
+    return [call for call in done if call.arguments == arguments]
+
+
 def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """The arguments of a call as its function takes them and as JSON; None when the model was told that they are wrong.
 
@@ -60,6 +68,9 @@ def begin(act: "Activation", action: StartCall) -> None:
     arguments, logged = checked
     if call.cleared_digest is not None and call.attempt == 0 and call.cleared_digest != call_digest(tool, logged):
         gate(act, GateCall(action.step, "changed"))
+        return
+    if call.approval is None and call.attempt == 0 and equal_writes(act, tool, logged):
+        gate(act, GateCall(action.step, "repeated"))
         return
     child_run_id = (call.child_run_id or new_id()) if tool.kind == "agent" else None
     key = call.key or _key(act, call, logged)
