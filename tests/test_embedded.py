@@ -171,6 +171,21 @@ store.append(claim, [event({run_id!r}, 1)], durable=False)
         assert store.claim(run_id).head == 1
 
 
+def test_a_log_whose_folder_is_gone_ends_quietly(folder):
+    """A temporary folder is often removed before the program ends."""
+    script = f"""
+import shutil
+from agentkit.stores.embedded import open_store
+from agentkit.testing.store_contract import event, fill
+store = open_store({str(folder)!r})
+claim = store.claim(fill(store, 3)[0].run_id)
+store.append(claim, [event(claim.run_id, 4)], durable=False)
+shutil.rmtree({str(folder)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
 def test_opening_and_writing_a_log_loads_no_duckdb(folder):
     """It is needed for a fold and a query only, and costs a process 0.2 s."""
     script = f"""

@@ -7,7 +7,7 @@ import time
 import pytest
 from actors import Actor
 
-from agentkit.errors import RunClaimed, SeqConflict
+from agentkit.errors import LogBusy, RunClaimed, SeqConflict
 from agentkit.ids import new_id
 from agentkit.stores.embedded import EmbeddedStore, folding, history, inbox, lease, warehouse, writer
 from agentkit.testing import FailPoints
@@ -270,3 +270,15 @@ def test_a_claim_from_before_a_fork_is_refused(store):
     assert store.process != before
     with pytest.raises(SeqConflict, match="fork"):
         store.append(claim, [event(claim.run_id, 1)])
+
+
+def test_prune_refuses_what_another_process_still_has_open(store, actor):
+    """Its lines would come back with that segment's fold; nothing is removed until then."""
+    run_id, other = new_id(), fill(store, 2)[0].run_id
+    actor("[claim(run_id, new=True), append(run_id, 3), release(run_id)]", run_id=run_id)
+    with pytest.raises(LogBusy, match=str(actor.pid)):
+        store.prune([other, run_id])
+    assert seqs(store, other) == [1, 2]
+    actor.kill()
+    assert store.prune([other, run_id]) == 5
+    assert seqs(store, run_id) == seqs(store, other) == []

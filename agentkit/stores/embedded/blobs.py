@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agentkit import failpoints
 from agentkit.errors import LogCorrupt
-from agentkit.stores.embedded.locks import FileLock, sync, sync_folder, write_all
+from agentkit.stores.embedded.locks import BINARY, FileLock, sync, sync_folder, write_all
 
 FAIL_POINTS = ("blob.written", "blob.renamed")
 LIMIT = 256 * 1024  # bytes; from here on a body costs every query that scans bodies more than a file costs a reader
@@ -34,7 +34,7 @@ class Blobs:
         if path.exists():
             return
         temporary = self._folder / f".{sha256}.{os.getpid()}.tmp"
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o644)
         try:
             write_all(fd, body)
             sync(fd)

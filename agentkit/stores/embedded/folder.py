@@ -7,6 +7,7 @@ from pathlib import Path
 from agentkit.errors import LogTooNew, LogUnwritable
 from agentkit.events import SCHEMA_VERSION
 from agentkit.stores.embedded.journal import unwritable
+from agentkit.stores.embedded.locks import sync_folder
 
 _FOLDERS = ("journal", "lease", "inbox", "blobs")
 _FORMAT = "format.json"
@@ -48,6 +49,8 @@ def _create(path: Path, *, known: bool) -> None:
     temporary = path / f".{_FORMAT}.{os.getpid()}.tmp"
     temporary.write_text(json.dumps({"schema_version": SCHEMA_VERSION}) + "\n")
     temporary.replace(path / _FORMAT)
+    for made in (path, path.parent):
+        sync_folder(made)
 
 
 def _version(path: Path) -> int | None:

@@ -10,7 +10,7 @@ from agentkit import failpoints
 from agentkit.errors import LogCorrupt
 from agentkit.ids import new_id
 from agentkit.store import Answer
-from agentkit.stores.embedded.locks import sync, sync_folder, write_all
+from agentkit.stores.embedded.locks import BINARY, sync, sync_folder, write_all
 
 FAIL_POINTS = ("inbox.written", "inbox.linked", "inbox.synced")
 
@@ -69,7 +69,7 @@ class Inbox:
 
 
 def _write(path: Path, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, 0o644)
     try:
         write_all(fd, data)
         sync(fd)

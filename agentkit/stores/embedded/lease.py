@@ -20,7 +20,7 @@ from agentkit import failpoints
 from agentkit.errors import RunClaimed
 from agentkit.ids import new_id
 from agentkit.store import Holder
-from agentkit.stores.embedded.locks import FileLock, try_lock, write_all
+from agentkit.stores.embedded.locks import BINARY, FileLock, try_lock, write_all
 
 FAIL_POINTS = ("lease.locked", "lease.read", "lease.written", "lease.released")
 _PATIENCE = 30.0  # seconds; the lock is held for microseconds, unless its holder was stopped just then
@@ -86,25 +86,31 @@ class Leases:
             return found if found and (not self._is_other(found) or self._lives(found.process)) else None
 
     def sweep(self) -> set[str]:
-        """Remove what dead processes left.
+        """Remove what dead processes left, one file at a time: who is stopped in here must not stop the others long.
 
         Returns:
             The processes that live.
         """
         living = {self._process}
-        with self._locked():
-            for path in self._folder.glob("*.alive"):
+        for path in self._folder.glob("*.alive"):
+            with self._locked():
                 if path.stem in living or self._lives(path.stem):
                     living.add(path.stem)
                 else:
                     path.unlink(missing_ok=True)
-            for path in self._folder.iterdir():
-                if path.name == ".lock" or path.suffix == ".alive":
-                    continue
-                found = self._read(path.name)
-                if found is None or found.process not in living:
-                    path.unlink(missing_ok=True)
+        for path in self._folder.iterdir():
+            if path.name != ".lock" and path.suffix != ".alive":
+                self._sweep_lease(path, living)
         return living
+
+    def _sweep_lease(self, path: Path, living: set[str]) -> None:
+        found = self._read(path.name)
+        if found is not None and found.process in living:
+            return
+        with self._locked():
+            found = self._read(path.name)
+            if found is None or not self._lives(found.process):
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Die, as far as the log is concerned."""
@@ -167,7 +173,7 @@ class Leases:
         holder = Holder(self._process, os.getpid(), platform.node(), datetime.now(UTC), activity)
         path = self._folder / run_id
         written = path if own else self._spares.pop() if self._spares else self._folder / f".{new_id()}.spare"
-        fd = os.open(written, os.O_WRONLY | os.O_CREAT, 0o644)
+        fd = os.open(written, os.O_WRONLY | os.O_CREAT | BINARY, 0o644)
         try:
             write_all(fd, to_json(holder).ljust(_SIZE))
         finally:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from agentkit.errors import LogBusy
 
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would write two bytes for a newline
+
 if sys.platform == "win32":
     import msvcrt
 

@@ -47,8 +47,9 @@ class Upkeep:
             self._thread.join()
 
     def _run(self) -> None:
-        with contextlib.suppress(LogError, OSError):  # what cannot be tidied up does no harm
-            self._folding.sweep(self._leases.sweep())
+        if not self._stop.wait(_TICK):
+            with contextlib.suppress(LogError, OSError):  # what cannot be tidied up does no harm
+                self._folding.sweep(self._leases.sweep())
         while not self._stop.wait(_TICK):
             self._journal.flush()
             idle = self._journal.idle()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from agentkit import failpoints
-from agentkit.stores.embedded.locks import lock, sync_folder, write_durably
+from agentkit.stores.embedded.locks import BINARY, lock, sync_folder, write_durably
 
 FAIL_POINTS = (
     "segment.created",
@@ -37,7 +37,7 @@ class SegmentWriter:
         # Windows does not rename an open file; there it is enough that a fold leaves empty segments alone
         temporary = self.path if sys.platform == "win32" else folder / f".{name}.tmp"
         self.size = 0
-        self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        self._fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | BINARY, 0o644)
         try:
             failpoints.hit("segment.created")
             lock(self._fd)
