@@ -80,23 +80,26 @@ class _Barrier:
 
     def __init__(self, synced: "Future[None]") -> None:
         self._loop = asyncio.get_running_loop()
-        self._synced = synced
         self._waiters: list[asyncio.Future[None]] = []
-        if not synced.done():
-            synced.add_done_callback(self._on_synced)
+        self._done: Future[None] | None = None
+        synced.add_done_callback(self._on_synced)
 
     async def wait(self) -> None:
         """Wait for the sync; raises what it raised."""
-        while not self._synced.done():
+        while self._done is None:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
-        self._synced.result()
+        self._done.result()
 
-    def _on_synced(self, _synced: "Future[None]") -> None:
-        self._loop.call_soon_threadsafe(self._wake)
+    def _on_synced(self, synced: "Future[None]") -> None:
+        if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no error where there is none
+            self._wake(synced)
+        else:
+            self._loop.call_soon_threadsafe(self._wake, synced)
 
-    def _wake(self) -> None:
+    def _wake(self, synced: "Future[None]") -> None:
+        self._done = synced
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -1,10 +1,8 @@
 """The future of an append: resolved together with all that shared its sync, and its event loop woken once for all."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any
 
 
 class Acknowledgement(Future[None]):
@@ -19,7 +17,10 @@ class Acknowledgement(Future[None]):
         super().__init__()
         self.loop = asyncio._get_running_loop()  # noqa: SLF001  the documented one raises where there is none
         self._callbacks: list[Callable[[Future[None]], object]] = []
-        self.set_running_or_notify_cancel()  # what is queued is written: a waiter that gives up cannot cancel it
+
+    def cancel(self) -> bool:
+        """Refuse: what is queued is written, and a waiter that gives up cannot change that."""
+        return False
 
     def add_done_callback(self, fn: "Callable[[Future[None]], object]") -> None:
         """Call `fn(self)` when done, in the event loop that made this future, where one did."""
@@ -43,13 +44,13 @@ def acknowledge(outcomes: "Iterable[tuple[Acknowledgement, Exception | None]]") 
     Args:
         outcomes: futures with the error that they end in, None for success.
     """
-    by_loop: defaultdict[Any, list[Acknowledgement]] = defaultdict(list)
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[Acknowledgement]] = {}
     for future, problem in outcomes:
         if problem is None:
             future.set_result(None)
         else:
             future.set_exception(problem)
-        by_loop[future.loop].append(future)
+        by_loop.setdefault(future.loop, []).append(future)
     for loop, futures in by_loop.items():
         if loop is None or len(futures) == 1:
             _tell(futures)
