@@ -13,6 +13,9 @@ from agentkit.state import CallStep, State
 
 _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 
+TOLD = "A person gave this result; the tool itself did not report it."
+"""What the model is told of a result that is a person's word."""
+
 
 def say(state: State, message: Message) -> None:
     """Add a message to the conversation; it will be in every later prompt."""
@@ -78,8 +81,8 @@ def result_content(call: CallStep) -> Any:
     if call.outcome == "ok":
         if not call.edited and call.told_by is None:
             return call.result
-        told = "A person gave this result; the tool itself did not report it."
-        return {"result": call.result, "note": told if call.told_by is not None else changed}
+        told = TOLD if call.told_by is not None else ""
+        return {"result": call.result, "note": f"{changed} {told}".strip()}
     error = call.error or ErrorInfo(type="Error", message="")
     said: dict[str, Any] = {"type": error.type, "message": error.message, "retrying_can_help": error.retryable}
     if call.edited:

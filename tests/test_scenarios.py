@@ -1,0 +1,111 @@
+"""A run that was cut anywhere ends as if it had never been cut."""
+
+import traceback
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+from scenarios import Scenario, finish
+from tape import Item, TapeStore, cuts, events_of, world_of
+from what_matters import answered_prompts, assert_nothing_ran_twice, effects, same_but_for_doubt, what_matters
+
+from agentkit.events import event_types
+from agentkit.runner.load import load_state
+from agentkit.runner.run import Run
+from agentkit.runner.start import start
+
+SEEDS = 200
+CHUNK = 10
+
+
+def run_whole(scenario: Scenario) -> tuple[TapeStore, str]:
+    """Run a scenario to its end without a crash; returns its log and the run."""
+    store = TapeStore()
+    scenario.ledger = store.ledger()
+    driver = start(store, scenario.agent.definition, f"seed {scenario.seed}", deps=scenario)
+    run = Run(store, driver.run_id, driver=driver)
+    finish(run, scenario.ledger)
+    return store, run.run_id
+
+
+def resume_cut(scenario: Scenario, cut: list[Item], run_id: str) -> TapeStore:
+    """Put back what a crash left, and go on to the end."""
+    store = TapeStore(cut)
+    scenario.ledger = store.ledger()
+    for entry in world_of(cut):
+        scenario.ledger._entries.append(entry)
+    run = Run(store, run_id, definition=scenario.agent.definition)
+    if not load_state(store, run_id).ended:
+        run.resume(deps=scenario)
+        finish(run, scenario.ledger)
+    return store
+
+
+def assert_survives_every_cut(seed: int) -> int:
+    """Cut a scenario everywhere; returns how often."""
+    scenario = Scenario(seed)
+    whole, run_id = run_whole(scenario)
+    expected, done = what_matters(whole, run_id), effects(scenario.ledger)
+    assert_nothing_ran_twice(scenario.ledger)
+    histories = cuts(whole.tape)
+    for at, cut in enumerate(histories):
+        try:
+            store = resume_cut(scenario, cut, run_id)
+            same_but_for_doubt(what_matters(store, run_id), expected)
+            assert effects(scenario.ledger) == done
+            assert_nothing_ran_twice(scenario.ledger)
+            asked = {entry["sha256"] for entry in world_of(store.tape) if entry["kind"] == "model"}
+            assert not asked & answered_prompts(events_of(cut)), "the model was asked again for a recorded answer"
+        except BaseException as error:
+            error.add_note(f"seed {seed}, cut {at} of {len(histories)}, after {cut[-1]}")
+            raise
+    return len(histories)
+
+
+def report(seed: int) -> tuple[int, str]:
+    """How often a scenario was cut, and what went wrong: exceptions themselves may not travel between processes."""
+    try:
+        return assert_survives_every_cut(seed), ""
+    except BaseException:
+        return 0, traceback.format_exc()
+
+
+@pytest.fixture(scope="module")
+def reports():
+    """All scenarios, in two processes of their own."""
+    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    yield {seed: pool.submit(report, seed) for seed in range(SEEDS)}
+    pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+def test_a_run_cut_anywhere_ends_as_if_it_had_not_been(reports, first):
+    """Every boundary of every scenario: same end, every effect once, no recorded answer asked for again."""
+    for seed in range(first, first + CHUNK):
+        cut, problem = reports[seed].result()
+        assert not problem, problem
+        assert cut >= 5, f"seed {seed} is cut {cut} times only"
+
+
+def test_the_scenarios_hold_what_can_happen():
+    """Every type of event, and every way a call can end, is in some scenario."""
+    seen, ends, verdicts = set(), set(), set()
+    for seed in range(60):
+        store, _ = run_whole(Scenario(seed))
+        for event in events_of(store.tape):
+            seen.add(event.type)
+            verdicts.add(getattr(event.body, "verdict", None))
+        for run_id in {event.run_id for event in events_of(store.tape)}:
+            calls = load_state(store, run_id).calls.values()
+            ends |= {(call.outcome, call.effect, call.reask, call.edited) for call in calls}
+    never = {"approval_expired", "deopted", "fault_injected", "graded", "run_cancelled"}
+    assert {kind for kind in event_types() if not kind.startswith("step_")} - seen <= never
+    assert {"approve", "edit", "reject", "answer", "not_required"} <= verdicts
+    assert {(outcome, effect) for outcome, effect, _, _ in ends} >= {
+        ("ok", None),
+        ("error", "none"),
+        ("error", "unknown"),
+        ("rejected", "none"),
+    }
+    assert any(reask for _, _, reask, _ in ends)
+    assert any(edited for *_, edited in ends)
