@@ -23,7 +23,7 @@ class Acknowledgement(Future[None]):
         return False
 
     def add_done_callback(self, fn: "Callable[[Future[None]], object]") -> None:
-        """Call `fn(self)` when done: in the loop that made this future where several end at once, else in any thread."""
+        """Call `fn(self)` when done: in the loop that made this future where several end at once, else anywhere."""
         self._callbacks.append(fn)
         if self.done():
             self.tell()
