@@ -1,6 +1,7 @@
 """Agents: a model, instructions and tools, made once and run many times."""
 
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from agentkit.ids import digest
 from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
 from agentkit.policy import Budget, Retry
+from agentkit.redact import Redactor
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 from agentkit.sub_agent import SubAgent
@@ -40,6 +42,8 @@ class Agent:
         history_tokens: about how many tokens of messages a prompt may hold before the oldest turns are left out.
         approval_expires: seconds after which an approval nobody answered counts as a no; None is never.
         settings: passed to the model: temperature, max_tokens, …
+        redact: what is secret beside what looks like it (API keys, tokens, passwords in URLs, `SecretStr`): names of
+            fields, and compiled patterns of text. It never reaches the log, nor a model.
 
     Raises:
         ConfigError: an option cannot be used; the message says what to write instead.
@@ -65,6 +69,7 @@ class Agent:
         history_tokens: int | None = None,
         approval_expires: float | None = None,
         settings: Mapping[str, Any] | None = None,
+        redact: Iterable[str | re.Pattern[str]] = (),
     ) -> None:
         _check_options(name, decisions, checks, history_tokens)
         self.name = name
@@ -84,6 +89,7 @@ class Agent:
             history_tokens=history_tokens,
             approval_expires=approval_expires,
             parameters=MappingProxyType(dict(settings or {})),
+            redactor=_redactor(name, redact, settings or {}),
         )
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
@@ -167,6 +173,16 @@ def _check_options(name: str, decisions: str, checks: Sequence[Check], history_t
         raise ConfigError(f"{name}: a check is a function of the output, not {wrong[0]!r}")
     if history_tokens is not None and history_tokens < 1:
         raise ConfigError(f"{name}: history_tokens={history_tokens}; give a number of tokens, or None for no limit")
+
+
+def _redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:
+    redactor = Redactor(redact)
+    if redactor.value(dict(settings)) != settings:
+        raise ConfigError(
+            f"{name}: settings hold what looks like a secret, and they go to the log; give the provider's key in its "
+            "environment variable"
+        )
+    return redactor
 
 
 def _as_tool(tool: Any, owner: str) -> ToolSpec:

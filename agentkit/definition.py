@@ -12,6 +12,7 @@ from agentkit.events import Header, ToolFact
 from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
 from agentkit.policy import Budget, Retry
+from agentkit.redact import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,7 @@ class AgentDefinition:
         history_tokens: about how many tokens of messages a prompt may hold; None is no limit.
         approval_expires: seconds after which an unanswered approval counts as a rejection; None is never.
         parameters: passed to the model (temperature, max_tokens, …).
+        redactor: takes secrets out of what goes to the log.
         module: `module:name` where another process finds it; None in a notebook.
         sha256: a digest of all of it that a resumed run is compared by.
     """
@@ -244,13 +246,14 @@ class AgentDefinition:
     history_tokens: int | None = None
     approval_expires: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    redactor: Redactor = field(default_factory=Redactor)
     module: str | None = None
     sha256: str = ""
 
     @cached_property
     def header(self) -> Header:
         """What every prompt begins with, and what a resumed run is compared by."""
-        return Header(
+        header = Header(
             instructions=self.instructions,
             tools=tuple(
                 ToolFact(
@@ -264,6 +267,7 @@ class AgentDefinition:
             output=self.output.schema,
             parameters=dict(self.parameters),
         )
+        return self.redactor.patterns_only.fact(header)
 
     def _offered(self, schema: ToolSchema) -> ToolSchema:
         """A tool as the model sees it: with `why` and `instead_of`, unless the tool has such arguments of its own."""

@@ -10,6 +10,7 @@ from agentkit.errors import ApprovalError
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, ToolFailed, ToolSucceeded
 from agentkit.jsonvalue import clean_text
 from agentkit.policy import Budget
+from agentkit.redact import find_marker
 from agentkit.runner.recorder import now
 from agentkit.runner.tool_calls import call_digest
 from agentkit.state import Approval
@@ -73,6 +74,8 @@ def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "Ag
     tool = definition.tools.get(asked.name or "") if definition is not None else None
     if not edits:
         return "nothing was edited: approve instead"
+    if find_marker(edits) is not None:
+        return "they hold what looks like a secret; a tool gets it from ctx.deps, never as an argument"
     if tool is None:
         return None
     try:

@@ -13,6 +13,7 @@ from agentkit.events import ApprovalAnswered, Event, RunCancelledEvent, RunResum
 from agentkit.fold import advance
 from agentkit.messages import Usage
 from agentkit.policy import Budget
+from agentkit.redact import Redactor
 from agentkit.runner.activation import Activation
 from agentkit.runner.answers import withdraw
 from agentkit.runner.engine import engine
@@ -53,6 +54,7 @@ class Driver:
         self.definition = definition
         self.deps = deps
         self.parent = parent
+        self.redactor: Redactor = definition.redactor if parent is None else definition.redactor | parent.redactor
         self.children: dict[str, Driver] = {}
         self.settled = threading.Event()  # nothing is executing: look at `state` and `error`
         self.error: BaseException | None = None
@@ -193,7 +195,7 @@ class Driver:
             call()
 
     async def _first(self, claim: Claim, started: RunStarted, base: State | None, meter: Meter | None = None) -> None:
-        recorder = Recorder(self.store, claim, base, self._publish)
+        recorder = Recorder(self.store, claim, base, self._publish, self.redactor)
         try:
             parent = self.parent.run_id if self.parent is not None else None
             recorder.record(started, name=self.definition.name, status="running", parent_run_id=parent)
@@ -223,7 +225,7 @@ class Driver:
             self._inbox.update(await threads.run(lambda: self.store.answers(self.run_id)))
             if not self._worth_it(state, budget, meter):
                 return
-            recorder = Recorder(self.store, claim, state, self._publish)
+            recorder = Recorder(self.store, claim, state, self._publish, self.redactor)
             recorder.record(self._resumed(state, budget), name=self.definition.name, status="running")
             failpoints.hit("run.resumed")
             if meter is None:
@@ -343,7 +345,7 @@ class Driver:
             if self.live_state.seq != claim.head:
                 self._state = await threads.run(lambda: load_state(self.store, self.run_id))
             if not self.live_state.ended:
-                recorder = Recorder(self.store, claim, self.live_state, self._publish)
+                recorder = Recorder(self.store, claim, self.live_state, self._publish, self.redactor)
                 withdraw(recorder)
                 recorder.record(RunCancelledEvent(who=who, why=why), name=self.definition.name, status="cancelled")
                 await recorder.durable()

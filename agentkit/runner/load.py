@@ -70,3 +70,28 @@ def _differences(attempt: int, writes: bool, idempotent: bool, tool: Any) -> str
     if attempt == 0 or (tool.writes == writes and tool.idempotent == idempotent):
         return None
     return f"writes={writes}, idempotent={idempotent} (now writes={tool.writes}, idempotent={tool.idempotent})"
+
+
+def definition_of(
+    store: Store, state: State, definition: AgentDefinition | None, run_id: str
+) -> AgentDefinition | None:
+    """The agent of a run or of one of its unfinished child runs, where it is known.
+
+    Args:
+        store: the log.
+        state: the run at the top.
+        definition: its agent.
+        run_id: the run or child run.
+    """
+    if definition is None or run_id == state.run_id:
+        return definition
+    for call in (state.calls[step] for step in state.open_calls):
+        tool = definition.tools.get(call.name)
+        if tool is None or tool.child is None or call.child_run_id is None or call.status == "done":
+            continue
+        if call.child_run_id == run_id:
+            return tool.child
+        found = definition_of(store, load_state(store, call.child_run_id), tool.child, run_id)
+        if found is not None:
+            return found
+    return None

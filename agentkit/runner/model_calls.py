@@ -159,9 +159,8 @@ def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[T
         call_id = call.id if call.id and call.id not in seen else f"{step.replace('/', '_')}_{index + 1}"
         seen.add(call_id)
         arguments, reported = _take_reasons(act, call)
-        kept.append(
-            ToolCall(id=clean_text(call_id), name=clean_text(call.name), arguments=arguments, reported=reported)
-        )
+        name = act.recorder.redactor.text(clean_text(call.name)) if call.name not in act.definition.tools else call.name
+        kept.append(ToolCall(id=clean_text(call_id), name=name, arguments=arguments, reported=reported))
     return tuple(kept)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentkit.events import Body, Event
 from agentkit.fold import advance
+from agentkit.redact import Redactor
 from agentkit.state import State
 from agentkit.store import Claim, Store
 
@@ -25,11 +26,20 @@ class Recorder:
         claim: the claim on the run.
         state: the state so far; None for a new run.
         on_event: told of every event after it was folded.
+        redactor: takes secrets out of everything that is recorded.
     """
 
-    def __init__(self, store: Store, claim: Claim, state: State | None, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        state: State | None,
+        on_event: Callable[[Event], None],
+        redactor: Redactor,
+    ) -> None:
         self.store = store
         self.claim = claim
+        self.redactor = redactor
         self._state = state
         self._on_event = on_event
         self._barrier: _Barrier | None = None
@@ -42,7 +52,7 @@ class Recorder:
         return self._state
 
     def record(self, body: Body, **envelope: Any) -> Event:
-        """Append an event and fold it. It is on disk when the next `durable()` ends.
+        """Append an event without secrets and fold it. It is on disk when the next `durable()` ends.
 
         Args:
             body: what happened.
@@ -52,7 +62,7 @@ class Recorder:
             EncodingError: the event cannot be encoded; nothing was appended.
             LogUnwritable: the log broke earlier.
         """
-        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=body, **envelope)
+        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=self.redactor.fact(body), **envelope)
         self.store.append(self.claim, [event], durable=False)
         self._seq += 1
         self._state = advance(self._state, event)

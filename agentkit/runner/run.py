@@ -17,11 +17,12 @@ from agentkit.events import Event, Graded, RunCancelledEvent, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
+from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import check_answer
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
-from agentkit.runner.load import load_state
+from agentkit.runner.load import definition_of, load_state
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import Recorder, now
 from agentkit.runner.terminal import ask
@@ -58,6 +59,10 @@ class Run:
         self._driver = driver
         self._definition = driver.definition if driver is not None else definition
         self.run_id = run_id
+
+    @property
+    def _redactor(self) -> Redactor:
+        return self._definition.redactor if self._definition is not None else Redactor()
 
     # looking ---------------------------------------------------------------------------------------------------------
 
@@ -333,8 +338,10 @@ class Run:
                     raise _already(key, given)
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str = "python", **more: Any) -> Answered:
+        definition = definition_of(self._store, self.state, self._definition, asked.run_id)
         given = Answer(verdict=verdict, answered_at=now(), who=_user(), through=through, **more)
-        check_answer(asked, given, self._definition if asked.run_id == self.run_id else None)
+        given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
+        check_answer(asked, given, definition)
         won = self._store.answer(asked.run_id, asked.id, given)
         if won != given:
             raise _already(asked.id, won)
@@ -382,7 +389,8 @@ class Run:
             self._tell(name, answer)
 
     def _control(self, verdict: Verdict, who: str, why: str | None) -> Answer:
-        return Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through="python")
+        given = Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through="python")
+        return self._redactor.fact(given)
 
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))
@@ -397,7 +405,7 @@ class Run:
         claim = self._store.claim(self.run_id)
         try:
             state = load_state(self._store, self.run_id)
-            recorder = Recorder(self._store, claim, state, lambda _event: None)
+            recorder = Recorder(self._store, claim, state, lambda _event: None, self._redactor)
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
         finally:
             self._store.release(claim)
@@ -467,7 +475,9 @@ class Run:
             self._driver.settled.wait()
         claim = self._store.claim(self.run_id)
         try:
-            recorder = Recorder(self._store, claim, load_state(self._store, self.run_id), lambda _event: None)
+            recorder = Recorder(
+                self._store, claim, load_state(self._store, self.run_id), lambda _event: None, self._redactor
+            )
             recorder.record(Graded(verdict=verdict, why=why, who=_user()), name=state.name)
             if self._driver is not None:
                 self._driver.take_state(recorder.state)

@@ -14,6 +14,7 @@ from agentkit.definition import Context, InvalidArguments, ToolSpec
 from agentkit.errors import LogError, RunCancelled, RunError, RunPaused, ToolError
 from agentkit.events import ErrorInfo, Note, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import digest, idempotency_key, new_id
+from agentkit.redact import find_marker
 from agentkit.runner.engine import engine
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
@@ -21,6 +22,11 @@ from agentkit.state import CallStep
 
 if TYPE_CHECKING:
     from agentkit.runner.activation import Activation
+
+REDACTED = (
+    "{} stands where something secret was: it is not known here and cannot be passed on. Tools that need a secret have "
+    "it already; call without it, or say what is missing."
+)
 
 FAIL_POINTS = ("tool.started", "tool.returned", "tool.recorded", "tool.failed")
 
@@ -46,7 +52,7 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
     call = act.state.calls[step]
     tool = act.definition.tools[call.name]
     try:
-        arguments = tool.validate(call.arguments if call.arguments is not None else call.raw)
+        arguments = tool.validate(_given(call))
         return arguments, tool.arguments_json(arguments)
     except InvalidArguments as error:
         info = ErrorInfo(
@@ -54,6 +60,13 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         )
         act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
         return None
+
+
+def _given(call: CallStep) -> Any:
+    given = call.arguments if call.arguments is not None else call.raw
+    if (marker := find_marker(given)) is not None:
+        raise InvalidArguments([{"path": "", "problem": REDACTED.format(marker), "input": marker}])
+    return given
 
 
 def begin(act: "Activation", action: StartCall) -> None:
