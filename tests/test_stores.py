@@ -6,7 +6,7 @@ import pytest
 
 from agentkit.stores import memory
 from agentkit.stores.embedded import EmbeddedStore, open_store
-from agentkit.testing.store_contract import StoreContract, fill
+from agentkit.testing.store_contract import SharedStoreContract, StoreContract, fill
 
 
 class TestMemory(StoreContract):
@@ -21,7 +21,7 @@ class TestMemory(StoreContract):
         assert memory.open_store("memory:") is not store
 
 
-class TestEmbedded(StoreContract):
+class TestEmbedded(SharedStoreContract):
     @pytest.fixture
     def store(self, tmp_path):
         with contextlib.closing(EmbeddedStore(tmp_path / "log")) as store:

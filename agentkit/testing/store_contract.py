@@ -1,5 +1,7 @@
 """What every store promises, as tests: inherit `StoreContract`, give it a `store` fixture, and run pytest.
 
+A store that several processes share inherits `SharedStoreContract` and gives the fixture `other` as well.
+
 ```python
 class TestMyStore(StoreContract):
     @pytest.fixture
@@ -61,17 +63,12 @@ def answer(who: str, verdict: Any = "approve", **more: Any) -> Answer:  # the fi
 
 
 class StoreContract:
-    """The promises of `agentkit.store.Store`; a subclass gives the fixture `store`, and `other` where it can."""
+    """The promises of `agentkit.store.Store`; a subclass gives the fixture `store`."""
 
     @pytest.fixture
     def store(self) -> Iterator[Store]:
         """A new, empty log."""
         raise NotImplementedError
-
-    @pytest.fixture
-    def other(self, store: Store) -> Store:
-        """The log of `store` as another process has it open."""
-        pytest.skip(f"{type(store).__name__} is not shared between processes")
 
     @pytest.fixture
     def run(self, store: Store) -> Claim:
@@ -253,48 +250,6 @@ class StoreContract:
         assert store.holder(run.run_id) is not None
         store.append(run, [event(run.run_id, 1)]).result(timeout=30)
 
-    def test_another_process_is_kept_out_and_told_by_whom(self, store: Store, other: Store, run: Claim) -> None:
-        """Between processes a claim holds as it does within one."""
-        store.append(run, [event(run.run_id, 1)]).result(timeout=30)
-        with pytest.raises(RunClaimed):
-            other.claim(run.run_id)
-        holder = other.holder(run.run_id)
-        assert holder is not None
-        assert holder.process == store.process != other.process
-
-    def test_another_process_reads_a_live_run(self, store: Store, other: Store, run: Claim) -> None:
-        """What is durable can be read everywhere, while the run goes on."""
-        for seq in range(1, 6):
-            store.append(run, [event(run.run_id, seq)]).result(timeout=30)
-            assert len(other.read(run.run_id)) == seq
-
-    def test_another_process_takes_up_what_was_released(self, store: Store, other: Store, run: Claim) -> None:
-        """Hand a run over, there and back; each goes on from the other's last event."""
-        store.append(run, [event(run.run_id, 1)]).result(timeout=30)
-        store.release(run, watch=True)
-        theirs = other.claim(run.run_id)
-        assert theirs.head == 1
-        with pytest.raises(RunClaimed):
-            store.claim(run.run_id)
-        other.append(theirs, [event(run.run_id, 2)]).result(timeout=30)
-        other.release(theirs)
-        store.unwatch(run.run_id)
-        ours = store.claim(run.run_id)
-        assert ours.head == 2
-        store.append(ours, [event(run.run_id, 3)]).result(timeout=30)
-        assert [found.seq for found in other.read(run.run_id)] == [1, 2, 3]
-
-    def test_the_next_process_finds_everything(self, store: Store, other: Store) -> None:
-        """A store that was closed lost nothing and holds nothing."""
-        events = fill(store, 3)
-        open_claim = store.claim(new_id(), new=True)
-        store.append(open_claim, [event(open_claim.run_id, 1)], durable=False)
-        store.close()
-        assert other.read(events[0].run_id) == events
-        assert other.claim(open_claim.run_id).head == 1
-
-    # --- answers
-
     def test_of_two_answers_the_first_counts(self, store: Store) -> None:
         """Whoever comes second gets the first one's."""
         run_id = new_id()
@@ -304,12 +259,6 @@ class StoreContract:
         assert store.answer(run_id, "a2", second) == second
         assert store.answers(run_id) == {"a1": first, "a2": second}
         assert store.answers(new_id()) == {}
-
-    def test_another_process_answers(self, store: Store, other: Store, run: Claim) -> None:
-        """An answer needs no claim and reaches who holds it."""
-        theirs = other.answer(run.run_id, "a1", answer("bob"))
-        assert store.answers(run.run_id) == {"a1": theirs}
-        assert store.answer(run.run_id, "a1", answer("ann")) == theirs
 
     def test_many_answer_at_once_and_one_wins(self, store: Store) -> None:
         """Every one of them is told the same winner."""
@@ -393,3 +342,58 @@ class StoreContract:
 
         with pytest.raises(SeqConflict):
             store.append(cast("Claim", Stranger()), [])
+
+
+class SharedStoreContract(StoreContract):
+    """What a log promises besides when several processes have it open; a subclass gives the fixture `other`, too."""
+
+    @pytest.fixture
+    def other(self, store: Store) -> Iterator[Store]:
+        """The log of `store` as another process has it open."""
+        raise NotImplementedError
+
+    def test_another_process_is_kept_out_and_told_by_whom(self, store: Store, other: Store, run: Claim) -> None:
+        """Between processes a claim holds as it does within one."""
+        store.append(run, [event(run.run_id, 1)]).result(timeout=30)
+        with pytest.raises(RunClaimed):
+            other.claim(run.run_id)
+        holder = other.holder(run.run_id)
+        assert holder is not None
+        assert holder.process == store.process != other.process
+
+    def test_another_process_reads_a_live_run(self, store: Store, other: Store, run: Claim) -> None:
+        """What is durable can be read everywhere, while the run goes on."""
+        for seq in range(1, 6):
+            store.append(run, [event(run.run_id, seq)]).result(timeout=30)
+            assert len(other.read(run.run_id)) == seq
+
+    def test_another_process_takes_up_what_was_released(self, store: Store, other: Store, run: Claim) -> None:
+        """Hand a run over, there and back; each goes on from the other's last event."""
+        store.append(run, [event(run.run_id, 1)]).result(timeout=30)
+        store.release(run, watch=True)
+        theirs = other.claim(run.run_id)
+        assert theirs.head == 1
+        with pytest.raises(RunClaimed):
+            store.claim(run.run_id)
+        other.append(theirs, [event(run.run_id, 2)]).result(timeout=30)
+        other.release(theirs)
+        store.unwatch(run.run_id)
+        ours = store.claim(run.run_id)
+        assert ours.head == 2
+        store.append(ours, [event(run.run_id, 3)]).result(timeout=30)
+        assert [found.seq for found in other.read(run.run_id)] == [1, 2, 3]
+
+    def test_the_next_process_finds_everything(self, store: Store, other: Store) -> None:
+        """A store that was closed lost nothing and holds nothing."""
+        events = fill(store, 3)
+        open_claim = store.claim(new_id(), new=True)
+        store.append(open_claim, [event(open_claim.run_id, 1)], durable=False)
+        store.close()
+        assert other.read(events[0].run_id) == events
+        assert other.claim(open_claim.run_id).head == 1
+
+    def test_another_process_answers(self, store: Store, other: Store, run: Claim) -> None:
+        """An answer needs no claim and reaches who holds it."""
+        theirs = other.answer(run.run_id, "a1", answer("bob"))
+        assert store.answers(run.run_id) == {"a1": theirs}
+        assert store.answer(run.run_id, "a1", answer("ann")) == theirs
