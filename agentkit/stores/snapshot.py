@@ -31,7 +31,11 @@ def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any]) -> R
     from agentkit.stores import sqlguard, views
 
     columns = ", ".join(f"{name} {_TYPES.get(name, 'VARCHAR')}" for name in COLUMNS)
-    config: dict[str, str | bool | int | float | list[str]] = {"enable_external_access": False, "threads": 1}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "enable_external_access": False,
+        "python_enable_replacements": False,  # SQL must not read Python variables
+        "threads": 1,
+    }
     with duckdb.connect(":memory:", config=config) as connection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE recorded({columns}, body JSON, schema_version INTEGER)")
@@ -41,6 +45,7 @@ def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any]) -> R
             appender.append_rows(rows)
             appender.flush()
         views.create_views(connection, "SELECT * FROM recorded")
+        connection.execute("SET lock_configuration = true")
         return sqlguard.run(connection, sql, parameters)
 
 
