@@ -227,7 +227,12 @@ def _after_failed_attempt(definition: AgentDefinition, model: ModelStep) -> list
     if model.fallback + 1 < len(definition.models):
         return [CallModel(model.step, model.attempt + 1, model.fallback + 1)]
     error = model.error or ErrorInfo(type="ModelError", message="the model call failed")
-    return [FailRun(error.model_copy(update={"context": {**error.context, "attempts": model.attempt}}))]
+    tried = [
+        {"model": name, "type": failed.type, "message": failed.message}
+        for name, failed in zip(model.tried, model.errors, strict=True)
+    ]
+    context = {**error.context, "attempts": model.attempt, "tried": tried}
+    return [FailRun(error.model_copy(update={"context": context}))]
 
 
 def _too_many_reasks(definition: AgentDefinition, state: State) -> ErrorInfo:

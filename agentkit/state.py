@@ -62,6 +62,7 @@ class ModelStep(Attempts):
     usage: Usage = field(default_factory=Usage)
     calls: tuple[str, ...] = ()
     text: str | None = None
+    tried: tuple[str, ...] = ()  # the models whose attempts failed, one for each of `errors`
     refusals: tuple[tuple[str, ErrorInfo], ...] = ()  # the checks that refused it, with what they said
 
 

@@ -61,6 +61,7 @@ def _model_failed(state: State, event: Event, body: ModelFailed) -> None:
     model.usage += used
     model.status, model.error, model.retryable = "failed", body.error, body.error.retryable
     model.ended, model.errors = event.ts, (*model.errors, body.error)
+    model.tried += (event.name or "",)
     model.retry_after = body.retry_after
     if body.lost:
         model.retryable = True

@@ -74,6 +74,12 @@ class Engine:
         return box[0]
 
 
+def is_being_cancelled() -> bool:
+    """Whether the running task was told to stop; user code can raise `CancelledError` of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 _lock = threading.Lock()
 _engine: Engine | None = None
 

@@ -23,6 +23,7 @@ from agentkit.events import (
 )
 from agentkit.jsonvalue import canonical, clean, clean_text
 from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage
+from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 
@@ -105,12 +106,12 @@ async def _ask(
     began = time.perf_counter()
     try:
         response = await _respond(act, action.step, model, request)
-    except asyncio.CancelledError:
-        lose(act, action.step, held=estimate)
-        raise
     except LogError:
         raise
     except BaseException as error:  # noqa: BLE001  whatever a model adapter raises, SystemExit too, is a failed attempt
+        if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+            lose(act, action.step, held=estimate)
+            raise
         _record_failure(act, action, model, error, estimate, began)
         return
     failpoints.hit("model.answered")
@@ -223,6 +224,9 @@ async def accept(act: "Activation", step: str) -> None:
         return
     except EncodingError as error:
         act.record(RunFailedEvent(error=error_info(error)), status="failed")
+        return
+    except Exception as error:  # noqa: BLE001  a type's own validator may raise anything
+        _refuse(act, step, "output", f"{type(error).__name__}: {error}", {})
         return
     if output.is_text and not text.strip():
         _refuse(act, step, "output", "it is empty", {})

@@ -1,11 +1,11 @@
 """What the runner writes down without asking anybody: decisions, retries, trims, refusals."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import AgentKitError
+from agentkit.errors import EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
-from agentkit.jsonvalue import clean, clean_text
+from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
 from agentkit.runner.recorder import now
 
@@ -91,12 +91,25 @@ def refuse_unknown_tool(act: "Activation", step: str) -> None:
 
 def error_info(error: BaseException, *, retryable: bool = False, trace: str | None = None) -> ErrorInfo:
     """An exception as data that the log can hold."""
-    context = getattr(error, "context", None)
-    message = clean_text(str(error)) or type(error).__name__
+    try:
+        message = clean_text(str(error)) or type(error).__name__
+    except Exception:  # noqa: BLE001  an error that cannot even say what it is
+        message = type(error).__name__
     return ErrorInfo(
         type=type(error).__name__,
         message=message[:4000],
-        context=clean(context) if isinstance(context, dict) and not isinstance(error, AgentKitError) else {},
+        context=_context(error.context) if isinstance(error, ToolError) else {},
         retryable=retryable,
-        traceback=trace[-4000:] if trace else None,
+        traceback=clean_text(trace[-4000:]) if trace else None,
     )
+
+
+def _context(given: dict[str, Any]) -> dict[str, Any]:
+    """What a tool gave with its error; what is not JSON is shown, so that the error itself is not lost."""
+    context: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            context[name] = as_json(value, name)
+        except EncodingError:
+            context[name] = clean_text(repr(value))
+    return context

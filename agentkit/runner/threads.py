@@ -104,8 +104,8 @@ def _finish(future: ThreadFuture, result: Any, error: BaseException | None) -> N
         return
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):  # a future cannot hold one
-        future.set_exception(RuntimeError(f"StopIteration: {error}"))
+    elif isinstance(error, StopIteration | GeneratorExit | asyncio.CancelledError):  # these steer a coroutine
+        future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
     else:
         future.set_exception(error)
 

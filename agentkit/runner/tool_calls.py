@@ -15,7 +15,7 @@ from agentkit.errors import LogError, RunCancelled, RunError, RunPaused, ToolErr
 from agentkit.events import ErrorInfo, Note, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
-from agentkit.runner.engine import engine
+from agentkit.runner.engine import engine, is_being_cancelled
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 from agentkit.state import CallStep
@@ -58,8 +58,10 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         info = ErrorInfo(
             type="InvalidArguments", message="the arguments do not fit the tool", context={"errors": error.errors}
         )
-        act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
-        return None
+    except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
+        info = error_info(error, trace="".join(traceback.format_exception(error)))
+    act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
+    return None
 
 
 def _given(call: CallStep) -> Any:
@@ -132,12 +134,12 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         late = act.state.calls[action.step].status == "stuck"
         failpoints.hit("tool.returned")
         result = tool.result_json(value)
-    except asyncio.CancelledError:
-        _record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
-        raise
     except LogError:
         raise
     except BaseException as error:  # noqa: BLE001  whatever a tool raises, SystemExit included, is data
+        if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+            _record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
+            raise
         _record_failure(act, action, tool, error, began)
         failpoints.hit("tool.failed")
         return
