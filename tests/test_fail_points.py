@@ -1,0 +1,144 @@
+"""A process that is killed at any of its fail points leaves a run that another one brings to the same end."""
+
+import shutil
+import threading
+import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from killable import Server
+from scenario_tools import Ledger
+from scenarios import Scenario
+from test_scenarios import run_whole
+from what_matters import assert_nothing_ran_twice, effects, same_but_for_doubt, what_matters
+
+from agentkit.ids import new_id
+from agentkit.testing import FailPoints, all_fail_points
+
+DEFAULT_SEEDS = range(20)
+MORE_SEEDS = range(20, 200)
+_local = threading.local()
+_servers: list[Server] = []
+
+
+def server() -> Server:
+    """This thread's server."""
+    if not hasattr(_local, "server"):
+        _local.server = Server()
+        _servers.append(_local.server)
+    return _local.server
+
+
+@pytest.fixture(scope="module")
+def pool():
+    """Two threads with a server each."""
+    pool = ThreadPoolExecutor(2)
+    yield pool
+    pool.shutdown(cancel_futures=True)
+    while _servers:
+        _servers.pop().close()
+
+
+def _kill_all(pool, folder, seeds):
+    return {seed: pool.submit(kill_everywhere, seed, folder / str(seed)) for seed in seeds}
+
+
+@pytest.fixture(scope="module")
+def killed(pool, tmp_path_factory):
+    """How often each scenario of the default lane was killed at which point."""
+    return _kill_all(pool, tmp_path_factory.mktemp("killed"), DEFAULT_SEEDS)
+
+
+@pytest.fixture(scope="module")
+def more_killed(pool, tmp_path_factory):
+    """The same of the others."""
+    return _kill_all(pool, tmp_path_factory.mktemp("more_killed"), MORE_SEEDS)
+
+
+class Expected:
+    """How a scenario ends where nobody is killed."""
+
+    def __init__(self, seed: int) -> None:
+        scenario = Scenario(seed)
+        store, run_id = run_whole(scenario)
+        self.matters, self.effects = what_matters(store, run_id), effects(scenario.ledger)
+
+    def check(self, found: dict) -> None:
+        """Assert that a run ended so, and that nothing happened twice on the way."""
+        ledger = Ledger(found["ledger"])
+        same_but_for_doubt(found["matters"], self.matters)
+        assert effects(ledger) == self.effects
+        assert_nothing_ran_twice(ledger)
+        assert not found["asked_again"], "the model was asked again for a recorded answer"
+
+
+def kills(reached: dict[str, int], seed: int) -> list[tuple[str, int]]:
+    """Each point that was reached, at its first time and at a later one."""
+    found = [(name, 1) for name in sorted(reached)]
+    for name in sorted(reached):
+        if reached[name] > 1:
+            found.append((name, 2 + zlib.crc32(f"{name} {seed}".encode()) % (reached[name] - 1)))
+    return found
+
+
+def kill_everywhere(seed: int, folder: Path) -> Counter[str]:
+    """Kill a scenario at every point it reaches, every third time its successor too; returns how often at which."""
+    expected = Expected(seed)
+    folder.mkdir(parents=True)
+    whole = server().run(seed, folder, new_id())
+    assert whole is not None
+    expected.check(whole)
+    killed: Counter[str] = Counter()
+    for number, (name, nth) in enumerate(kills(whole["reached"], seed)):
+        shutil.rmtree(folder)
+        folder.mkdir()
+        run_id = new_id()
+        try:
+            found = server().run(seed, folder, run_id, at=name, nth=nth)
+            killed[name] += found is None
+            if found is None and number % 3 == 0:
+                found = server().run(seed, folder, run_id, at=second(number))
+                killed[second(number)] += found is None
+            expected.check(found or server().run(seed, folder, run_id))
+        except BaseException as error:
+            error.add_note(f"seed {seed}, killed at {name}, time {nth}, number {number}")
+            raise
+    shutil.rmtree(folder)
+    return killed
+
+
+def second(number: int) -> str:
+    """Where the process that goes on is killed, too."""
+    points = all_fail_points()
+    return points[number % len(points)]
+
+
+def test_the_scenarios_reach_every_fail_point():
+    """None of the runner's points is out of reach of the scenarios that are killed."""
+    with FailPoints() as points:
+        for seed in DEFAULT_SEEDS:
+            run_whole(Scenario(seed))
+    assert set(all_fail_points()) - set(points.reached) == set()
+
+
+@pytest.mark.parametrize("seed", DEFAULT_SEEDS)
+def test_a_process_killed_at_any_fail_point_loses_and_repeats_nothing(killed, seed):
+    """SIGKILL at each point the scenario reaches, the runner's and the log's, at the first and at a later time."""
+    assert sum(killed[seed].result().values()) >= 10
+
+
+def test_processes_were_killed_at_every_fail_point(killed):
+    """Each of the runner's points had its turn, and the log's that a run passes."""
+    total = sum((killed[seed].result() for seed in DEFAULT_SEEDS), Counter())
+    print(f"{total.total()} kills: {dict(total)}")
+    assert set(all_fail_points()) <= set(total)
+    assert {"segment.written", "segment.closed", "lease.written", "inbox.linked", "inbox.synced"} <= set(total)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", MORE_SEEDS)
+def test_so_in_all_scenarios(more_killed, seed):
+    """The same for the rest of the 200."""
+    assert sum(more_killed[seed].result().values()) >= 10
