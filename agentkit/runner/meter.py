@@ -44,7 +44,7 @@ class Meter:
             return None
         if estimate_usd is None or self.used_usd is None:
             return "price_unknown"
-        if self.used_usd + self.reserved_usd + estimate_usd > self.budget.usd:
+        if self.used_usd + self.reserved_usd + estimate_usd > self.budget.usd + 1e-9:  # sums of cents are not exact
             return "usd"
         return None
 

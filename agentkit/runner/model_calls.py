@@ -108,7 +108,7 @@ async def _ask(
         response = await _respond(act, action.step, model, request)
     except LogError:
         raise
-    except BaseException as error:  # noqa: BLE001  whatever a model adapter raises, SystemExit too, is a failed attempt
+    except BaseException as error:  # whatever a model adapter raises, SystemExit too, is a failed attempt
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             lose(act, action.step, held=estimate)
             raise

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from agentkit.errors import ConfigError
-from agentkit.events import ModelRequested
+from agentkit.events import Event, ModelRequested, RunStarted
 from agentkit.messages import ModelRequest
 from agentkit.runner.load import load_state
 from agentkit.store import Store
@@ -29,14 +29,14 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
     Raises:
         ConfigError: no such model call; the message lists which there are.
     """
-    requests = [event for event in store.read(run_id) if isinstance(event.body, ModelRequested)]
+    requests = _requests(store, run_id)
     asked = [event for event in requests if event.step == step]
     if not asked:
         known = ", ".join(dict.fromkeys(event.step or "" for event in requests)) or "none"
         raise ConfigError(f"run {run_id} has no model call {step!r}; it has: {known}")
     body = asked[-1].body
     assert isinstance(body, ModelRequested), "filtered above"
-    state = load_state(store, run_id, until=asked[-1].seq - 1)
+    state = load_state(store, asked[-1].run_id, until=asked[-1].seq - 1)
     request, rebuilt = state.request(), state.request_sha256()
     if rebuilt == body.request_sha256:
         return Prompt(request, exact=True)
@@ -45,3 +45,13 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
         f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
     )
     return Prompt(request, exact=False, difference=difference)
+
+
+def _requests(store: Store, run_id: str, until: int | None = None) -> list[Event]:
+    """A run's model calls; those that a fork shares with its parent are the parent's events."""
+    events = store.read(run_id, until=until)
+    own = [event for event in events if isinstance(event.body, ModelRequested)]
+    origin = events[0].body.origin if events and isinstance(events[0].body, RunStarted) else None
+    if origin is None or origin.kind != "fork":
+        return own
+    return [*_requests(store, origin.run_id, origin.seq), *own]

@@ -136,7 +136,7 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         result = tool.result_json(value)
     except LogError:
         raise
-    except BaseException as error:  # noqa: BLE001  whatever a tool raises, SystemExit included, is data
+    except BaseException as error:  # whatever a tool raises, SystemExit included, is data
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             _record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
             raise
