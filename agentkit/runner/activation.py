@@ -233,9 +233,9 @@ class Activation:
     async def _cancel(self) -> bool:
         """Stop what can be stopped, wait for the threads that cannot, and end the run."""
         assert self.cancelled_by is not None
-        for task in self.tasks.values():
-            task.cancel()
-        self.family.cancel(self.cancelled_by)
+        for step, task in self.tasks.items():
+            if not self.family.cancel(step, self.cancelled_by):
+                task.cancel()
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()))
             self.tasks.clear()

@@ -353,7 +353,9 @@ class Driver:
             self._release(claim)
 
     def cancel(self, who: str | None, why: str | None) -> None:
-        """Have the running activation end the run; does nothing when none is running."""
+        """Have the activation that is running, or about to, end the run."""
         if self._activation is not None:
             self._activation.cancelled_by = (who, why)
             self._activation.wake()
+        else:
+            self._inbox["cancel"] = Answer(verdict="stop", who=who, comment=why, answered_at=now())

@@ -65,10 +65,12 @@ class Family:
         reached = self._parent.children[step].live_state.budget_reached
         return BudgetReached.model_validate(reached) if reached is not None else None
 
-    def cancel(self, by: tuple[str | None, str | None]) -> None:
-        """Have every child that is executing end itself."""
-        for child in self._parent.children.values():
+    def cancel(self, step: str, by: tuple[str | None, str | None]) -> bool:
+        """Have the child that a step is executing end itself; False where the step executes none."""
+        child = self._parent.children.get(step)
+        if child is not None:
             child.cancel(*by)
+        return child is not None
 
     async def end(self, parked: Iterable[str], by: tuple[str | None, str | None]) -> None:
         """End the children that are parked: nobody will answer for them any more."""
