@@ -1,7 +1,8 @@
 """The log as the runner sees it: append, read, claim, answer, query. One protocol, one contract test class.
 
 Every store passes `agentkit.testing.StoreContract`. All methods are thread-safe and may block for as long as a disk or
-a server takes, except `append`, which never blocks: it fixes the events' order and returns a future.
+a server takes, except `append`, which fixes the events' order and returns a future. It is called on the thread that
+drives every run, so it may wait for the disk only where that is quick and no other run could use the time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -58,8 +58,9 @@ class Actor:
         return value
 
     def acked_until_killed(self, seconds):
-        """Let `write` go on for a while, kill the process, and give the last acknowledged seq of each run."""
+        """Let `write` go on for a while after its first event, kill it, and give each run's last acknowledged seq."""
         acked = {}
+        self._pipe.poll(30)
         end = time.monotonic() + seconds
         try:
             while True:

@@ -15,7 +15,7 @@ from agentkit import failpoints
 from agentkit.errors import LogBusy, LogUnwritable
 from agentkit.events import Note
 from agentkit.ids import new_id
-from agentkit.stores.embedded import EmbeddedStore, locks, segment
+from agentkit.stores.embedded import EmbeddedStore, journal, locks, segment
 from agentkit.stores.embedded.lease import Leases
 from agentkit.testing.store_contract import event, fill
 
@@ -117,6 +117,23 @@ def test_appends_of_one_moment_share_a_sync(store):
     assert all(len(store.read(claim.run_id)) == 1 for claim in claims[::100])
 
 
+def test_a_lone_run_is_written_for_where_it_appends(store, monkeypatch):
+    """Without another run, and on a quick disk, no thread is woken; else the committer writes."""
+    claim = store.claim(new_id(), new=True)
+    writers = []
+    failpoints.arm(lambda name: writers.append(threading.current_thread().name) if name == "segment.written" else None)
+    try:
+        assert store.append(claim, [event(claim.run_id, 1)]).done()
+        monkeypatch.setattr(journal, "_QUICK", 0.0)
+        store.append(claim, [event(claim.run_id, 2)]).result(timeout=10)
+        monkeypatch.undo()
+        store.claim(new_id(), new=True)
+        store.append(claim, [event(claim.run_id, 3)]).result(timeout=10)
+    finally:
+        failpoints.arm(None)
+    assert writers == [threading.current_thread().name, "agentkit-journal", "agentkit-journal"]
+
+
 def test_an_append_can_be_waited_for_in_its_own_event_loop(store):
     """In a notebook the main thread has a loop: blocking in it must not wait for that loop."""
     claim = store.claim(new_id(), new=True)
@@ -133,6 +150,7 @@ def test_an_append_can_be_waited_for_in_its_own_event_loop(store):
 def test_a_waiter_that_gives_up_cancels_nothing(store):
     """What was appended is written, whoever waits for it."""
     claim = store.claim(new_id(), new=True)
+    store.claim(new_id(), new=True)  # of two runs, none is written for in its caller's thread
     there, go_on = threading.Event(), threading.Event()
 
     def stop(name):

@@ -109,7 +109,7 @@ class EmbeddedStore:
 
     def append(self, claim: Claim, events: Sequence[Event], *, durable: bool = True) -> "Future[None]":
         """Put events after the claim's head; see `Store.append`."""
-        return self._journal.append(_own(claim), events, durable=durable)
+        return self._journal.append(_own(claim), events, durable=durable, alone=len(self._claims) == 1)
 
     def release(self, claim: Claim, *, watch: bool = False) -> None:
         """Give a claim back; see `Store.release`."""
