@@ -1,0 +1,130 @@
+"""The laws of the fold, on the histories of real runs."""
+
+import copy
+import functools
+
+import pytest
+from event_strategies import events
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scenarios import Scenario, finish
+from tape import TapeStore, events_of
+from test_scenarios import run_whole
+
+from agentkit.errors import LogCorrupt
+from agentkit.events import Event, event_types
+from agentkit.fold import advance, fold, request_sha256
+from agentkit.runner.driver import Driver
+from agentkit.runner.load import load_state
+from agentkit.runner.run import Run
+from agentkit.runner.start import start
+
+SEEDS = 40
+lawful = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+@functools.cache
+def histories(seed: int) -> list[list[Event]]:
+    """The events of every run of a scenario, as they are read back."""
+    store, _ = run_whole(Scenario(seed))
+    run_ids = dict.fromkeys(event.run_id for event in events_of(store.tape))
+    return [store.read(run_id) for run_id in run_ids]
+
+
+@st.composite
+def cut_histories(draw):
+    """A run's events, and where to cut them."""
+    history = draw(st.sampled_from(histories(draw(st.integers(0, SEEDS - 1)))))
+    return history, draw(st.integers(1, len(history)))
+
+
+@lawful
+@given(cut_histories())
+def test_folding_a_prefix_and_then_the_rest_is_folding_all(drawn):
+    """A process that takes a run up holds the state that the one before it held."""
+    history, at = drawn
+    assert fold(history[at:], fold(history[:at])) == fold(history)
+
+
+@lawful
+@given(cut_histories())
+def test_folding_leaves_its_base_as_it_is(drawn):
+    """A snapshot stays what it was, however long the run goes on."""
+    history, at = drawn
+    base = fold(history[:at])
+    before = copy.deepcopy(base)
+    fold(history[at:], base)
+    assert base == before
+
+
+@lawful
+@given(cut_histories())
+def test_the_running_digest_is_that_of_the_prompt(drawn):
+    """What is kept at hand from event to event is what the rebuilt prompt has, wherever one looks."""
+    history, at = drawn
+    state = fold(history[:at])
+    assert state.request_sha256() == request_sha256(state.request())
+    assert state.tokens == state.tokens_from(state.trimmed_to)
+
+
+@lawful
+@given(cut_histories())
+def test_events_that_do_not_follow_are_refused(drawn):
+    """One left out, one twice, another run's: never folded as if nothing were wrong."""
+    history, at = drawn
+    state = fold(history[:at])
+    wrong = [history[at - 1], *history[at + 1 : at + 2]]
+    if at < len(history):
+        wrong.append(history[at].model_copy(update={"run_id": "another"}))
+    for event in wrong:
+        with pytest.raises(LogCorrupt):
+            advance(state.copy(), event)
+    with pytest.raises(LogCorrupt):
+        fold(history[1:at])
+
+
+@pytest.mark.parametrize("kind", sorted(event_types()))
+def test_an_event_is_what_is_read_back(kind):
+    """Decoding what was encoded gives an equal event, of every type, whatever is in it."""
+
+    @lawful
+    @given(events(kind))
+    def check(event):
+        assert Event.decode(event.encode()) == event
+
+    check()
+
+
+@pytest.mark.parametrize("seed", range(0, SEEDS, 2))
+def test_the_live_state_is_the_fold_of_what_is_recorded(seed):
+    """At every event, and for children too: nobody sees a state that the log does not tell."""
+    scenario, store = Scenario(seed), TapeStore()
+    scenario.ledger = store.ledger()
+    driver = start(store, scenario.agent.definition, "go", deps=scenario)
+    differing = []
+
+    def compare(event):
+        if driver.live_state != fold(store.read(driver.run_id)):
+            differing.append(event)
+
+    driver.listen(compare)
+    finish(Run(store, driver.run_id, driver=driver), scenario.ledger)
+    assert not differing
+    for one in family(driver):
+        assert one.live_state == load_state(store, one.run_id)
+
+
+def family(driver: Driver) -> list[Driver]:
+    """A driver and those below it."""
+    return [driver, *(one for child in driver.children.values() for one in family(child))]
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_every_prompt_can_be_rebuilt_exactly(seed):
+    """The digest that was recorded with a model call is that of the prompt rebuilt from the log."""
+    store, _ = run_whole(Scenario(seed))
+    for run_id in dict.fromkeys(event.run_id for event in events_of(store.tape)):
+        run = Run(store, run_id)
+        for step in run.state.models:
+            prompt = run.prompt(step)
+            assert prompt.exact, f"{step} of seed {seed}: {prompt.difference}"
