@@ -35,6 +35,14 @@ def no_fail_point_stays_armed():
     assert armed is None, f"the test left fail points armed: {armed}"
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two processes for the whole suite: half the time, and what measures time still gets a processor.
+
+    None where files or tests are named: they begin at once, print, and can be debugged.
+    """
+    return 0 if config.args_source is pytest.Config.ArgsSource.ARGS else 2
+
+
 def pytest_collection_modifyitems(config, items):
     """Minutes-long tests run where they are asked for: `-m slow`, or `.ci/run full`."""
     if not config.option.markexpr:
