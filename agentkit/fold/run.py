@@ -31,7 +31,7 @@ LOOP_HINT = (
 
 @on(Checked)
 def _checked(state: State, event: Event, body: Checked) -> None:
-    if event.name == "loop":
+    if event.step in state.calls:  # the guard against loops; a user's check looks at an answer, whatever its name
         state.looping, state.loop_told = None, False
         say(state, UserMessage(content=LOOP_HINT))
         return

@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import time
+from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
@@ -231,17 +233,23 @@ async def accept(act: "Activation", step: str) -> None:
     if output.is_text and not text.strip():
         _refuse(act, step, "output", "it is empty", {})
         return
-    for check in act.definition.checks:
-        if not await _passes(act, step, check, value):
+    for name, check in _named(act.definition.checks):
+        if name not in act.state.checked and not await _passes(act, step, name, check, value):
             return
     act.record(RunSucceeded(output=logged), status="succeeded")
     failpoints.hit("output.accepted")
 
 
-async def _passes(act: "Activation", step: str, check: Check, value: Any) -> bool:
-    name = getattr(check, "__name__", type(check).__name__)
-    if name in act.state.checked:
-        return True
+def _named(checks: tuple[Check, ...]) -> Iterator[tuple[str, Check]]:
+    """Each check with a name of its own: two lambdas are two checks."""
+    seen: Counter[str] = Counter()
+    for check in checks:
+        name = getattr(check, "__name__", type(check).__name__)
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name} ({seen[name]})", check
+
+
+async def _passes(act: "Activation", step: str, name: str, check: Check, value: Any) -> bool:
     given = (value, _tool_results(act)) if len(inspect.signature(check).parameters) > 1 else (value,)
     try:
         if inspect.iscoroutinefunction(check):

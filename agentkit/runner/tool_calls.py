@@ -105,10 +105,12 @@ def _key(act: "Activation", call: CallStep, arguments: dict[str, Any]) -> str:
     """The call's idempotency key.
 
     A call that a person lets run after one with the same arguments, whose effect is unknown, keeps that one's key: if
-    it did happen, the service recognises it. Other arguments are another operation.
+    it did happen, the service recognises it. Other arguments are another operation, and so is one more call after the
+    key has had its success: under the same key the service would leave it out.
     """
+    done = {other.key for other in act.state.calls.values() if other.outcome == "ok"}
     for effect in act.state.unknown:
-        if effect.name == call.name and effect.arguments == arguments and effect.key is not None:
+        if effect.name == call.name and effect.arguments == arguments and effect.key and effect.key not in done:
             return effect.key
     return idempotency_key(act.state.run_id, call.step, arguments)
 
