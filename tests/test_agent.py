@@ -356,3 +356,21 @@ def test_a_run_is_awaited_from_two_loops(log):
     for thread in threads:
         thread.join(SOON)
     assert answers == ["done", "done"]
+
+
+def test_each_check_has_its_say(log):
+    """Two lambdas are two checks; an object whose call is async is awaited; a default is the check's own."""
+    said = []
+
+    class Slowly:
+        async def __call__(self, output):
+            said.append("slowly")
+
+    def strict(output, limit=3):
+        said.append(limit)
+
+    checks = [lambda output: said.append("one"), lambda output: said.append("two"), Slowly(), strict]
+    run = ak.Agent("checked", ScriptedModel(["ok"]), checks=checks).run("hi", log=log)
+    assert run.result(SOON) == "ok"
+    assert said == ["one", "two", "slowly", 3]
+    assert [body.passed for body in bodies(run, Checked)] == [True] * 4

@@ -107,7 +107,7 @@ class Driver:
     def can_go_on(self, meter: Meter | None = None) -> bool:
         """Whether a paused run has something to do: an answer came for it or a child, or there is budget again."""
         state = self.live_state
-        if any(key in self._inbox for key in state.pending):
+        if "cancel" in self._inbox or any(key in self._inbox for key in state.pending):
             return True
         now_ = now()
         if any((due := state.approvals[key].expires) is not None and due <= now_ for key in state.pending):

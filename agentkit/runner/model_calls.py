@@ -43,7 +43,7 @@ def begin(act: "Activation", action: CallModel) -> None:
     model = act.definition.models[action.fallback]
     state = act.state
     tokens = state.tokens + (len(state.header.model_dump_json()) // 4 if act.meter.budget.usd is not None else 0)
-    estimate = model.price(tokens, int(act.definition.parameters.get("max_tokens", MAX_OUTPUT_TOKENS)))
+    estimate = model.price(tokens, int(act.definition.parameters.get("max_tokens") or MAX_OUTPUT_TOKENS))
     refused = act.meter.refuses(estimate)
     if refused is not None:
         act.record(
@@ -250,19 +250,29 @@ def _named(checks: tuple[Check, ...]) -> Iterator[tuple[str, Check]]:
 
 
 async def _passes(act: "Activation", step: str, name: str, check: Check, value: Any) -> bool:
-    given = (value, _tool_results(act)) if len(inspect.signature(check).parameters) > 1 else (value,)
+    given = (value, _tool_results(act)) if _takes_results(check) else (value,)
     try:
-        if inspect.iscoroutinefunction(check):
-            await check(*given)
-        else:
-            await threads.run(lambda: check(*given))
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001  raising, whatever it is, is how a check refuses
+        said = check(*given) if inspect.iscoroutinefunction(check) else await threads.run(lambda: check(*given))
+        if inspect.isawaitable(said):
+            await said
+    except BaseException as error:  # raising, whatever it is, is how a check refuses
+        if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+            raise
         _refuse(act, step, name, str(error) or type(error).__name__, {})
         return False
     act.record(Checked(passed=True), step=step, name=name, status="ok")
     return True
+
+
+def _takes_results(check: Check) -> bool:
+    """Whether a check has a second parameter to be given; one with a default is the check's own."""
+    try:
+        inspect.signature(check).bind(None)
+    except TypeError:
+        return True
+    except ValueError:  # a builtin without a signature
+        return False
+    return False
 
 
 def _tool_results(act: "Activation") -> list[dict[str, Any]]:

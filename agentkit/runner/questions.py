@@ -11,6 +11,7 @@ from agentkit.definition import Call, ToolSpec
 from agentkit.events import ApprovalAnswered, ApprovalKind, ApprovalRequested, Checked, ErrorInfo
 from agentkit.ids import approval_id
 from agentkit.jsonvalue import clean_text
+from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import now
 from agentkit.runner.threads import threads
 from agentkit.runner.tool_calls import call_digest, equal_writes, validated
@@ -51,9 +52,9 @@ async def _judge(
             wanted = await predicate(call)
         else:
             wanted = await threads.run(lambda: predicate(call))
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:  # noqa: BLE001  a predicate is user code, and asking is the safe answer
+    except BaseException as error:  # a predicate is user code, and asking is the safe answer
+        if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
+            raise
         wanted, because = True, clean_text(f"the approval rule raised {type(error).__name__}: {error}")
     failpoints.hit("gate.judged")
     if wanted:

@@ -129,7 +129,15 @@ class Run:
     def children(self) -> "list[Run]":
         """The runs that this run's tools started, in the order of their calls."""
         calls = self.state.calls.values()
-        return [Run(self._store, call.child_run_id) for call in calls if call.child_run_id is not None]
+        return [
+            Run(self._store, call.child_run_id, definition=self._child(call.name))
+            for call in calls
+            if call.child_run_id is not None
+        ]
+
+    def _child(self, name: str) -> AgentDefinition | None:
+        tool = self._definition.tools.get(name) if self._definition is not None else None
+        return tool.child if tool is not None else None
 
     def events(self, after: int = 0) -> list[Event]:
         """The run's own events with a seq over `after`."""
@@ -402,11 +410,15 @@ class Run:
         for child in self.children():
             if not child.state.ended:
                 child.cancel(why)
-        claim = self._store.claim(self.run_id)
+        try:
+            claim = self._store.claim(self.run_id)
+        except RunClaimed:  # whoever just took it up finds the word to cancel and ends it
+            return
         try:
             state = load_state(self._store, self.run_id)
-            recorder = Recorder(self._store, claim, state, lambda _event: None, self._redactor)
-            recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+            if not state.ended:
+                recorder = Recorder(self._store, claim, state, lambda _event: None, self._redactor)
+                recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
         finally:
             self._store.release(claim)
 
@@ -423,24 +435,36 @@ class Run:
         Raises:
             ResumeError: the definition is not here, contradicts the recorded events, or the run has ended.
             RunClaimed: another process executes it.
+            ConfigError: it is executing here, and did not ask for another budget.
         """
         state = self.state
         if state.ended:
             raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run with after=")
-        holder = self._store.holder(self.run_id)
         driver = self._driver
+        if driver is not None and deps is not None:
+            driver.deps = deps
+        if driver is not None and not driver.settled.is_set():
+            self._raise_budget(budget)
+            return self
+        holder = self._store.holder(self.run_id)
+        if holder is not None and holder.activity == "executing":
+            raise RunClaimed(self.run_id, str(holder))
         if driver is not None:
-            if deps is not None:
-                driver.deps = deps
             driver.settled.clear()
             engine().spawn(driver.resume(budget))
             return self
-        if holder is not None and holder.activity == "executing":
-            raise RunClaimed(self.run_id, str(holder))
         definition = self._definition or start.find_definition(state)
         self._driver = start.resume(self._store, self.run_id, definition, deps=deps, budget=budget)
         self._definition = definition
         return self
+
+    def _raise_budget(self, budget: Budget | None) -> None:
+        """Give more to a run that is executing, if it asks for it."""
+        asked = next((asked for asked in self.pending if asked.kind == "budget"), None)
+        if budget is not None and asked is None:
+            raise ConfigError(f"run {self.run_id} is executing; run.pause() it, then give it another budget")
+        if budget is not None and asked is not None:
+            self._give(asked, "edit", edits=budget.model_dump())
 
     def fork(self, at: int, *, agent: Any = None, deps: Any = None) -> "Run":
         """Begin a new run that shares this one's events up to a seq.

@@ -1,0 +1,132 @@
+"""A write that was started and never recorded as finished: only a person can say what became of it."""
+
+import pytest
+
+import agentkit as ak
+from agentkit.events import ToolStarted, ToolSucceeded
+from agentkit.testing import FunctionModel, call
+
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+
+SOON = 20
+
+
+def paused(run):
+    with pytest.raises(ak.RunPaused) as raised:
+        run.result(SOON)
+    return raised.value.pending
+
+
+def bodies(run, kind):
+    return [event.body for event in run.events() if isinstance(event.body, kind)]
+
+
+def think(request):
+    return "ok" if len(request.messages) > 1 else call("act", what="x")
+
+
+def cut_at(log, agent, kind):
+    """A log that ends where a process died: right after the first event of that type."""
+    run = agent.run("hi", log=log)
+    run.result(SOON)
+    events = run.events()
+    end = next(index for index, event in enumerate(events) if event.type == kind) + 1
+    cut = ak.open_log("memory:")
+    claim = cut.store.claim(run.run_id, new=True)
+    cut.store.append(claim, events[:end]).result(SOON)
+    cut.store.release(claim)
+    return cut, run
+
+
+def agent_with(ran, **options):
+    @ak.tool(**options)
+    def act(what: str, ctx: ak.Context) -> dict:
+        """Do something that can be cut short. Returns what was done.
+
+        Args:
+            what: a word.
+        """
+        ran.append(ctx.idempotency_key)
+        return {"did": what}
+
+    return ak.Agent("a", FunctionModel(think), tools=[act], decisions="off")
+
+
+@pytest.mark.parametrize("options", [{}, {"writes": True, "idempotent": True}])
+def test_a_read_or_an_idempotent_write_runs_again_with_its_key(log, options):
+    """Nobody needs to be asked."""
+    ran = []
+    agent = agent_with(ran, **options)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    assert again.result(SOON) == "ok"
+    assert len(ran) == 2
+    assert ran[0] == ran[1]
+    assert [event.attempt for event in again.events() if event.type == "tool_started"] == [1, 2]
+
+
+def test_a_write_that_happened_is_not_run_again(log):
+    """Its result is what the person says; the model is told that they did."""
+    ran = []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    (asked,) = paused(again)
+    assert (asked.kind, asked.because, asked.arguments) == ("in_doubt", "in_doubt", {"what": "x"})
+    assert asked.shows["idempotency_key"] == ran[0]
+    again.resolve(None, "happened", result={"did": "x, I saw it"})
+    assert again.result(SOON) == "ok"
+    assert len(ran) == 1
+    (told,) = bodies(again, ToolSucceeded)
+    assert (told.result, bool(told.told_by)) == ({"did": "x, I saw it"}, True)
+
+
+def test_a_write_that_did_not_happen_runs_now_with_its_key(log):
+    """It is the same step's next attempt."""
+    ran = []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    paused(again)
+    again.resolve(None, "did not")
+    assert again.result(SOON) == "ok"
+    assert len(ran) == 2
+    assert len({body.idempotency_key for body in bodies(again, ToolStarted)}) == 1
+
+
+def test_stop_cancels_the_run(log):
+    """Nothing more is done."""
+    ran = []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    paused(again)
+    again.resolve(None, "stop")
+    with pytest.raises(ak.RunCancelled):
+        again.result(SOON)
+    assert len(ran) == 1
+
+
+@pytest.mark.parametrize("kind", ["run_started", "model_requested", "model_responded", "tool_succeeded"])
+def test_after_a_crash_anywhere_else_nothing_runs_twice(log, kind):
+    """Resume decides again from the same state; a model's lost attempt is recorded as lost."""
+    ran = []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, kind)
+    before = len(ran)
+    again = ak.resume(run.run_id, log=cut)
+    assert again.result(SOON) == "ok"
+    assert len(ran) - before == (0 if kind == "tool_succeeded" else 1)
+    lost = [event for event in again.events() if event.type == "model_failed"]
+    assert [event.body.lost for event in lost] == ([True] if kind == "model_requested" else [])
+
+
+def test_a_cancelled_run_in_doubt_stays_so(log):
+    """Cancelling an interrupted run ends it without asking."""
+    ran = []
+    cut, run = cut_at(log, agent_with(ran, writes=True), "tool_started")
+    seen = cut.run(run.run_id)
+    assert seen.status == "interrupted"
+    seen.cancel("not needed")
+    with pytest.raises(ak.RunCancelled):
+        seen.result(SOON)
