@@ -15,6 +15,8 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.errors import EncodingError
 
+_MARGIN = 20  # levels around a value in an event and its line; parsers of JSON stop at about 200
+
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 
@@ -31,7 +33,14 @@ def as_json(value: Any, where: str) -> JsonValue:
     Raises:
         EncodingError: the value holds something JSON cannot, naming the field.
     """
-    return from_json(encode(value, where))
+    data = encode(value, where)
+    try:  # an event nests a value a little deeper, and has to be readable as well
+        parsed = from_json(b"[" * _MARGIN + data + b"]" * _MARGIN)
+    except ValueError as error:
+        raise EncodingError(where, f"nested too deeply ({error})") from error
+    for _ in range(_MARGIN):
+        parsed = parsed[0]
+    return parsed
 
 
 def encode(value: Any, where: str) -> bytes:
@@ -97,11 +106,12 @@ def clean_text(text: str) -> str:
     return text.encode("utf-8", "replace").decode() if not text.isascii() and not _is_utf8(text) else text
 
 
-def clean(value: Any) -> Any:
+def clean(value: Any, levels: int = 100) -> Any:
     """JSON that the log can hold, made of JSON that somebody else wrote: odd text as `clean_text`, NaN as text.
 
     Args:
         value: what a parser of JSON returned.
+        levels: how deep it may be nested; what is deeper is left out, and says so.
 
     Returns:
         The same value where nothing is odd.
@@ -110,10 +120,13 @@ def clean(value: Any) -> Any:
         return clean_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if levels == 0 and isinstance(value, dict | list | tuple):
+        return "(nested too deeply)"
     if isinstance(value, dict):
-        return {clean_text(str(key)): clean(item) for key, item in cast("dict[object, object]", value).items()}
+        items = cast("dict[object, object]", value).items()
+        return {clean_text(str(key)): clean(item, levels - 1) for key, item in items}
     if isinstance(value, list | tuple):
-        return [clean(item) for item in cast("list[object]", value)]
+        return [clean(item, levels - 1) for item in cast("list[object]", value)]
     return value
 
 

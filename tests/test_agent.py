@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 import agentkit as ak
+from agentkit.errors import ConfigError
 from agentkit.events import Checked, Decided, RunStarted
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
@@ -374,3 +375,21 @@ def test_each_check_has_its_say(log):
     assert run.result(SOON) == "ok"
     assert said == ["one", "two", "slowly", 3]
     assert [body.passed for body in bodies(run, Checked)] == [True] * 4
+
+
+def test_labels_are_texts(log):
+    """A single text is no list of tags; a number is no session."""
+    agent = ak.Agent("a", ScriptedModel(["ok"]))
+    for wrong in ({"tags": "abc"}, {"tags": [1]}, {"session": 3}):
+        with pytest.raises(ConfigError, match="text"):
+            agent.run("hi", log=log, **wrong)
+
+
+@pytest.mark.parametrize("given", [[{"type": "order", "id": 1}], {"a": [1, None]}, None, ""])
+def test_any_json_is_an_input(log, given):
+    """What is no text and no message part is given to the model as JSON."""
+    model = ScriptedModel(["ok"])
+    run = ak.Agent("a", model).run(given, log=log)
+    assert run.result(SOON) == "ok"
+    assert isinstance(model.requests[0].messages[0].content, str)
+    assert run.state.input == given

@@ -259,3 +259,28 @@ def test_a_log_that_is_full_from_the_start(log):
     with pytest.raises(LogUnwritable):
         run.result(SOON)
     assert model.requests == []
+
+
+@pytest.mark.parametrize("levels", [150, 185, 250, 3000])
+def test_what_is_nested_too_deeply_is_told_and_the_log_stays_readable(log, levels):
+    """Whether the model wrote it or a tool returned it."""
+
+    def nest():
+        value = {}
+        for _ in range(levels):
+            value = {"a": value}
+        return value
+
+    @ak.tool
+    def deep(what: dict) -> dict:
+        """Take something deep and return something deep. Returns it.
+
+        Args:
+            what: anything.
+        """
+        return nest()
+
+    calls = [call("deep", what=nest()), call("deep", what={})]
+    run = ak.Agent("a", ScriptedModel([calls, "ok"]), tools=[deep], decisions="off").run("hi", log=log)
+    assert run.result(SOON) == "ok"
+    assert log.run(run.run_id).output == "ok"

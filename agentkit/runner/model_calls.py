@@ -170,7 +170,7 @@ def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[T
 def _take_reasons(act: "Activation", call: ToolCall) -> tuple[Any, dict[str, str]]:
     """A call's own arguments, and the reasons that the model was asked to write among them."""
     arguments = clean(call.arguments)
-    reported = dict(call.reported)
+    reported = {clean_text(name): clean_text(said) for name, said in call.reported.items()}
     if not act.definition.decisions or not isinstance(arguments, dict):
         return arguments, reported
     tool = act.definition.tools.get(call.name)

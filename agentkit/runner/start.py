@@ -44,8 +44,9 @@ def start(
     Raises:
         LogError: the log cannot be used; nothing was started.
         EncodingError: the input is not JSON.
-        ConfigError: the run to go on after has not ended.
+        ConfigError: the run to go on after has not ended, or a label is no text.
     """
+    labels = _labels(tags, session, user)
     base, origin = None, None
     if after is not None:
         base = load_state(store, after)
@@ -56,15 +57,23 @@ def start(
         definition,
         as_json(given, "input"),
         origin=origin,
-        tags=tuple(tags),
-        session=session,
-        user=user,
         process=store.process,
+        **labels,
     )
     driver = Driver(store, new_id(), definition, deps=deps)
     claim = store.claim(driver.run_id, new=True)
     engine().spawn(driver.start(claim, started, base))
     return driver
+
+
+def _labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
+    """What a run is found by, as `run_started` records it."""
+    given = (tags,) if isinstance(tags, str) else tuple(tags)
+    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in given):
+        raise ConfigError(f"tags={tags!r}: give a list of texts")
+    if wrong := [label for label in (session, user) if not isinstance(label, str | None)]:
+        raise ConfigError(f"session and user are texts, not {wrong[0]!r}")
+    return {"tags": given, "session": session, "user": user}
 
 
 def resume(
@@ -96,6 +105,8 @@ def fork(store: Store, run_id: str, at: int, definition: AgentDefinition, *, dep
         ForkError: something is in flight there, or the parent has ended by then.
         RunNotFound: no such run.
     """
+    if at < 1:
+        raise ForkError(f"a fork shares its parent's first event at least; run {run_id} cannot be forked at {at}")
     base = load_state(store, run_id, until=at)
     if base.seq != at:
         raise ForkError(f"run {run_id} has {base.seq} events, so it cannot be forked at {at}")
