@@ -6,11 +6,14 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from agentkit.events import Body, Event
+from agentkit.events import Body, Decided, Event, HistoryTrimmed, ModelRequested
 from agentkit.fold import advance
 from agentkit.redact import Redactor
 from agentkit.state import State
 from agentkit.store import Claim, Store
+
+_MADE_OF_THE_LOG = (ModelRequested, Decided, HistoryTrimmed)
+"""Facts of every turn that hold nothing but what is recorded already: secrets were taken out of that."""
 
 
 def now() -> datetime:
@@ -62,7 +65,9 @@ class Recorder:
             EncodingError: the event cannot be encoded; nothing was appended.
             LogUnwritable: the log broke earlier.
         """
-        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=self.redactor.fact(body), **envelope)
+        if not isinstance(body, _MADE_OF_THE_LOG):
+            body = self.redactor.fact(body)
+        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=body, **envelope)
         self.store.append(self.claim, [event], durable=False)
         self._seq += 1
         self._state = advance(self._state, event)
