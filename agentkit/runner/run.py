@@ -29,6 +29,7 @@ from agentkit.runner.terminal import ask
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
+from agentkit.text import inert
 
 _SLICE = 0.2
 """Seconds a wait lasts at most before it looks for an interrupt."""
@@ -269,12 +270,13 @@ class Run:
                     raise
                 for asked in paused.pending:
                     self._ask(asked)
-                if self._driver is not None:
-                    _wait_for_change(self._driver)
 
     def _ask(self, asked: Approval) -> None:
         verdict, more = ask(asked)
-        self._give(asked, verdict, through="terminal", **more)
+        try:
+            self._give(asked, verdict, through="terminal", **more)
+        except ApprovalError as error:  # a wrong edit is asked for again; who lost is told
+            print(f"  {inert(str(error))}")  # noqa: T201  wait() talks to the person who called it
 
     # answering -------------------------------------------------------------------------------------------------------
 
@@ -526,14 +528,6 @@ def _already(approval: str, first: Answer) -> ApprovalError:
 
 def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
-
-
-def _wait_for_change(driver: Driver) -> None:
-    """Give the answer a moment to be taken up, so that the next look is not at the old pause."""
-    for _ in range(10):
-        if not driver.settled.is_set() or not driver.pending():
-            return
-        time.sleep(0.05)
 
 
 def _user() -> str:

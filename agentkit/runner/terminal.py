@@ -28,10 +28,10 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
         The verdict and what goes with it: edits, a value, a comment.
     """
     ways = _WAYS[asked.kind]
-    print(inert(f"\n{asked.prompt}"))  # noqa: T201  it was asked for: wait() talks to the person who called it
+    print(_shown(f"\n{asked.prompt}".rstrip()))  # noqa: T201  it was asked for: wait() talks to the person who called it
     for label, value in (("runs", asked.arguments), ("why", asked.why), ("note", asked.because), ("see", asked.shows)):
         if value is not None:
-            print(inert(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}"))  # noqa: T201
+            print(_shown(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}"))  # noqa: T201
     choice = ""
     while choice not in ways:
         choice = input(
@@ -47,6 +47,11 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
     if verdict == "reject":
         return verdict, {"comment": input("  reason: ").strip() or None}
     return verdict, {}
+
+
+def _shown(text: str) -> str:
+    """Somebody else's words: no control characters, and no line that could pass for one of ours."""
+    return inert(text[:1] + text[1:].replace("\n", "\n    | "))
 
 
 def _read_json(prompt: str) -> dict[str, Any]:
