@@ -94,9 +94,9 @@ class CallStep(Attempts):
     reask: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Approval:
-    """A question to a person and, once there is one, its answer."""
+    """A question to a person and, once there is one, its answer. It prints as one line: id, kind, what it is about."""
 
     id: str
     run_id: str
@@ -119,7 +119,7 @@ class Approval:
     who: str | None = None
     answered_at: datetime | None = None
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         is_call = self.kind in {"call", "in_doubt"}
         subject = call_text(self.name or "", self.arguments) if is_call else one_line(self.prompt, 120)
         return f"{self.id}  {self.kind}: {subject}"

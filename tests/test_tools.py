@@ -409,5 +409,6 @@ def test_ask_person_is_a_question_that_only_a_run_can_put():
 def test_importing_tools_stays_light():
     """No log, no model library, no notebook."""
     heavy = "{'duckdb', 'litellm', 'IPython', 'anywidget', 'langfuse', 'jsonschema'}"
-    program = f"import sys, agentkit.tools, agentkit.question, agentkit.linting; print(sorted({heavy} & set(sys.modules)))"
+    imports = "import sys, agentkit.tools, agentkit.question, agentkit.linting"
+    program = f"{imports}; print(sorted({heavy} & set(sys.modules)))"
     assert _digest_in_new_process(program, "-c") == "[]"
