@@ -15,7 +15,7 @@ SOON = 20
 def person(monkeypatch):
     """Somebody who types these lines, one after the other."""
     lines = []
-    monkeypatch.setattr(run_module, "_can_ask", lambda: True)
+    monkeypatch.setattr(run_module, "can_ask", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _prompt="": lines.pop(0))
     return lines
 

@@ -1,5 +1,7 @@
 """Taking people's answers from the log's inbox into the run, and ending calls by them."""
 
+import getpass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
@@ -31,6 +33,32 @@ ALLOWED: dict[str, frozenset[str]] = {
     "loop": frozenset({"approve", "reject", "stop"}),
 }
 """Which verdicts answer which kind of question."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of an answer: which question it settled, and who goes on with the run."""
+
+    id: str
+    verdict: str
+    then: str
+
+    def __repr__(self) -> str:
+        return f"{self.id}: {self.verdict}; {self.then}"
+
+
+def current_user() -> str:
+    """Who answers, where nobody else is named."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def already_answered(approval: str, first: Answer) -> ApprovalError:
+    """What who comes second is told."""
+    when = f"{first.answered_at:%Y-%m-%d %H:%M:%S} UTC"
+    return ApprovalError(f"{approval} was already answered: {first.verdict} by {first.who}, {when}")
 
 
 def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition | None") -> None:

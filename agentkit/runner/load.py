@@ -6,7 +6,7 @@ from agentkit.definition import AgentDefinition
 from agentkit.errors import ResumeError, RunNotFound
 from agentkit.events import RunStarted
 from agentkit.fold import fold
-from agentkit.state import State
+from agentkit.state import Approval, State
 from agentkit.store import Store
 
 
@@ -95,3 +95,13 @@ def definition_of(
         if found is not None:
             return found
     return None
+
+
+def open_questions(store: Store, state: State) -> list[Approval]:
+    """The questions that a run and its unfinished child runs recorded and have no recorded answer to."""
+    found = [state.approvals[key] for key in state.pending]
+    for step in state.open_calls:
+        call = state.calls[step]
+        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
+            found += open_questions(store, load_state(store, call.child_run_id))
+    return found

@@ -2,12 +2,8 @@
 
 import asyncio
 import contextlib
-import getpass
-import sys
-import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentkit import registry
@@ -19,13 +15,13 @@ from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
-from agentkit.runner.answers import check_answer
+from agentkit.runner.answers import Answered, already_answered, check_answer, current_user
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
-from agentkit.runner.load import definition_of, load_state
+from agentkit.runner.load import definition_of, load_state, open_questions
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import Recorder, now
-from agentkit.runner.terminal import ask
+from agentkit.runner.terminal import ask, can_ask
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
@@ -33,18 +29,6 @@ from agentkit.text import inert
 
 _SLICE = 0.2
 """Seconds a wait lasts at most before it looks for an interrupt."""
-
-
-@dataclass(frozen=True)
-class Answered:
-    """What became of an answer: which question it settled, and who goes on with the run."""
-
-    id: str
-    verdict: str
-    then: str
-
-    def __repr__(self) -> str:
-        return f"{self.id}: {self.verdict}; {self.then}"
 
 
 class Run:
@@ -117,7 +101,7 @@ class Run:
     @property
     def pending(self) -> list[Approval]:
         """What the run and its child runs wait for from a person, oldest first; what is answered is not among it."""
-        asked = _asked(self._store, self.state)
+        asked = open_questions(self._store, self.state)
         given = {run_id: self._store.answers(run_id) for run_id in {approval.run_id for approval in asked}}
         waiting = [approval for approval in asked if approval.id not in given[approval.run_id]]
         return sorted(waiting, key=lambda approval: approval.requested_at)
@@ -206,7 +190,7 @@ class Run:
     def _is_taken_up(self) -> bool:
         """Whether a paused run has an answer that the process which watches it is about to find."""
         state = self.state
-        answered = len(self.pending) < len(_asked(self._store, state))
+        answered = len(self.pending) < len(open_questions(self._store, state))
         return answered and self._store.holder(self.run_id) is not None
 
     def _outcome(self) -> Any:
@@ -266,7 +250,7 @@ class Run:
             try:
                 return self.result(timeout)
             except RunPaused as paused:
-                if not paused.pending or not _can_ask():
+                if not paused.pending or not can_ask():
                     raise
                 for asked in paused.pending:
                     self._ask(asked)
@@ -345,16 +329,16 @@ class Run:
         for run in (self, *self.children()):
             for key, given in self._store.answers(run.run_id).items():
                 if key.startswith(approval) and key in run.state.approvals:
-                    raise _already(key, given)
+                    raise already_answered(key, given)
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str = "python", **more: Any) -> Answered:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
-        given = Answer(verdict=verdict, answered_at=now(), who=_user(), through=through, **more)
+        given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through, **more)
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
         check_answer(asked, given, definition)
         won = self._store.answer(asked.run_id, asked.id, given)
         if won != given:
-            raise _already(asked.id, won)
+            raise already_answered(asked.id, won)
         return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
 
     def _go_on(self, run_id: str, answers: dict[str, Answer]) -> str:
@@ -381,7 +365,7 @@ class Run:
         state = self.state
         if state.ended:
             raise ConfigError(f"run {self.run_id} has ended already ({state.status})")
-        who = _user()
+        who = current_user()
         self._store.answer(self.run_id, "cancel", self._control("stop", who, why))
         holder = self._store.holder(self.run_id)
         if holder is not None and holder.activity == "executing":
@@ -394,7 +378,7 @@ class Run:
         state = self.state
         if state.status in {"running", "waiting"}:
             name = f"pause-{state.activation}"
-            answer = self._control("stop", _user(), None)
+            answer = self._control("stop", current_user(), None)
             self._store.answer(self.run_id, name, answer)
             self._tell(name, answer)
 
@@ -504,34 +488,8 @@ class Run:
             recorder = Recorder(
                 self._store, claim, load_state(self._store, self.run_id), lambda _event: None, self._redactor
             )
-            recorder.record(Graded(verdict=verdict, why=why, who=_user()), name=state.name)
+            recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=state.name)
             if self._driver is not None:
                 self._driver.take_state(recorder.state)
         finally:
             self._store.release(claim)
-
-
-def _asked(store: Store, state: State) -> list[Approval]:
-    """The questions that a run and its unfinished child runs recorded and have no recorded answer to."""
-    found = [state.approvals[key] for key in state.pending]
-    for step in state.open_calls:
-        call = state.calls[step]
-        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
-            found += _asked(store, load_state(store, call.child_run_id))
-    return found
-
-
-def _already(approval: str, first: Answer) -> ApprovalError:
-    when = f"{first.answered_at:%Y-%m-%d %H:%M:%S} UTC"
-    return ApprovalError(f"{approval} was already answered: {first.verdict} by {first.who}, {when}")
-
-
-def _can_ask() -> bool:
-    return sys.stdin is not None and sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

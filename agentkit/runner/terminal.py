@@ -1,5 +1,7 @@
 """Asking a person in a terminal, where `run.wait()` was called."""
 
+import sys
+import threading
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -16,6 +18,11 @@ _WAYS: dict[str, dict[str, Verdict]] = {
     "budget": {"e": "edit", "s": "stop"},
     "loop": {"a": "approve", "s": "stop"},
 }
+
+
+def can_ask() -> bool:
+    """Whether somebody sits at a terminal, and the caller may read from it."""
+    return sys.stdin is not None and sys.stdin.isatty() and threading.current_thread() is threading.main_thread()
 
 
 def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
