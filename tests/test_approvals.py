@@ -409,3 +409,29 @@ def test_an_equal_write_asks(log):
     run.approve()
     assert run.result(SOON) == "ok"
     assert till.paid == [(5.0, "ada"), (5.0, "ada"), (6.0, "ada")]
+
+
+def test_of_many_who_answer_at_once_one_wins(log):
+    """All the others are told who it was; the call runs once."""
+    till = Till()
+    run = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool).run("hi", log=log)
+    (asked,) = paused(run)
+    together = threading.Barrier(8)
+    outcomes = []
+
+    def answer():
+        together.wait(SOON)
+        try:
+            outcomes.append(log.run(run.run_id).approve(asked.id).verdict)
+        except ApprovalError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=answer) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SOON)
+    assert run.result(SOON) == "ok"
+    assert till.paid == [(5.0, "ada")]
+    assert outcomes.count("approve") == 1
+    assert sum("already answered: approve by" in outcome for outcome in outcomes) == 7

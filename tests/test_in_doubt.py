@@ -3,7 +3,8 @@
 import pytest
 
 import agentkit as ak
-from agentkit.events import ToolStarted, ToolSucceeded
+from agentkit.errors import ResumeError
+from agentkit.events import RunResumed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
@@ -130,3 +131,27 @@ def test_a_cancelled_run_in_doubt_stays_so(log):
     seen.cancel("not needed")
     with pytest.raises(ak.RunCancelled):
         seen.result(SOON)
+
+
+def test_a_started_write_that_became_a_read_cannot_go_on(log):
+    """The recorded events say that it may have had its effect; the error names the difference."""
+    agent = agent_with([], writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    agent_with([])
+    with pytest.raises(ResumeError, match=r"writes=True, idempotent=False \(now writes=False"):
+        ak.resume(run.run_id, log=cut)
+
+
+def test_other_instructions_and_more_tools_are_no_contradiction(log):
+    """They hold from the resume on, and are recorded there."""
+    agent = agent_with([])
+    cut, run = cut_at(log, agent, "tool_started")
+    act = agent.definition.tools["act"]
+    changed = ak.Agent("a", FunctionModel(think), "Be new.", tools=[act, ak.ask_person], decisions="off")
+    again = ak.resume(run.run_id, log=cut)
+    assert again.result(SOON) == "ok"
+    assert again.state.header.instructions == changed.definition.instructions
+    (resumed,) = bodies(again, RunResumed)
+    assert [tool.offered.name for tool in resumed.header.tools] == ["act", "ask_person"]
+    assert again.prompt("model/1").exact
+    assert again.prompt("model/2").exact

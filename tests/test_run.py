@@ -222,3 +222,63 @@ def test_a_run_is_found_by_the_beginning_of_its_id(log):
     assert log.run(run.run_id[:20]).output == "ok"
     with pytest.raises(RunNotFound, match="no run"):
         log.run("ffff")
+
+
+def test_a_budget_for_a_run_that_executes_and_did_not_ask(log):
+    """It says to pause first; a plain `resume` changes nothing."""
+    there, go = threading.Event(), threading.Event()
+
+    async def think(_request):
+        there.set()
+        await asyncio.to_thread(go.wait, SOON)
+        return "ok"
+
+    run = ak.Agent("busy", FunctionModel(think)).run("hi", log=log)
+    there.wait(SOON)
+    with pytest.raises(ConfigError, match=r"run\.pause"):
+        run.resume(budget=ak.Budget(usd=1.0))
+    assert run.resume() is run
+    go.set()
+    assert run.result(SOON) == "ok"
+
+
+def test_a_paused_run_can_be_given_another_budget(log):
+    """From then on it is the run's."""
+    there, go = threading.Event(), threading.Event()
+
+    async def think(request):
+        if len(request.messages) > 1:
+            return "ok"
+        there.set()
+        await asyncio.to_thread(go.wait, SOON)
+        return call("lookup", what="x")
+
+    run = ak.Agent("pauses", FunctionModel(think), tools=[lookup]).run("hi", log=log)
+    there.wait(SOON)
+    run.pause()
+    go.set()
+    with pytest.raises(ak.RunPaused):
+        run.result(SOON)
+    assert run.resume(budget=ak.Budget(model_calls=7)).result(SOON) == "ok"
+    assert run.state.budget == ak.Budget(model_calls=7)
+
+
+def test_a_paused_run_can_be_cancelled(log):
+    """Also one that nobody is asked about."""
+    there, go = threading.Event(), threading.Event()
+
+    async def think(_request):
+        there.set()
+        await asyncio.to_thread(go.wait, SOON)
+        return call("lookup", what="x")
+
+    run = ak.Agent("pauses", FunctionModel(think), tools=[lookup]).run("hi", log=log)
+    there.wait(SOON)
+    run.pause()
+    go.set()
+    with pytest.raises(ak.RunPaused):
+        run.result(SOON)
+    run.cancel("enough")
+    with pytest.raises(ak.RunCancelled):
+        run.result(SOON)
+    assert run.events()[-1].body.why == "enough"

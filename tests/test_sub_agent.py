@@ -1,6 +1,7 @@
 """Agents as tools of others: child runs, their questions, failures, use and endings."""
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -295,3 +296,13 @@ def test_a_structured_answer_of_a_child_is_json(log):
     run = agent("outer", ScriptedModel([call("inner", task="x"), "ok"]), inner).run("hi", log=log)
     assert run.result(SOON) == "ok"
     assert told(run) == [[1, 2]]
+
+
+def test_a_childs_question_expires(log):
+    """Nobody answered: its model is told, and the family goes on."""
+    inner = agent("inner", once(call("ask_person", question="?")), ak.ask_person, approval_expires=0.05)
+    run = agent("outer", once(call("inner", task="x")), inner).run("hi", log=log)
+    while run.status != "succeeded":
+        with contextlib.suppress(ak.RunPaused):
+            run.result(SOON)
+    assert told(run.children()[0])[0]["rejected"]["type"] == "Expired"
