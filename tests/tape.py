@@ -20,6 +20,11 @@ class Item:
     kind: str
     value: Any = None
 
+    @property
+    def run_id(self) -> str:
+        """The run of an event; nothing else has one here."""
+        return self.value[0].run_id if self.kind == "event" else ""
+
 
 class TapeStore(MemoryStore):
     """A log in memory that writes the tape.
@@ -68,23 +73,27 @@ def world_of(items: list[Item]) -> list[dict[str, Any]]:
     return [item.value for item in items if item.kind == "world"]
 
 
-def cuts(tape: list[Item]) -> list[list[Item]]:
+def cuts(tape: list[Item], *, begin: int = 0) -> list[list[Item]]:
     """Every history that a crash can leave, shortest first.
 
     At each point of the tape once with all that was written by then and, where that is less, with only what was on disk
     for sure: a run's last events were written and not yet synced. Answers are synced when they are given.
+
+    Args:
+        tape: the history.
+        begin: where the process that crashes began: all before that is on disk, and no cut is earlier.
     """
     found: dict[tuple[int, ...], list[Item]] = {}
     synced: dict[str, int] = {}
-    for end, item in enumerate(tape, 1):
+    for end, item in enumerate(tape[begin:], begin + 1):
         if item.kind == "sync":
             synced[item.value] = end
             continue
-        kept = [at for at in range(end) if not _is_lost(tape[at], at, synced)]
+        kept = [at for at in range(end) if not _is_lost(tape[at], at, synced.get(tape[at].run_id, begin))]
         for history in (tuple(range(end)), tuple(kept)):
             found.setdefault(history, [tape[at] for at in history if tape[at].kind != "sync"])
     return [cut for cut in found.values() if any(item.kind == "event" for item in cut)]
 
 
-def _is_lost(item: Item, at: int, synced: dict[str, int]) -> bool:
-    return item.kind == "event" and at >= synced.get(item.value[0].run_id, 0)
+def _is_lost(item: Item, at: int, synced: int) -> bool:
+    return item.kind == "event" and at >= synced
