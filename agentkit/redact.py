@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.errors import ConfigError
 
@@ -43,6 +43,8 @@ _HINT = (
 )
 _HINT_IN_TEXT = re.compile(_HINT)
 _HINT_IN_JSON = re.compile(_HINT.encode())
+
+_SCALAR = r'(?:"(?:[^"\\]|\\.)*"|[\w.+-]+)'  # a JSON value that is not nested
 
 _MARKER = re.compile(r"\[redacted:[\w-]+\]")
 
@@ -81,6 +83,7 @@ class Redactor:
                 self._names |= {item}
             else:
                 raise ConfigError(f"redact={item!r} is no field's name; to find text, give re.compile({item!r})")
+        self._field = re.compile(rf'"({"|".join(map(re.escape, sorted(self._names)))})"\s*:\s*{_SCALAR}')
 
     def __or__(self, other: "Redactor") -> "Redactor":
         """What either of them takes out."""
@@ -107,7 +110,16 @@ class Redactor:
             text = _SECRETS.sub(_marker, text)
         for pattern in self._patterns:
             text = pattern.sub("[redacted:text]", text)
-        return text
+        return self._fields_in(text) if any(name in text for name in self._names) else text
+
+    def _fields_in(self, text: str) -> str:
+        """A text that is JSON, or holds some, without the values of named fields: so models write their answers."""
+        try:
+            parsed = from_json(text)
+        except ValueError:
+            return self._field.sub(r'"\1":"[redacted:\1]"', text)
+        walked = self._walk(parsed) if isinstance(parsed, dict | list) else parsed
+        return text if walked is parsed else to_json(walked).decode()
 
     def _suspects(self, fact: BaseModel) -> bool:
         """Whether it is worth looking closely: no hint is in the fact's JSON for almost all of them."""
@@ -115,7 +127,7 @@ class Redactor:
             data = to_json(fact, inf_nan_mode="constants")
         except (PydanticSerializationError, ValueError):
             return True
-        return _HINT_IN_JSON.search(data) is not None or any(f'"{name}"'.encode() in data for name in self._names)
+        return _HINT_IN_JSON.search(data) is not None or any(name.encode() in data for name in self._names)
 
     def _fact(self, fact: F) -> F:
         found = {name: self._walk(value) for name, value in fact.__dict__.items() if name not in _OURS}
@@ -140,7 +152,9 @@ class Redactor:
         return value if same else walked
 
     def _named(self, name: str, value: Any) -> Any:
-        return f"[redacted:{name}]" if name in self._names and value is not None else self._walk(value)
+        marker = f"[redacted:{name}]"
+        secret = name in self._names and value is not None and value != marker
+        return marker if secret else self._walk(value)
 
 
 def _marker(match: "re.Match[str]") -> str:

@@ -99,6 +99,38 @@ def test_a_user_names_fields_and_patterns():
         Redactor([r"EMP-\d+"])
 
 
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ('{"ssn": {"number": [1]}, "n": 1}', '{"ssn":"[redacted:ssn]","n":1}'),
+        ('{"n": 1}', '{"n": 1}'),
+        (
+            'Here it is: {"ssn" : "1\\"2", "n": 1} and {"ssn":12}',
+            'Here it is: {"ssn":"[redacted:ssn]", "n": 1} and {"ssn":"[redacted:ssn]"}',
+        ),
+        ("the ssn is a number", "the ssn is a number"),
+    ],
+)
+def test_named_fields_are_found_in_text_that_is_json(text, clean):
+    """A structured answer is text before it is an object."""
+    redactor = Redactor(["ssn"])
+    assert redactor.text(text) == clean
+    assert redactor.text(clean) == clean
+
+
+def test_a_named_field_of_a_structured_answer(log):
+    """Neither the model's text nor the output keeps it."""
+
+    class Person(BaseModel):
+        name: str
+        ssn: str
+
+    model = ScriptedModel([Person(name="ada", ssn="123-45")])
+    run = ak.Agent("typed", model, output=Person, redact=["ssn"]).run("who?", log=log)
+    assert run.result(SOON) == Person(name="ada", ssn="[redacted:ssn]")
+    assert "123-45" not in raw(run, log)
+
+
 def raw(run, log):
     """Everything the log holds of a run, and the answers given to it."""
     answers = [answer.model_dump_json() for answer in log.store.answers(run.run_id).values()]
