@@ -5,9 +5,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from scenario_tools import Ledger
 from scenarios import Scenario, finish
 from tape import Item, TapeStore, cuts, events_of, world_of
-from what_matters import answered_prompts, assert_nothing_ran_twice, effects, same_but_for_doubt, what_matters
+from what_matters import (
+    answered_prompts,
+    assert_nothing_ran_twice,
+    assert_recorded_first,
+    effects,
+    same_but_for_doubt,
+    what_matters,
+)
 
 from agentkit.events import event_types
 from agentkit.runner.load import load_state
@@ -44,6 +52,7 @@ def assert_survives(
     scenario: Scenario, cut: list[Item], run_id: str, expected: dict[str, Any], done: Counter[tuple[str, int]]
 ) -> TapeStore:
     """Go on from a cut, and assert that it ends as expected with these effects."""
+    assert_recorded_first(events_of(cut), Ledger(world_of(cut)))
     store = resume_cut(scenario, cut, run_id)
     same_but_for_doubt(what_matters(store, run_id), expected)
     assert effects(scenario.ledger) == done

@@ -5,7 +5,7 @@ from typing import Any
 
 from scenario_tools import TOOLS, Ledger
 
-from agentkit.events import Event, ModelRequested, ModelResponded
+from agentkit.events import Event, ModelRequested, ModelResponded, ToolStarted
 from agentkit.fold.conversation import TOLD
 from agentkit.runner.load import load_state
 from agentkit.state import CallStep, State
@@ -128,6 +128,17 @@ def assert_nothing_ran_twice(ledger: Ledger) -> None:
     assert all(len(found) == 1 for found in keys.values()), f"several keys for one step: {keys}"
     once = Counter(entry["key"] for entry in ledger.find("effect") if TOOLS[entry["tool"]].idempotent)
     assert all(times == 1 for times in once.values()), f"the service did it twice for one key: {once}"
+
+
+def assert_recorded_first(events: list[Event], world: Ledger) -> None:
+    """Whatever a crash leaves: no write began and no model was asked before that was on disk."""
+    started = {(event.run_id, event.step, event.attempt) for event in events if isinstance(event.body, ToolStarted)}
+    for entry in world.find("called"):
+        if TOOLS[entry["tool"]].writes:
+            assert (entry["run"], entry["step"], entry["attempt"]) in started, f"not on disk before it ran: {entry}"
+    requested = Counter(event.body.request_sha256 for event in events if isinstance(event.body, ModelRequested))
+    asked = Counter(entry["sha256"] for entry in world.find("model"))
+    assert asked <= requested, "a model was asked before the attempt was on disk"
 
 
 def answered_prompts(events: list[Event]) -> set[str]:
