@@ -435,3 +435,17 @@ def test_of_many_who_answer_at_once_one_wins(log):
     assert till.paid == [(5.0, "ada")]
     assert outcomes.count("approve") == 1
     assert sum("already answered: approve by" in outcome for outcome in outcomes) == 7
+
+
+def test_a_run_that_another_process_took_up_is_followed(log):
+    """Its handle here waits for what comes of it, and this process goes on where the other one lets go."""
+    till = Till()
+    run = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool).run("hi", log=log)
+    (asked,) = paused(run)
+    elsewhere = log.store.claim(run.run_id)
+    log.store.answer(run.run_id, asked.id, Answer(verdict="approve", answered_at=now()))
+    with pytest.raises(TimeoutError):
+        run.result(0.5)
+    log.store.release(elsewhere)
+    assert run.result(SOON) == "ok"
+    assert till.paid == [(5.0, "ada")]

@@ -8,7 +8,7 @@ from typing import Any
 from agentkit import failpoints
 from agentkit.decide import decide
 from agentkit.definition import AgentDefinition
-from agentkit.errors import AgentKitError
+from agentkit.errors import AgentKitError, RunClaimed
 from agentkit.events import ApprovalAnswered, Event, RunCancelledEvent, RunResumed, RunStarted
 from agentkit.fold import advance
 from agentkit.messages import Usage
@@ -174,14 +174,17 @@ class Driver:
         self._busy = True
         self.settled.clear()
         self.error = None
+        elsewhere = False
         try:
             await work
         except BaseException as error:  # noqa: BLE001  there is nobody above: the handle raises it
-            self.error = error
+            elsewhere = isinstance(error, RunClaimed) and self._state is not None  # the log tells what becomes of it
+            self.error = None if elsewhere else error
         finally:
             self._busy = False
-            again, self._again = self._again, False
-            if self.error is None and not self.live_state.ended and (again or self.can_go_on()):
+            again, self._again = self._again and not elsewhere, False
+            done = elsewhere or self.error is not None or self.live_state.ended
+            if not done and (again or self.can_go_on()):
                 engine().spawn(self.resume())
             else:
                 self._settle()
@@ -189,6 +192,9 @@ class Driver:
     def _settle(self) -> None:
         if self._state is None or self._state.ended or self.error is not None:
             watch.forget(self)
+        if self.error is not None:
+            with contextlib.suppress(AgentKitError):
+                self.store.unwatch(self.run_id)
         self.settled.set()
         waiters, self._waiters = self._waiters, []
         for call in waiters:

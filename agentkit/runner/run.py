@@ -191,7 +191,7 @@ class Run:
         """Whether a paused run has an answer that the process which watches it is about to find."""
         state = self.state
         answered = len(self.pending) < len(open_questions(self._store, state))
-        return answered and self._store.holder(self.run_id) is not None
+        return answered and (self._driver is not None or self._store.holder(self.run_id) is not None)
 
     def _outcome(self) -> Any:
         if self._driver is not None and self._driver.error is not None:
