@@ -305,7 +305,7 @@ def test_a_tool_that_changed_meanwhile_asks_again(log):
         return {"paid": amount, "now": "otherwise"}
 
     log.store.unwatch(run.run_id)
-    agent_of(FunctionModel(think_pay), pay)
+    changed_agent = agent_of(FunctionModel(think_pay), pay)
     again = ak.resume(run.run_id, log=log)
     again.approve(asked.id)
     (changed,) = paused(again)
@@ -313,6 +313,7 @@ def test_a_tool_that_changed_meanwhile_asks_again(log):
     again.approve()
     assert again.result(SOON) == "ok"
     assert again.state.calls["tool/pay/1"].result == {"paid": 5.0, "now": "otherwise"}
+    assert changed_agent.name == run.state.name
 
 
 def think_pay(request):
@@ -323,9 +324,10 @@ def test_a_tool_that_is_gone_cannot_be_resumed(log):
     """The error names the tool that the run waits at."""
     run = agent_of(FunctionModel(think_pay), Till().tool).run("hi", log=log)
     paused(run)
-    agent_of(FunctionModel(think_pay), ak.ask_person)
+    without = agent_of(FunctionModel(think_pay), ak.ask_person)
     with pytest.raises(ResumeError, match="no tool 'pay' any more"):
         ak.resume(run.run_id, log=log)
+    assert without.name == run.state.name
 
 
 def test_stop_ends_the_run(log):

@@ -124,8 +124,7 @@ def test_after_a_crash_anywhere_else_nothing_runs_twice(log, kind):
 
 def test_a_cancelled_run_in_doubt_stays_so(log):
     """Cancelling an interrupted run ends it without asking."""
-    ran = []
-    cut, run = cut_at(log, agent_with(ran, writes=True), "tool_started")
+    cut, run = cut_at(log, agent_with([], writes=True), "tool_started")
     seen = cut.run(run.run_id)
     assert seen.status == "interrupted"
     seen.cancel("not needed")
@@ -137,9 +136,10 @@ def test_a_started_write_that_became_a_read_cannot_go_on(log):
     """The recorded events say that it may have had its effect; the error names the difference."""
     agent = agent_with([], writes=True)
     cut, run = cut_at(log, agent, "tool_started")
-    agent_with([])
+    changed = agent_with([])
     with pytest.raises(ResumeError, match=r"writes=True, idempotent=False \(now writes=False"):
         ak.resume(run.run_id, log=cut)
+    assert changed.name == run.state.name
 
 
 def test_other_instructions_and_more_tools_are_no_contradiction(log):
