@@ -1,6 +1,7 @@
 """Steering a run from its handle: pause, cancel, resume, find it again, judge it."""
 
 import asyncio
+import subprocess
 import sys
 import threading
 
@@ -282,3 +283,20 @@ def test_a_paused_run_can_be_cancelled(log):
     with pytest.raises(ak.RunCancelled):
         run.result(SOON)
     assert run.events()[-1].body.why == "enough"
+
+
+def test_cancelling_from_another_process(embedded_log):
+    """It leaves word in the log; the process that executes the run finds it there."""
+    there = threading.Event()
+
+    async def think(_request):
+        there.set()
+        await asyncio.sleep(SOON)
+
+    run = ak.Agent("far", FunctionModel(think)).run("hi", log=embedded_log)
+    there.wait(SOON)
+    program = "import sys, agentkit as ak; ak.open_log(sys.argv[1]).run(sys.argv[2]).cancel('from afar')"
+    subprocess.run([sys.executable, "-c", program, embedded_log.url, run.run_id], check=True, timeout=60)
+    with pytest.raises(ak.RunCancelled):
+        run.result(SOON)
+    assert run.events()[-1].body.why == "from afar"
