@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentkit.agent import Agent
     from agentkit.definition import Call, Context
-    from agentkit.errors import AgentKitError, RunCancelled, RunFailed, RunPaused, ToolError
+    from agentkit.errors import (
+        AgentKitError,
+        ApprovalError,
+        ConfigError,
+        ForkError,
+        LogError,
+        QueryError,
+        ResumeError,
+        RunCancelled,
+        RunFailed,
+        RunPaused,
+        ToolError,
+    )
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
     from agentkit.messages import Usage
@@ -20,10 +32,16 @@ __version__ = "0.1.0.dev0"
 _WHERE = {
     "Agent": "agentkit.agent",
     "AgentKitError": "agentkit.errors",
+    "ApprovalError": "agentkit.errors",
     "Budget": "agentkit.policy",
     "Call": "agentkit.definition",
+    "ConfigError": "agentkit.errors",
     "Context": "agentkit.definition",
+    "ForkError": "agentkit.errors",
     "Log": "agentkit.log",
+    "LogError": "agentkit.errors",
+    "QueryError": "agentkit.errors",
+    "ResumeError": "agentkit.errors",
     "Retry": "agentkit.policy",
     "Rows": "agentkit.rows",
     "Run": "agentkit.runner.run",
@@ -43,10 +61,16 @@ _WHERE = {
 __all__ = [
     "Agent",
     "AgentKitError",
+    "ApprovalError",
     "Budget",
     "Call",
+    "ConfigError",
     "Context",
+    "ForkError",
     "Log",
+    "LogError",
+    "QueryError",
+    "ResumeError",
     "Retry",
     "Rows",
     "Run",

@@ -28,12 +28,12 @@ class Agent:
 
     Args:
         name: what it is called in the log; a run is resumed by it.
-        model: a litellm name such as "openai/gpt-5-mini", "local/…", or a `Model` object.
+        model: a `Model` object, or a name that an installed adapter answers to.
         instructions: the system prompt.
         tools: functions decorated with `ak.tool`, or other agents.
         output: what a run ends with: `str`, or a type pydantic can validate.
-        checks: functions of the output (and, with a second parameter, of the run's tool results) that raise to have
-            the model try again.
+        checks: functions of the output (and, with a second parameter, of the run's tool results) that raise, or
+            return False, to have the model try again.
         budget: what a run may use; by default 50 model calls.
         retry: for model calls; a tool has its own.
         fallback: models to try in this order when the first has failed for good.
@@ -142,7 +142,7 @@ class Agent:
             self.definition,
             input,
             deps=deps,
-            after=after.run_id if isinstance(after, Run) else after,
+            after=(log or open_log()).run(after).run_id if isinstance(after, str) else after and after.run_id,
             tags=tags,
             session=session,
             user=user,
@@ -207,8 +207,9 @@ def _output(output: Any, owner: str) -> Output:
     try:
         return Output(output)
     except Exception as error:  # pydantic raises several kinds for what it cannot describe
+        reason = str(error).partition("\n")[0].partition(". ")[0]
         raise ConfigError(
-            f"{owner}: output={output!r} has no JSON schema ({error}); give str or a pydantic model"
+            f"{owner}: output={output!r} has no JSON schema ({reason}); give str or a pydantic model"
         ) from error
 
 

@@ -207,7 +207,8 @@ class Output:
 
 
 Check: TypeAlias = "Callable[..., Any]"
-"""Takes the output, and, with a second parameter, the run's tool results; raises to have the model try again."""
+"""Takes the output, and, with a second parameter, the run's tool results; raises, or returns
+False, to have the model try again."""
 
 
 @dataclass(frozen=True)

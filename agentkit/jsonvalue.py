@@ -59,7 +59,7 @@ def encode(value: Any, where: str) -> bytes:
     try:
         data = to_json(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise EncodingError(_find_object(value, where), f"not a JSON value ({error})") from error
+        raise EncodingError(_find_object(value, where), f"not a JSON value ({error}){_advice(error)}") from error
     if b"null" in data or _is_suspect(data):  # inside a model, pydantic writes NaN as null
         _refuse_odd_values(value, where)
     return data
@@ -160,6 +160,15 @@ def _refuse_odd_values(value: Any, where: str) -> None:
     elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(cast("list[object]", value)):
             _refuse_odd_values(item, f"{where}[{index}]")
+
+
+_ADVICE = {"DataFrame": "to_dict('records')", "Series": "tolist()", "ndarray": "tolist()", "Table": "to_pylist()"}
+
+
+def _advice(error: Exception) -> str:
+    """What to write instead, for the objects that people return first."""
+    found = next((advice for name, advice in _ADVICE.items() if f"{name}'" in str(error)), None)
+    return f"; give its .{found}" if found else ""
 
 
 def _find_object(value: Any, where: str) -> str:

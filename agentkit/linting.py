@@ -120,14 +120,18 @@ def lint(tools: Sequence[ToolSpec]) -> Findings:
     return findings
 
 
+_said: set[str] = set()  # a cell that is executed again must not repeat what was said
+
+
 def warn_about(tools: Sequence[ToolSpec], *, stacklevel: int = 2) -> None:
-    """Warn once of what `lint` finds, in brief.
+    """Warn of what `lint` finds, in brief, each thing once in a process.
 
     Args:
         tools: the tools of one agent.
         stacklevel: as for `warnings.warn`, counted from this function.
     """
-    findings = lint(tools)
+    findings = [finding for finding in lint(tools) if str(finding) not in _said]
+    _said.update(map(str, findings))
     if not findings:
         return
     some = "; ".join(map(str, findings[:3]))

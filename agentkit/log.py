@@ -1,15 +1,20 @@
 """The log as its user sees it: runs, what waits, SQL, pruning."""
 
+import contextlib
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from pydantic_core import from_json
 
 from agentkit import registry
 from agentkit.errors import ConfigError, LogError, RunNotFound
+from agentkit.events import RunStatus
 from agentkit.policy import Budget
 from agentkit.rows import Rows
 from agentkit.runner.load import load_state
@@ -72,7 +77,11 @@ class Log:
             name: only those of this agent or pipeline.
             status: only those with this recorded status.
             limit: at most so many.
+
+        Raises:
+            ConfigError: no run can have such a status.
         """
+        _check_status(status, *get_args(RunStatus))
         return self.sql(
             "SELECT * FROM runs WHERE (CAST($name AS VARCHAR) IS NULL OR name = $name) "
             "AND (CAST($status AS VARCHAR) IS NULL OR status = $status) "
@@ -87,7 +96,11 @@ class Log:
         rows = self.sql("SELECT DISTINCT CAST(run_id AS VARCHAR) FROM approvals WHERE verdict IS NULL")
         found: list[Approval] = []
         for (run_id,) in rows:
-            state = load_state(self.store, run_id)
+            try:
+                state = load_state(self.store, run_id)
+            except LogError as error:  # one run that cannot be read must not hide what the others wait for
+                warnings.warn(f"run {run_id} is left out: {error}", stacklevel=2)
+                continue
             given = self.store.answers(run_id)
             found += [state.approvals[key] for key in state.pending if key not in given]
         return sorted(found, key=lambda asked: asked.requested_at)
@@ -107,7 +120,7 @@ class Log:
 
     def prune(
         self,
-        runs: Iterable[str] | None = None,
+        runs: "Iterable[str | Run] | str | Run | None" = None,
         *,
         before: datetime | None = None,
         status: str | None = None,
@@ -115,7 +128,7 @@ class Log:
         """Remove ended runs for good.
 
         Args:
-            runs: their ids; or leave it out and choose by `before` and `status`.
+            runs: the runs or their ids; or leave it out and choose by `before` and `status`.
             before: only those that ended before this time (UTC).
             status: only those that ended so: "succeeded", "failed" or "cancelled".
 
@@ -128,13 +141,15 @@ class Log:
         """
         if runs is None and before is None and status is None:
             raise ConfigError("prune(runs=[…]) or prune(before=…, status=…): say which runs to remove")
+        _check_status(status, "succeeded", "failed", "cancelled")
         needed = self._needed()
         if runs is None:
             chosen = [run_id for run_id in self._ended(before, status) if run_id not in needed]
         else:
-            chosen = list(runs)
+            given = [runs] if isinstance(runs, str | Run) else list(runs)
+            chosen = [run.run_id if isinstance(run, Run) else self.run(run).run_id for run in given]
             for run_id in chosen:
-                self._refuse_to_prune(run_id, needed - set(chosen))
+                self._refuse_to_prune(run_id, needed.get(run_id, set()) - set(chosen))
         self.store.prune(chosen)
         return len(chosen)
 
@@ -148,26 +163,34 @@ class Log:
         )
         return [row[0] for row in rows]
 
-    def _needed(self) -> set[str]:
-        """The runs that others begin with, or that a run which has not ended calls."""
-        rows = self.sql(
-            "SELECT body FROM events WHERE type = 'run_started' AND CAST(body AS VARCHAR) LIKE '%\"origin\"%'"
+    def _needed(self) -> dict[str, set[str]]:
+        """For each run that others begin with, or that a run which has not ended calls: which those are."""
+        begun = self.sql(
+            "SELECT CAST(run_id AS VARCHAR), body FROM events "
+            "WHERE type = 'run_started' AND CAST(body AS VARCHAR) LIKE '%\"origin\"%'"
         )
-        from pydantic_core import from_json
-
-        origins = [from_json(row[0]) if isinstance(row[0], str) else row[0] for row in rows]
-        children = self.sql(
-            "SELECT CAST(c.run_id AS VARCHAR) FROM runs c JOIN runs p ON p.run_id = c.parent_run_id "
-            "WHERE p.status NOT IN ('succeeded', 'failed', 'cancelled')"
+        called = self.sql(
+            "SELECT CAST(p.run_id AS VARCHAR), CAST(c.run_id AS VARCHAR) FROM runs c "
+            "JOIN runs p ON p.run_id = c.parent_run_id WHERE p.status NOT IN ('succeeded', 'failed', 'cancelled')"
         )
-        return {body["origin"]["run_id"] for body in origins if body.get("origin")} | {row[0] for row in children}
+        needed: dict[str, set[str]] = {}
+        for run_id, text in begun:
+            body = from_json(text) if isinstance(text, str) else text
+            if body.get("origin"):
+                needed.setdefault(body["origin"]["run_id"], set()).add(run_id)
+        for run_id, child in called:
+            needed.setdefault(child, set()).add(run_id)
+        return needed
 
-    def _refuse_to_prune(self, run_id: str, needed: set[str]) -> None:
+    def _refuse_to_prune(self, run_id: str, needed_by: set[str]) -> None:
         state = load_state(self.store, run_id)
         if not state.ended:
             raise LogError(f"run {run_id} has not ended ({state.status}); cancel it first")
-        if run_id in needed:
-            raise LogError(f"other runs begin with the events of run {run_id}, or call it; prune those first")
+        if needed_by:
+            others = ", ".join(sorted(needed_by))
+            raise LogError(
+                f"other runs begin with the events of run {run_id}, or call it: prune {others} first, or too"
+            )
 
     def close(self) -> None:
         """Make everything durable and let go of the log's files."""
@@ -176,6 +199,11 @@ class Log:
                 if log is self:
                     del _open[key]
         self.store.close()
+
+
+def _check_status(status: str | None, *known: str) -> None:
+    if status is not None and status not in known:
+        raise ConfigError(f"no run has the status {status!r} there; it is one of: {', '.join(known)}")
 
 
 def open_log(url: str | Path | None = None) -> Log:
@@ -200,6 +228,10 @@ def open_log(url: str | Path | None = None) -> Log:
     key = place if scheme else str(Path(place).expanduser().resolve())
     with _lock:
         log = _open.get(f"{os.getpid()}:{key}")
+        if log is not None and not scheme and not Path(key).is_dir():  # somebody removed it: that log is over
+            with contextlib.suppress(LogError):
+                log.store.close()
+            log = None
         if log is None or scheme == "memory":
             log = Log(registry.load(registry.STORES[scheme])(key))
             _open[f"{os.getpid()}:{key}"] = log

@@ -244,9 +244,11 @@ class _View:
         if state.error is not None:
             yield _Node(f"✗ {_message(state.error)}")
         if state.status == "cancelled":
-            yield _Node(f"✗ cancelled by {one_line(state.stopped_by or 'somebody', 40)}")
+            why = f": {one_line(state.stopped_why, 60)}" if state.stopped_why else ""
+            yield _Node(f"✗ cancelled by {one_line(state.stopped_by or 'somebody', 40)}{why}")
         if state.grade is not None:
-            yield _Node(f"· graded {state.grade}")
+            why = f": {one_line(state.grade_why, 60)}" if state.grade_why else ""
+            yield _Node(f"· graded {state.grade}{why}")
 
     def took(self, started: datetime | None, ended: datetime | None, *, live: bool) -> str:
         """How long something took, or takes so far."""

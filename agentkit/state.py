@@ -191,6 +191,7 @@ class State:
     loop_told: bool = False
     budget_reached: dict[str, Any] | None = None
     stopped_by: str | None = None
+    stopped_why: str | None = None
     # what it used
     budget: Budget = field(default_factory=Budget)
     used: Usage = field(default_factory=Usage)
@@ -198,6 +199,7 @@ class State:
     tool_calls: int = 0
     child_usage: Usage = field(default_factory=Usage)
     grade: str | None = None
+    grade_why: str | None = None
     notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])
 
     @property

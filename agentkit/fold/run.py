@@ -62,7 +62,7 @@ def _budget_reached(state: State, _event: Event, body: BudgetReached) -> None:
 
 @on(Graded)
 def _graded(state: State, _event: Event, body: Graded) -> None:
-    state.grade = body.verdict
+    state.grade, state.grade_why = body.verdict, body.why
 
 
 @on(Note)
@@ -109,7 +109,7 @@ def _run_failed(state: State, event: Event, body: RunFailedEvent) -> None:
 @on(RunCancelledEvent)
 def _run_cancelled(state: State, event: Event, body: RunCancelledEvent) -> None:
     state.status, state.ended_at = "cancelled", event.ts
-    state.stopped_by = body.who
+    state.stopped_by, state.stopped_why = body.who, body.why
     for key in state.pending:
         state.approvals[key].verdict = "withdrawn"
     state.pending = []

@@ -196,7 +196,7 @@ def _record_failure(
     act.meter.settle(estimate, cost)
     act.record(
         ModelFailed(
-            error=error_info(error, retryable=retryable),
+            error=error_info(error, retryable=retryable, traced=not known),
             kind=kind,
             retry_after=error.retry_after if known else None,
             cost_is_estimate=broke_off,
@@ -222,7 +222,8 @@ async def accept(act: "Activation", step: str) -> None:
             {"path": ".".join(str(part) for part in problem["loc"]), "problem": problem["msg"]}
             for problem in error.errors(include_url=False, include_input=False, include_context=False)
         ]
-        _refuse(act, step, "output", "it does not have the form that was asked for", {"errors": problems})
+        first = ": ".join(part for part in problems[0].values() if part)
+        _refuse(act, step, "output", f"it does not have the form that was asked for ({first})", {"errors": problems})
         return
     except EncodingError as error:
         act.record(RunFailedEvent(error=error_info(error)), status="failed")
@@ -254,11 +255,14 @@ async def _passes(act: "Activation", step: str, name: str, check: Check, value: 
     try:
         said = check(*given) if inspect.iscoroutinefunction(check) else await threads.run(lambda: check(*given))
         if inspect.isawaitable(said):
-            await said
+            said = await said
     except BaseException as error:  # raising, whatever it is, is how a check refuses
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             raise
         _refuse(act, step, name, str(error) or type(error).__name__, {})
+        return False
+    if said is False:  # a predicate is what everybody writes, and letting it pass would be the opposite of its word
+        _refuse(act, step, name, f"the check {name} says no", {})
         return False
     act.record(Checked(passed=True), step=step, name=name, status="ok")
     return True

@@ -149,12 +149,17 @@ def ask_budget(act: "Activation") -> None:
     ask(
         act,
         "budget",
-        f"{prompt} Raise it?",
+        f"{prompt} Used so far: {_used(reached)}. Raise it? (a new budget is a new total)",
         step=None,
         arguments=None,
         shows={key: reached.get(key) for key in ("budget", "used_usd", "used_calls", "needs_usd")},
         options=("edit", "stop"),
     )
+
+
+def _used(reached: dict[str, Any]) -> str:
+    usd = reached.get("used_usd")
+    return f"{reached.get('used_calls', 0)} model calls, {'cost unknown' if usd is None else f'{usd:.4g} USD'}"
 
 
 def ask(

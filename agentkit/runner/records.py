@@ -1,5 +1,6 @@
 """What the runner writes down without asking anybody: decisions, retries, trims, refusals."""
 
+import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,9 @@ def refuse_unknown_tool(act: "Activation", step: str) -> None:
     act.record(ToolFailed(call_id=call.call_id, error=error, reask=True), step=step, name=call.name, status="error")
 
 
-def error_info(error: BaseException, *, retryable: bool = False, trace: str | None = None) -> ErrorInfo:
-    """An exception as data that the log can hold."""
+def error_info(error: BaseException, *, retryable: bool = False, traced: bool = False) -> ErrorInfo:
+    """An exception as data that the log can hold; `traced` with its traceback, for the person who has to mend it."""
+    trace = "".join(traceback.format_exception(error)) if traced else None
     try:
         message = clean_text(str(error)) or type(error).__name__
     except Exception:  # noqa: BLE001  an error that cannot even say what it is

@@ -207,18 +207,22 @@ class Run:
             )
         if state.status == "cancelled":
             who = f" by {state.stopped_by}" if state.stopped_by else ""
-            raise RunCancelled(f"run {self.run_id} was cancelled{who}", run_id=self.run_id, usage=usage)
+            why = f": {state.stopped_why}" if state.stopped_why else ""
+            raise RunCancelled(f"run {self.run_id} was cancelled{who}{why}", run_id=self.run_id, usage=usage)
         if state.status == "paused":
-            pending = self.pending
-            lines = "\n".join(f"  {asked}" for asked in pending) or "  nothing: run.resume() goes on"
-            raise RunPaused(
-                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), "
-                "run.reject(id, reason=…), run.answer(id, value) or run.resolve(id, …)",
-                run_id=self.run_id,
-                usage=usage,
-                pending=pending,
-            )
+            raise RunPaused(self._why_paused(), run_id=self.run_id, usage=usage, pending=self.pending)
         raise ResumeError(f"run {self.run_id} is interrupted: nobody executes it. ak.resume({self.run_id!r}) goes on")
+
+    def _why_paused(self) -> str:
+        lines = "\n".join(f"  {asked}" for asked in self.pending)
+        if lines:
+            return (
+                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), "
+                "run.reject(id, reason=…), run.answer(id, value) or run.resolve(id, …)"
+            )
+        if self.state.pending:
+            return f"run {self.run_id} has its answer, and nobody went on with it yet: ak.resume({self.run_id!r}) does"
+        return f"run {self.run_id} was paused: run.resume() goes on"
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._wait_async().__await__()
@@ -271,7 +275,7 @@ class Run:
         edit: dict[str, Any] | None = None,
         comment: str | None = None,
     ) -> Answered:
-        """Let a call run, as it is or with edited arguments; or allow more budget (`edit={"usd": 1.0}`).
+        """Let a call run, as it is or with edited arguments; or set a new budget in all (`edit={"usd": 1.0}`).
 
         Args:
             id: the approval's id or the beginning of it; may be left out when one is pending.

@@ -91,7 +91,7 @@ def resume(
     return driver
 
 
-def fork(store: Store, run_id: str, at: int, definition: AgentDefinition, *, deps: Any = None) -> Driver:
+def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, deps: Any = None) -> Driver:
     """Begin a new run that shares another's events up to `at`.
 
     Args:
@@ -105,6 +105,8 @@ def fork(store: Store, run_id: str, at: int, definition: AgentDefinition, *, dep
         ForkError: something is in flight there, or the parent has ended by then.
         RunNotFound: no such run.
     """
+    if type(at) is not int:
+        raise ForkError(f"a run is forked at the seq of an event, a number, not at {at!r}; run.events() lists them")
     if at < 1:
         raise ForkError(f"a fork shares its parent's first event at least; run {run_id} cannot be forked at {at}")
     base = load_state(store, run_id, until=at)
@@ -114,7 +116,10 @@ def fork(store: Store, run_id: str, at: int, definition: AgentDefinition, *, dep
         raise ForkError(f"run {run_id} has ended at seq {at}; fork it earlier, or start a new run with after=")
     flying = base.in_flight or [step for step in base.open_calls if base.calls[step].status == "interrupted"]
     if flying:
-        raise ForkError(f"at seq {at} of run {run_id} {', '.join(flying)} is in flight; fork before or after it")
+        raise ForkError(
+            f"at seq {at} of run {run_id} {', '.join(flying)} is in flight; "
+            f"fork it at {_nearest(store, run_id, at)}, the nearest seq before that"
+        )
     check_definition(definition, base)
     later = _writes_after(base, store.read(run_id, after=at))
     started = run_started(
@@ -130,6 +135,11 @@ def fork(store: Store, run_id: str, at: int, definition: AgentDefinition, *, dep
     claim = store.claim(driver.run_id, new=True)
     engine().spawn(driver.start(claim, started, base))
     return driver
+
+
+def _nearest(store: Store, run_id: str, at: int) -> int:
+    """The last seq before `at` where a fork can begin."""
+    return next(seq for seq in range(at - 1, 0, -1) if not load_state(store, run_id, until=seq).in_flight)
 
 
 def _writes_after(base: State, events: list[Event]) -> tuple[ParentWrite, ...]:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,11 +54,12 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         arguments = tool.validate(_given(call))
         return arguments, tool.arguments_json(arguments)
     except InvalidArguments as error:
-        info = ErrorInfo(
-            type="InvalidArguments", message="the arguments do not fit the tool", context={"errors": error.errors}
+        first = (
+            f"{error.errors[0].get('path')}: {error.errors[0].get('problem')}" if error.errors else "they do not fit"
         )
+        info = ErrorInfo(type="InvalidArguments", message=first, context={"errors": error.errors})
     except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
-        info = error_info(error, trace="".join(traceback.format_exception(error)))
+        info = error_info(error, traced=True)
     act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
     return None
 
@@ -166,14 +166,12 @@ async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, funct
             done, _ = await asyncio.wait([future], timeout=tool.timeout)
             if not done:
                 _record_stuck(act, action, tool, began)
-        await future
+        return await future  # the tool's own error passes with its traceback: a future gives that away once
     except asyncio.CancelledError:
         while not future.done():  # the claim is held until the thread is back: what it brings is recorded
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
-    except BaseException:  # noqa: BLE001, S110  the tool's own: raised below
-        pass
-    return future.result()
+        return future.result()
 
 
 def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, began: float) -> None:
@@ -206,8 +204,11 @@ def _record_failure(
     repeatable = not tool.writes or tool.idempotent
     retrying = transient and repeatable and not final and call.failures + 1 < tool.retry.max_attempts
     unknown = tool.writes and not says_nothing_happened and not retrying
-    trace = None if says_nothing_happened else "".join(traceback.format_exception(error))
-    info = error_info(error, retryable=error.retryable if isinstance(error, ToolError) else transient, trace=trace)
+    info = error_info(
+        error,
+        retryable=error.retryable if isinstance(error, ToolError) else transient,
+        traced=not says_nothing_happened,
+    )
     if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
         info = info.model_copy(
             update={

@@ -1,0 +1,116 @@
+"""The log as its user sees it: finding runs, what waits, pruning, and a folder that goes away."""
+
+import shutil
+from datetime import UTC, datetime
+
+import pytest
+
+import agentkit as ak
+from agentkit.errors import RunNotFound
+from agentkit.testing import FunctionModel, ScriptedModel, call
+
+SOON = 20
+
+
+@ak.tool(writes=True, approve=True)
+def pay(amount: float) -> dict:
+    """Pay an amount out of the till, for good. Returns the receipt.
+
+    Args:
+        amount: how much, in USD.
+    """
+    return {"paid": amount}
+
+
+def ended(log, name="talker"):
+    run = ak.Agent(name, ScriptedModel(["ok"])).run("hi", log=log)
+    run.result(SOON)
+    return run
+
+
+def waiting(log, after=None):
+    model = FunctionModel(lambda request: call("pay", amount=5) if request.messages[-1].role == "user" else "paid")
+    run = ak.Agent("payer", model, tools=[pay]).run("pay 5", after=after, log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(SOON)
+    return run
+
+
+def test_prune_removes_what_it_is_given(log):
+    """A run, its id or the beginning of that; and nothing else."""
+    one, two, three, kept = (ended(log) for _ in range(4))
+    assert log.prune(one) == 1
+    assert log.prune([two.run_id, three]) == 2
+    assert [str(row[0]) for row in log.runs()] == [kept.run_id]
+
+
+def test_prune_refuses_a_run_that_others_begin_with(log):
+    """It names them; given together, all go."""
+    first = ended(log)
+    second = ak.Agent("talker", ScriptedModel(["ok"])).run("more", after=first, log=log)
+    second.result(SOON)
+    with pytest.raises(ak.LogError, match=second.run_id):
+        log.prune([first.run_id])
+    assert log.prune(before=datetime(2999, 1, 1, tzinfo=UTC)) == 1  # the second: the first is still begun with
+    assert log.prune([first]) == 1
+
+
+def test_prune_takes_a_family_together(log):
+    """What a run begins with may go when the run goes too."""
+    first = ended(log)
+    second = ak.Agent("talker", ScriptedModel(["ok"])).run("more", after=first, log=log)
+    second.result(SOON)
+    assert log.prune([first, second]) == 2
+
+
+def test_prune_refuses_what_has_not_ended(log):
+    """A run that waits for a person is not thrown away."""
+    with pytest.raises(ak.LogError, match="has not ended"):
+        log.prune([waiting(log).run_id])
+
+
+@pytest.mark.parametrize("status", ["done", "interrupted"])
+def test_a_status_that_no_run_can_have_is_an_error(log, status):
+    """A typo is not an empty answer."""
+    with pytest.raises(ak.ConfigError, match="succeeded"):
+        log.runs(status=status)
+    with pytest.raises(ak.ConfigError, match="succeeded"):
+        log.prune(status=status)
+
+
+def test_what_waits_is_listed_over_all_runs(log):
+    """Oldest first; what is answered is not among it."""
+    first, second = waiting(log), waiting(log)
+    assert [asked.run_id for asked in log.pending()] == [first.run_id, second.run_id]
+    first.approve()
+    assert [asked.run_id for asked in log.pending()] == [second.run_id]
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(log):
+    """It is left out with a warning."""
+    base = ended(log)
+    broken, other = waiting(log, after=base), waiting(log)
+    log.store.prune([base.run_id])  # past the check that log.prune makes
+    with pytest.warns(UserWarning, match=broken.run_id):
+        assert [asked.run_id for asked in log.pending()] == [other.run_id]
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(embedded_log):
+    """As long as that is unique; a follow-up takes it, too."""
+    run = ended(embedded_log)
+    assert embedded_log.run(run.run_id[:20]).run_id == run.run_id
+    again = ak.Agent("talker", ScriptedModel(["ok"])).run("more", after=run.run_id[:20], log=embedded_log)
+    assert again.result(SOON) == "ok"
+    with pytest.raises(RunNotFound, match="no run"):
+        embedded_log.run("ffff")
+
+
+def test_a_log_whose_folder_was_removed_is_made_anew(tmp_path):
+    """Opening it again works in the same process; nothing is left of the old one."""
+    place = tmp_path / "log"
+    ended(ak.open_log(place))
+    shutil.rmtree(place)
+    log = ak.open_log(place)
+    run = ended(log)
+    assert [str(row[0]) for row in log.runs()] == [run.run_id]
+    log.close()
