@@ -75,6 +75,8 @@ class Agent:
         self.name = name
         specs = [_as_tool(tool, name) for tool in tools]
         warn_about(specs, stacklevel=3)
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
         self._definition = AgentDefinition(
             name=name,
             instructions=instructions,
@@ -90,10 +92,8 @@ class Agent:
             approval_expires=approval_expires,
             parameters=MappingProxyType(dict(settings or {})),
             redactor=_redactor(name, redact, settings or {}),
+            place=caller.f_globals.get("__name__") if caller is not None else None,
         )
-        frame = inspect.currentframe()
-        caller = frame.f_back if frame is not None else None
-        self._defined_in: str | None = caller.f_globals.get("__name__") if caller is not None else None
         self._resolved: AgentDefinition | None = None
         registry.define(name, self)
 
@@ -101,8 +101,8 @@ class Agent:
     def definition(self) -> AgentDefinition:
         """Everything the runner needs to know, resolved."""
         if self._resolved is None:
-            module = _find_module(self, self._defined_in)
             plain = self._definition
+            module = _find_module(self, plain.place)
             sha256 = digest([plain.name, plain.header.model_dump(mode="json")])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved

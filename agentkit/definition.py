@@ -230,6 +230,7 @@ class AgentDefinition:
         approval_expires: seconds after which an unanswered approval counts as a rejection; None is never.
         parameters: passed to the model (temperature, max_tokens, …).
         redactor: takes secrets out of what goes to the log.
+        place: the module that defined it; `__main__` in a notebook.
         module: `module:name` where another process finds it; None in a notebook.
         sha256: a digest of all of it that a resumed run is compared by.
     """
@@ -248,6 +249,7 @@ class AgentDefinition:
     approval_expires: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     redactor: Redactor = field(default_factory=Redactor)
+    place: str | None = None
     module: str | None = None
     sha256: str = ""
 

@@ -198,3 +198,35 @@ def test_a_changed_call_that_a_person_vouches_for_says_both():
         "note": 'A person changed the arguments to {"amount":3} before this ran. '
         "A person gave this result; the tool itself did not report it.",
     }
+
+
+def test_a_redefined_agent_goes_on_with_its_paused_runs(log):
+    """Mend the tool, execute the cell again, approve: the new one runs, and it was asked about as it is now."""
+    ran = []
+    paying = turns(call("pay", amount=5), "paid")
+
+    @ak.tool(writes=True, approve=True, name="pay")
+    def wrong(amount: int) -> str:
+        """Pay an amount of money, in cents. Returns what it did."""
+        ran.append("the old one")
+        return "paid"
+
+    run = ak.Agent("redefined", paying, tools=[wrong]).run("pay 5", log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(20)
+
+    @ak.tool(writes=True, approve=True, name="pay")
+    def mended(amount: int) -> str:
+        """Pay an amount of money, in cents. Returns what it did."""
+        ran.append("the new one")
+        return "paid"
+
+    again = ak.Agent("redefined", paying, tools=[mended])
+    run.approve()
+    with pytest.raises(ak.RunPaused) as paused:
+        run.result(20)
+    assert [asked.because for asked in paused.value.pending] == ["changed"]
+    run.approve()
+    assert run.result(20) == "paid"
+    assert ran == ["the new one"]
+    assert again.definition.name == "redefined"

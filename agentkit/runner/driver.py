@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from agentkit import failpoints
+from agentkit import failpoints, registry
 from agentkit.decide import decide
 from agentkit.definition import AgentDefinition
 from agentkit.errors import AgentKitError, RunClaimed
@@ -93,7 +93,7 @@ class Driver:
         """The driver of the child run that a step calls."""
         if step not in self.children:
             self.children[step] = Driver(self.store, run_id, definition, deps=self.deps, parent=self)
-        self.children[step].deps = self.deps
+        self.children[step].deps, self.children[step].definition = self.deps, definition
         return self.children[step]
 
     def pending(self) -> list[Approval]:
@@ -226,6 +226,7 @@ class Driver:
                 meter.count(self.run_id, state.usage + state.child_usage)
             if state.ended:
                 return
+            self._take_redefinition()
             check_definition(self.definition, state)
             watch.follow(self)
             self._inbox.update(await threads.run(lambda: self.store.answers(self.run_id)))
@@ -241,6 +242,12 @@ class Driver:
             await self._execute(recorder, meter)
         finally:
             self._release(claim)
+
+    def _take_redefinition(self) -> None:
+        """Go on with the agent as it is defined now: a cell that was executed again replaces what it defined."""
+        owner: Any = registry.defined(self.definition.name) if self.parent is None else None
+        if owner is not None and owner.definition.place == self.definition.place:
+            self.definition = owner.definition
 
     def _worth_it(self, state: State, budget: Budget | None, meter: Meter | None) -> bool:
         """Whether taking the run up changes anything; a paused run that still waits is left as it is."""
