@@ -148,9 +148,9 @@ class Driver:
 
     # driving ---------------------------------------------------------------------------------------------------------
 
-    async def start(self, claim: Claim, started: RunStarted, base: State | None = None) -> None:
-        """Execute a new run whose claim is held."""
-        await self._drive(self._first(claim, started, base))
+    async def start(self, recorder: Recorder) -> None:
+        """Execute a new run after its first event."""
+        await self._drive(self._first(recorder))
 
     async def resume(self, budget: Budget | None = None) -> None:
         """Go on with a run: claim it, read what others did to it, and execute it until it ends or waits again."""
@@ -161,7 +161,7 @@ class Driver:
         claim = await threads.run(lambda: self.store.claim(self.run_id))
         if claim.head == 0:
             meter.count(self.run_id, Usage())
-            await self._first(claim, started(), None, meter)
+            await self._first(self.begin(claim, started()), meter)
         else:
             await self._take_up(claim, None, meter)
 
@@ -200,16 +200,28 @@ class Driver:
         for call in waiters:
             call()
 
-    async def _first(self, claim: Claim, started: RunStarted, base: State | None, meter: Meter | None = None) -> None:
+    def begin(self, claim: Claim, started: RunStarted, base: State | None = None) -> Recorder:
+        """Record a new run's first event, in whatever thread: who started it can look it up at once.
+
+        Raises:
+            EncodingError: something of what was given is not JSON; the claim is given back.
+        """
         recorder = Recorder(self.store, claim, base, self._publish, self.redactor)
         try:
             parent = self.parent.run_id if self.parent is not None else None
             recorder.record(started, name=self.definition.name, status="running", parent_run_id=parent)
-            self._state = recorder.state
-            failpoints.hit("run.started")
+        except BaseException:
+            self._release(claim)
+            raise
+        self._state = recorder.state
+        failpoints.hit("run.started")
+        return recorder
+
+    async def _first(self, recorder: Recorder, meter: Meter | None = None) -> None:
+        try:
             await self._execute(recorder, meter or Meter(self.live_state.budget))
         finally:
-            self._release(claim)
+            self._release(recorder.claim)
 
     async def _next(self, budget: Budget | None) -> None:
         claim = await threads.run(lambda: self.store.claim(self.run_id))

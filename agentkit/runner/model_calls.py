@@ -1,7 +1,9 @@
 """Performing model calls: reserve, record, ask, record; and accepting the final answer."""
 
 import asyncio
+import copy
 import inspect
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from agentkit.events import (
     RunSucceeded,
 )
 from agentkit.jsonvalue import canonical, clean, clean_text
-from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage
+from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
@@ -117,7 +119,7 @@ async def _ask(
         _record_failure(act, action, model, error, estimate, began)
         return
     failpoints.hit("model.answered")
-    act.meter.settle(estimate, response.usage.cost_usd)
+    act.meter.settle(estimate, _cost(response.usage))
     _record_answer(act, action, model, response, began)
     failpoints.hit("model.recorded")
 
@@ -136,9 +138,9 @@ def _record_answer(act: "Activation", action: CallModel, model: Model, response:
             text=clean_text(message.text) if message.text is not None else None,
             tool_calls=_calls(act, action.step, message.tool_calls),
             reasoning=tuple(clean(block) for block in message.reasoning),
-            finish_reason=response.finish_reason,
-            response_id=response.response_id,
-            answered_by=response.model if response.model != model.name else None,
+            finish_reason=response.finish_reason and clean_text(response.finish_reason),
+            response_id=response.response_id and clean_text(response.response_id),
+            answered_by=clean_text(response.model) if response.model and response.model != model.name else None,
             cached_tokens=usage.cached_tokens,
             cache_write_tokens=usage.cache_write_tokens,
             reasoning_tokens=usage.reasoning_tokens,
@@ -150,7 +152,7 @@ def _record_answer(act: "Activation", action: CallModel, model: Model, response:
         duration_ms=_since(began),
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        cost_usd=usage.cost_usd,
+        cost_usd=_cost(usage),
     )
 
 
@@ -159,12 +161,26 @@ def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[T
     seen: set[str] = set()
     kept: list[ToolCall] = []
     for index, call in enumerate(calls):
-        call_id = call.id if call.id and call.id not in seen else f"{step.replace('/', '_')}_{index + 1}"
+        call_id = call.id if call.id and call.id not in seen else _free_id(step, index, calls)
         seen.add(call_id)
         arguments, reported = _take_reasons(act, call)
         name = act.recorder.redactor.text(clean_text(call.name)) if call.name not in act.definition.tools else call.name
         kept.append(ToolCall(id=clean_text(call_id), name=name, arguments=arguments, reported=reported))
     return tuple(kept)
+
+
+def _cost(usage: Usage) -> float | None:
+    """What an answer cost; a number that no price can be counts as unknown, so that a budget stops at it."""
+    cost = usage.cost_usd
+    return cost if cost is not None and math.isfinite(cost) and cost >= 0 else None
+
+
+def _free_id(step: str, index: int, calls: tuple[ToolCall, ...]) -> str:
+    """An id for a call that has none of its own: one that no other call of the answer has."""
+    made = f"{step.replace('/', '_')}_{index + 1}"
+    while any(call.id == made for call in calls):
+        made += "_"
+    return made
 
 
 def _take_reasons(act: "Activation", call: ToolCall) -> tuple[Any, dict[str, str]]:
@@ -259,7 +275,7 @@ async def _passes(act: "Activation", step: str, name: str, check: Check, value: 
     except BaseException as error:  # raising, whatever it is, is how a check refuses
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             raise
-        _refuse(act, step, name, str(error) or type(error).__name__, {})
+        _refuse(act, step, name, error_info(error).message, {})
         return False
     if said is False:  # a predicate is what everybody writes, and letting it pass would be the opposite of its word
         _refuse(act, step, name, f"the check {name} says no", {})
@@ -282,7 +298,7 @@ def _takes_results(check: Check) -> bool:
 def _tool_results(act: "Activation") -> list[dict[str, Any]]:
     """What a check with a second parameter gets: the run's tool results, in the order the model saw them."""
     return [
-        {"tool": message.name, "result": message.content}
+        {"tool": message.name, "result": copy.deepcopy(message.content)}  # what a check does to it stays its own
         for message in act.state.messages
         if isinstance(message, ToolMessage) and not message.is_error
     ]

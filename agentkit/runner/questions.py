@@ -13,6 +13,7 @@ from agentkit.ids import approval_id
 from agentkit.jsonvalue import clean_text
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import now
+from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 from agentkit.runner.tool_calls import call_digest, equal_writes, validated
 
@@ -49,13 +50,16 @@ async def _judge(
     because = "policy"
     try:
         if inspect.iscoroutinefunction(predicate):
-            wanted = await predicate(call)
+            wanted = bool(await predicate(call))
         else:
-            wanted = await threads.run(lambda: predicate(call))
+            wanted = await threads.run(lambda: bool(predicate(call)))
     except BaseException as error:  # a predicate is user code, and asking is the safe answer
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             raise
-        wanted, because = True, clean_text(f"the approval rule raised {type(error).__name__}: {error}")
+        wanted, because = (
+            True,
+            clean_text(f"the approval rule raised {type(error).__name__}: {error_info(error).message}"),
+        )
     failpoints.hit("gate.judged")
     if wanted:
         _request(act, step, tool, logged, because)

@@ -106,6 +106,13 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
     )
 
 
+def _shown(value: Any) -> str:
+    try:
+        return clean_text(repr(value))
+    except Exception:  # noqa: BLE001  an object that cannot even be shown must not lose the error it came with
+        return f"a {type(value).__name__}"
+
+
 def _context(given: dict[str, Any]) -> dict[str, Any]:
     """What a tool gave with its error; what is not JSON is shown, so that the error itself is not lost."""
     context: dict[str, Any] = {}
@@ -113,5 +120,5 @@ def _context(given: dict[str, Any]) -> dict[str, Any]:
         try:
             context[name] = as_json(value, name)
         except EncodingError:
-            context[name] = clean_text(repr(value))
+            context[name] = _shown(value)
     return context

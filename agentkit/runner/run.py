@@ -59,11 +59,6 @@ class Run:
             return engine().call(driver.snapshot)
         if driver is not None and driver.has_state and driver.live_state.ended:
             return driver.live_state
-        if driver is not None and driver.error is not None and not driver.has_state:
-            raise driver.error
-        if driver is not None and not driver.has_state:
-            driver.settled.wait(_SLICE)
-            return self.state
         return load_state(self._store, self.run_id)
 
     @property

@@ -62,7 +62,7 @@ def start(
     )
     driver = Driver(store, new_id(), definition, deps=deps)
     claim = store.claim(driver.run_id, new=True)
-    engine().spawn(driver.start(claim, started, base))
+    engine().spawn(driver.start(driver.begin(claim, started, base)))
     return driver
 
 
@@ -133,7 +133,7 @@ def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, dep
     )
     driver = Driver(store, new_id(), definition, deps=deps)
     claim = store.claim(driver.run_id, new=True)
-    engine().spawn(driver.start(claim, started, base))
+    engine().spawn(driver.start(driver.begin(claim, started, base)))
     return driver
 
 
