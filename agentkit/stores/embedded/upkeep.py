@@ -11,7 +11,7 @@ from agentkit.stores.embedded.lease import Leases
 
 _TICK = 1.0  # seconds
 _IDLE = 3.0  # seconds without an append until a segment nobody needs is closed
-_BATCH = 24  # closed segments that are worth a fold while runs execute: it takes their time; a query slows by 7 ms per 10
+_BATCH = 24  # closed segments that are worth a fold while runs execute; a query slows by about 7 ms per 10
 _PAUSE = 5.0  # seconds until the next try when another program keeps the table's file
 
 
