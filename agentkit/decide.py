@@ -316,7 +316,8 @@ def _try_again(call: CallStep, tool: ToolSpec, now: datetime) -> Iterator[Action
 
 def _after_crash(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
     """Read, idempotent or a child run: again, with the same key. Anything else: a person knows, or can find out."""
-    if tool.kind == "agent" or not tool.writes or tool.idempotent:
+    is_child = tool.kind == "agent" and call.child_run_id is not None
+    if is_child or not tool.writes or tool.idempotent:
         yield StartCall(call.step, call.attempt + 1)
     else:
         yield AskInDoubt(call.step)
@@ -341,4 +342,5 @@ def _unknown_effects(state: State, call: CallStep, tool: ToolSpec) -> set[str]:
 def _shown(state: State, call: CallStep) -> set[str]:
     """The earlier steps that a person saw when they let this call run."""
     asked = state.approvals.get(call.approval or "")
-    return {item["step"] for item in asked.shows or ()} if asked is not None else set()
+    shows = asked.shows or () if asked is not None else ()
+    return {item["step"] for item in shows if item.get("effect") == "unknown"}  # a parent's steps have the same names

@@ -70,8 +70,8 @@ class ModelStep(Attempts):
 class CallStep(Attempts):
     """One call of a tool: `tool/refund/2`.
 
-    `raw` is what the model wrote, `arguments` the validated JSON that ran or waits to run. `cleared_digest` is what a
-    person approved; `outcome` how it ended.
+    `raw` is what the model wrote, `arguments` the validated JSON that ran or waits to run, `ran_with` those of the last
+    attempt. `cleared_digest` is what a person approved; `outcome` how it ended.
     """
 
     call_id: str = ""
@@ -81,6 +81,7 @@ class CallStep(Attempts):
     instead_of: str | None = None
     status: CallStatus = "proposed"
     arguments: dict[str, Any] | None = None
+    ran_with: dict[str, Any] | None = None
     key: str | None = None
     keep_key: str | None = None
     child_run_id: str | None = None

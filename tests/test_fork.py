@@ -187,3 +187,34 @@ def test_a_fork_of_a_fork(log):
     assert third.result(SOON) == "three"
     assert [message.content for message in third.state.messages if message.role == "tool"] == ["about x", "about y"]
     assert isinstance(third.events()[0].body, RunStarted)
+
+
+def test_a_fork_of_a_fork_knows_the_writes_of_both(log):
+    """What the first run did after the point is still done, whoever forks later."""
+    agent, paid = payer()
+    run = agent.run("hi", log=log)
+    run.result(SOON)
+    second = run.fork(1)
+    paused(second)
+    second.reject()
+    second.result(SOON)
+    third = second.fork(1)
+    (asked,) = paused(third)
+    assert (asked.because, paid) == ("parent_did_it", [5.0])
+    third.reject()
+    third.result(SOON)
+    later = agent.run("again", after=third, log=log)
+    later.result(SOON)
+    assert [write.name for write in later.state.parent_writes] == ["pay"]
+
+
+def test_an_edit_that_was_not_used_is_dropped(log):
+    """The fork asks about what the model wrote."""
+    agent, paid = payer(approve=True)
+    run = agent.run("hi", log=log)
+    paused(run)
+    run.approve(edit={"amount": 7})
+    run.result(SOON)
+    fork = run.fork(seq_of(run, "approval_answered"))
+    (again,) = paused(fork)
+    assert (again.arguments, paid) == ({"amount": 5.0}, [7.0])

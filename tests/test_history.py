@@ -114,6 +114,108 @@ def test_a_follow_up_keeps_its_own_question(log):
     assert all("new question" in contents for contents in asked)
 
 
+def cancelled_after_writing(log):
+    """A run that was ended between one write's end and the answer about another, and what its tools did."""
+    done = []
+
+    @ak.tool(writes=True)
+    def order(what: str) -> dict:
+        """Order something from a shop. Returns its number.
+
+        Args:
+            what: the thing to order.
+        """
+        done.append(what)
+        return {"number": len(done)}
+
+    @ak.tool(writes=True, approve=True)
+    def pay(amount: int) -> dict:
+        """Pay for what was ordered. Returns what was paid.
+
+        Args:
+            amount: how much, in USD.
+        """
+        done.append(amount)
+        return {"paid": amount}
+
+    turns = [[call("order", what="tea"), call("pay", amount=5)], "seen"]
+    model = FunctionModel(lambda request: turns[any(message.role == "tool" for message in request.messages)])
+    agent = ak.Agent("shopper", model, tools=[order, pay], decisions="off")
+    run = agent.run("buy tea", log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(SOON)
+    run.cancel("never mind")
+    with pytest.raises(ak.RunCancelled):
+        run.result(SOON)
+    return agent, run, done
+
+
+def test_a_follow_up_knows_what_was_done_and_what_was_not(log):
+    """The calls of a run that ended in the middle of them keep their results: else the model would make them again."""
+    agent, run, done = cancelled_after_writing(log)
+    later = agent.run("and now?", after=run, log=log)
+    assert later.result(SOON) == "seen"
+    assert done == ["tea"]
+    messages = later.state.messages[:-1]
+    assert [message.role for message in messages] == ["user", "assistant", "tool", "tool", "user"]
+    assert [message.content for message in messages if message.role == "tool"] == [
+        {"number": 1},
+        {"error": {"type": "NotRun", "message": "not run: the run ended before"}},
+    ]
+    assert later.prompt("model/1").exact
+
+
+def test_a_follow_up_remembers_what_nobody_knows(log):
+    """A write that may have happened asks, also in the run after, and in the one after that."""
+    tries = []
+
+    @ak.tool(writes=True)
+    def order(what: str) -> dict:
+        """Order something from a shop. Returns its number.
+
+        Args:
+            what: the thing to order.
+        """
+        tries.append(what)
+        raise OSError("the line went dead")
+
+    def think(request):
+        return call("order", what="tea") if request.messages[-1].role == "user" else "sorry"
+
+    agent = ak.Agent("shopper", FunctionModel(think), tools=[order], decisions="off")
+    run = agent.run("buy tea", log=log)
+    assert run.result(SOON) == "sorry"
+    for count in (1, 2):
+        run = agent.run("again", after=run, log=log)
+        with pytest.raises(ak.RunPaused) as raised:
+            run.result(SOON)
+        (asked,) = raised.value.pending
+        assert (asked.because, len(asked.shows), len(tries)) == ("effect_unknown", count, count)
+        run.approve()
+        assert run.result(SOON) == "sorry"
+
+
+def test_a_follow_up_remembers_a_write_that_was_cut_short(log):
+    """A run that is ended while it is in doubt leaves the doubt to the next one."""
+    agent, run, _ = cancelled_after_writing(log)
+    events = run.events()
+    end = next(index for index, event in enumerate(events) if event.type == "tool_started") + 1
+    cut = ak.open_log("memory:")
+    claim = cut.store.claim(run.run_id, new=True)
+    cut.store.append(claim, events[:end]).result(SOON)
+    cut.store.release(claim)
+    left = cut.run(run.run_id)
+    left.cancel()
+    with pytest.raises(ak.RunCancelled):
+        left.result(SOON)
+    later = agent.run("and now?", after=left, log=cut)
+    assert later.result(SOON) == "seen"
+    (told, _) = [message.content for message in later.state.messages if message.role == "tool"]
+    assert told["error"]["effect"].startswith("unknown")
+    assert [(effect.name, effect.step) for effect in later.state.unknown] == [("order", f"{run.run_id}/tool/order/1")]
+    cut.close()
+
+
 def test_a_follow_up_needs_an_ended_run(log):
     """There is no last answer to go on from before."""
     agent = ak.Agent("asks", ScriptedModel([call("ask_person", question="?")]), tools=[ak.ask_person])

@@ -3,6 +3,7 @@
 import pytest
 
 import agentkit as ak
+from agentkit.decide import AskInDoubt, decide
 from agentkit.errors import ResumeError
 from agentkit.events import RunResumed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, call
@@ -155,3 +156,82 @@ def test_other_instructions_and_more_tools_are_no_contradiction(log):
     assert [tool.offered.name for tool in resumed.header.tools] == ["act", "ask_person"]
     assert again.prompt("model/1").exact
     assert again.prompt("model/2").exact
+
+
+@pytest.mark.parametrize("kind", ["approval_requested", "approval_answered"])
+def test_a_fork_at_the_question_asks_it_again(log, kind):
+    """What a person said of the parent's write was not used yet; running it again unasked could do it twice."""
+    ran = []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    paused(again)
+    again.resolve(None, "happened", result={"did": "x"})
+    assert again.result(SOON) == "ok"
+    fork = again.fork(next(event.seq for event in again.events() if event.type == kind), agent=agent)
+    (asked,) = paused(fork)
+    assert (asked.kind, asked.arguments, ran) == ("in_doubt", {"what": "x"}, ran[:1])
+    (last,) = paused(fork.fork(1))
+    assert last.kind == "in_doubt"
+    fork.resolve(None, "happened", result={"did": "x"})
+    assert fork.result(SOON) == "ok"
+    assert len(ran) == 1
+
+
+def redefined(ran, **options):
+    @ak.tool(**options)
+    def act(what: str, loudly: bool = True) -> dict:
+        """Do something that can be cut short. Returns what was done.
+
+        Args:
+            what: a word.
+            loudly: whether to shout it.
+        """
+        ran.append((what, loudly))
+        return {"did": what}
+
+    return ak.Agent("a", FunctionModel(think), tools=[act], decisions="off")
+
+
+def test_what_a_person_let_run_again_is_asked_about_when_the_tool_changed(log):
+    """They said that the old one did not happen, and have not seen the new one."""
+    ran, shouted = [], []
+    agent = agent_with(ran, writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    again = ak.resume(run.run_id, log=cut)
+    paused(again)
+    changed = redefined(shouted, writes=True)
+    again.resolve(None, "did not")
+    (asked,) = paused(again)
+    assert (asked.because, shouted) == ("changed", [])
+    again.approve()
+    assert again.result(SOON) == "ok"
+    assert (shouted, len(ran), changed.name) == ([("x", True)], 1, agent.name)
+
+
+def test_other_arguments_do_not_run_under_the_key_of_an_attempt_that_was_cut_short(log):
+    """The service would take them for the same operation, or do another one that nobody saw."""
+    shouted = []
+    agent = agent_with([], writes=True, idempotent=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    changed = redefined(shouted, writes=True, idempotent=True)
+    again = ak.resume(run.run_id, log=cut)
+    (asked,) = paused(again)
+    assert (asked.because, asked.arguments, shouted) == ("changed", {"what": "x", "loudly": True}, [])
+    again.reject()
+    assert again.result(SOON) == "ok"
+    assert ([effect.name for effect in again.state.unknown], changed.name) == (["act"], agent.name)
+
+
+def test_a_started_write_that_became_an_agent_cannot_go_on(log):
+    """A new child run would do it again."""
+    agent = agent_with([], writes=True)
+    cut, run = cut_at(log, agent, "tool_started")
+    act = agent.definition.tools["act"]
+    inner = ak.Agent("act", FunctionModel(lambda request: "did it"), tools=[act], decisions="off")
+    changed = ak.Agent("a", FunctionModel(think), tools=[inner], decisions="off")
+    with pytest.raises(ResumeError, match=r"was a function \(now an agent\)"):
+        ak.resume(run.run_id, log=cut)
+    state = cut.run(run.run_id).state
+    state.calls["tool/act/1"].status = "interrupted"
+    assert decide(changed.definition, state, state.started_at) == [AskInDoubt("tool/act/1")]

@@ -1,11 +1,17 @@
 """How a run begins: empty, after another one, or as a fork of it."""
 
+from dataclasses import replace
+from typing import Any
+
 from agentkit.errors import LogCorrupt
 from agentkit.events import Event, RunStarted
-from agentkit.fold.conversation import content, rechain, say, set_header
-from agentkit.messages import UserMessage
+from agentkit.fold.conversation import EFFECT_UNKNOWN, content, result_content, say, set_header
+from agentkit.messages import ToolMessage, UserMessage
 from agentkit.policy import Budget
-from agentkit.state import State
+from agentkit.state import CallStep, State, UnknownEffect
+
+NOT_RUN = "not run: the run ended before"
+CUT_SHORT = "the run ended before this was finished"
 
 
 def begin(base: State | None, event: Event, body: RunStarted) -> State:
@@ -38,10 +44,14 @@ def begin(base: State | None, event: Event, body: RunStarted) -> State:
     set_header(fresh, body.header)
     if base is not None:
         _take_conversation(fresh, base)
+        later = body.origin.later_writes if body.origin is not None else ()
+        fresh.parent_writes = (*base.parent_writes, *later)
     if base is not None and body.origin is not None and body.origin.kind == "fork":
         _take_steps(fresh, base.copy())
-        fresh.parent_writes = body.origin.later_writes
     else:
+        if base is not None:
+            _close_turn(fresh, base)
+            fresh.unknown = _left_unknown(base)
         fresh.asked_at = len(fresh.messages)
         say(fresh, UserMessage(content=content(body.input)))
     return fresh
@@ -52,16 +62,45 @@ def _take_conversation(fresh: State, base: State) -> None:
     fresh.message_tokens = list(base.message_tokens)
     fresh.tokens, fresh.chain, fresh.trimmed_to = base.tokens, base.chain, base.trimmed_to
     fresh.asked_at = base.asked_at
+
+
+def _close_turn(fresh: State, base: State) -> None:
+    """A follow-up of a run that ended between calls and their results: no provider takes calls without results."""
     last = base.answer()
-    is_fork = fresh.origin is not None and fresh.origin.kind == "fork"
-    if last is not None and last.tool_calls and not is_fork:  # no provider takes calls that have no results
-        fresh.messages.pop()
-        fresh.message_tokens.pop()
-        rechain(fresh)
+    if last is None or not last.tool_calls:
+        return
+    for call in (base.calls[step] for step in base.open_calls):
+        said = result_content(call) if call.status == "done" else _unfinished(base, call)
+        say(fresh, ToolMessage(call_id=call.call_id, name=call.name, content=said, is_error=call.outcome != "ok"))
+
+
+def _unfinished(base: State, call: CallStep) -> dict[str, Any]:
+    if call.attempt == 0:
+        return {"error": {"type": "NotRun", "message": NOT_RUN}}
+    said = {"type": "NotFinished", "message": CUT_SHORT}
+    return {"error": {**said, "effect": EFFECT_UNKNOWN} if call.name in _writes(base) else said}
+
+
+def _left_unknown(base: State) -> list[UnknownEffect]:
+    """The writes of which nobody knew what they did when `base` ended. Its steps are named apart from the new run's."""
+    writes = _writes(base)
+    cut_short = [
+        UnknownEffect(call.step, call.name, call.arguments, call.key, CUT_SHORT)
+        for call in (base.calls[step] for step in base.open_calls)
+        if call.status != "done" and call.attempt >= 1 and call.name in writes
+    ]
+    return [
+        replace(effect, step=f"{base.run_id}/{effect.step}") if effect.step in base.calls else replace(effect)
+        for effect in (*base.unknown, *cut_short)
+    ]
+
+
+def _writes(state: State) -> set[str]:
+    return {tool.offered.name for tool in state.header.tools if tool.writes}
 
 
 def _take_steps(fresh: State, base: State) -> None:
-    """A fork goes on from its parent's steps; approvals that were not used yet are asked for again."""
+    """A fork goes on from its parent's steps; what a person said and was not used yet is asked for again."""
     fresh.models, fresh.calls, fresh.occurrences = base.models, base.calls, base.occurrences
     fresh.turn, fresh.open_calls, fresh.undecided = base.turn, base.open_calls, base.undecided
     fresh.checked, fresh.refused = base.checked, base.refused
@@ -72,4 +111,13 @@ def _take_steps(fresh: State, base: State) -> None:
     for step in fresh.open_calls:
         call = fresh.calls[step]
         if call.status in {"asked", "cleared", "answered"}:
-            call.status, call.approval, call.cleared_digest, call.edited = "proposed", None, None, False
+            _forget_answer(call)
+
+
+def _forget_answer(call: CallStep) -> None:
+    """A call that never ran is as the model proposed it; one that was started may have had its effect."""
+    call.approval, call.cleared_digest = None, None
+    if call.attempt >= 1:
+        call.status, call.arguments = "interrupted", call.ran_with
+    else:
+        call.status, call.arguments, call.edited = "proposed", None, False

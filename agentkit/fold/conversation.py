@@ -16,6 +16,8 @@ _PARTS: TypeAdapter[tuple[Part, ...]] = TypeAdapter(tuple[Part, ...])
 TOLD = "A person gave this result; the tool itself did not report it."
 """What the model is told of a result that is a person's word."""
 
+EFFECT_UNKNOWN = "unknown: it may have happened; a person will be asked before this tool runs again"
+
 
 def say(state: State, message: Message) -> None:
     """Add a message to the conversation; it will be in every later prompt."""
@@ -90,5 +92,5 @@ def result_content(call: CallStep) -> Any:
     if error.context:
         said["context"] = error.context
     if call.effect == "unknown":
-        said["effect"] = "unknown: it may have happened; a person will be asked before this tool runs again"
+        said["effect"] = EFFECT_UNKNOWN
     return {"rejected" if call.outcome == "rejected" else "error": said}

@@ -22,7 +22,8 @@ def _tool_started(state: State, event: Event, body: ToolStarted) -> None:
         call.started = event.ts
         state.tool_calls += 1
     call.status, call.attempt, call.due = "running", event.attempt or 1, None
-    call.arguments, call.key = body.arguments, body.idempotency_key
+    call.arguments = call.ran_with = body.arguments
+    call.key = body.idempotency_key
     call.child_run_id = body.child_run_id
     state.status = "running"
 

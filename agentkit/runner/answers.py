@@ -175,7 +175,10 @@ def settle(act: "Activation", step: str) -> None:
         error = ErrorInfo(type="Expired", message="nobody answered in time, so it was not run")
     else:
         error = ErrorInfo(type="Rejected", message=asked.comment or "a person said no")
-    act.record(ToolFailed(call_id=call.call_id, error=error, rejected=True), status="error", **envelope)
+    tool = act.definition.tools.get(call.name)
+    unknown = call.attempt >= 1 and tool is not None and tool.writes  # a no to another attempt undoes no earlier one
+    failed = ToolFailed(call_id=call.call_id, error=error, rejected=True, effect="unknown" if unknown else "none")
+    act.record(failed, status="error", **envelope)
 
 
 def withdraw(recorder: "Recorder") -> None:

@@ -1,12 +1,10 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from typing import Any
-
-from agentkit.definition import AgentDefinition
+from agentkit.definition import AgentDefinition, ToolSpec
 from agentkit.errors import ResumeError, RunNotFound
-from agentkit.events import RunStarted
+from agentkit.events import RunStarted, ToolFact
 from agentkit.fold import fold
-from agentkit.state import Approval, State
+from agentkit.state import Approval, CallStep, State
 from agentkit.store import Store
 
 
@@ -58,18 +56,25 @@ def check_definition(definition: AgentDefinition, state: State) -> None:
                 f"run {state.run_id} waits at {step}, and {state.name!r} has no tool {call.name!r} any more; "
                 "give it back, or cancel the run"
             )
-        differences = _differences(call.attempt, fact.writes, fact.idempotent, tool)
+        differences = _differences(call, fact, tool)
         if differences:
             raise ResumeError(
                 f"run {state.run_id} started {step} when {call.name!r} was {differences}; make it so again, or cancel"
             )
 
 
-def _differences(attempt: int, writes: bool, idempotent: bool, tool: Any) -> str | None:
+def _differences(call: CallStep, fact: ToolFact, tool: ToolSpec) -> str | None:
     """What changed about a started call's tool that decides whether it may run again."""
-    if attempt == 0 or (tool.writes == writes and tool.idempotent == idempotent):
+    if call.attempt == 0:
         return None
-    return f"writes={writes}, idempotent={idempotent} (now writes={tool.writes}, idempotent={tool.idempotent})"
+    if (tool.kind == "agent") != (call.child_run_id is not None):
+        was, now = ("a function", "an agent") if tool.kind == "agent" else ("an agent", "a function")
+        return f"{was} (now {now})"
+    if tool.writes == fact.writes and tool.idempotent == fact.idempotent:
+        return None
+    return (
+        f"writes={fact.writes}, idempotent={fact.idempotent} (now writes={tool.writes}, idempotent={tool.idempotent})"
+    )
 
 
 def definition_of(

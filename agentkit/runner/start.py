@@ -114,8 +114,7 @@ def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, dep
         raise ForkError(f"run {run_id} has {base.seq} events, so it cannot be forked at {at}")
     if base.ended:
         raise ForkError(f"run {run_id} has ended at seq {at}; fork it earlier, or start a new run with after=")
-    flying = base.in_flight or [step for step in base.open_calls if base.calls[step].status == "interrupted"]
-    if flying:
+    if flying := _flying(base):
         raise ForkError(
             f"at seq {at} of run {run_id} {', '.join(flying)} is in flight; "
             f"fork it at {_nearest(store, run_id, at)}, the nearest seq before that"
@@ -139,7 +138,14 @@ def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, dep
 
 def _nearest(store: Store, run_id: str, at: int) -> int:
     """The last seq before `at` where a fork can begin."""
-    return next(seq for seq in range(at - 1, 0, -1) if not load_state(store, run_id, until=seq).in_flight)
+    return next(seq for seq in range(at - 1, 0, -1) if not _flying(load_state(store, run_id, until=seq)))
+
+
+def _flying(base: State) -> list[str]:
+    """What a fork cannot begin in the middle of; at seq 1 nothing runs: what is interrupted there, the parent left."""
+    if base.seq == 1:
+        return []
+    return base.in_flight or [step for step in base.open_calls if base.calls[step].status == "interrupted"]
 
 
 def _writes_after(base: State, events: list[Event]) -> tuple[ParentWrite, ...]:

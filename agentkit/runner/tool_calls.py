@@ -81,7 +81,7 @@ def begin(act: "Activation", action: StartCall) -> None:
     if checked is None:
         return
     arguments, logged = checked
-    if call.cleared_digest is not None and call.attempt == 0 and call.cleared_digest != call_digest(tool, logged):
+    if _changed(call, tool, logged):
         gate(act, GateCall(action.step, "changed"))
         return
     if call.approval is None and call.attempt == 0 and equal_writes(act, tool, logged):
@@ -99,6 +99,15 @@ def begin(act: "Activation", action: StartCall) -> None:
         act.start(action.step, _run_child(act, action.step))
     else:
         act.start(action.step, _run(act, action, tool, arguments, key))
+
+
+def _changed(call: CallStep, tool: ToolSpec, arguments: dict[str, Any]) -> bool:
+    """Whether the call is no longer what a person or a rule let run, or, under its key, no longer what was started."""
+    if call.child_run_id is not None:  # it goes on as it began, and its own tools ask for themselves
+        return False
+    if call.cleared_digest is not None:
+        return call.cleared_digest != call_digest(tool, arguments)
+    return tool.writes and call.attempt >= 1 and call.ran_with != arguments
 
 
 def _key(act: "Activation", call: CallStep, arguments: dict[str, Any]) -> str:
