@@ -187,7 +187,10 @@ class ToolStarted(Body):
 
 
 class ToolSucceeded(Body):
-    """A tool returned. `late`: after its timeout. `told_by`: a person said that it happened, with this result."""
+    """A tool returned. `late`: after its timeout. `told_by`: a person said that it happened, with this result.
+
+    `child_unknown`: which writes of the child run that brought the result may or may not have happened.
+    """
 
     TYPE = "tool_succeeded"
     call_id: str
@@ -195,6 +198,7 @@ class ToolSucceeded(Body):
     late: bool = False
     told_by: str | None = None
     child_usage: dict[str, Any] | None = None  # Usage as JSON
+    child_unknown: str | None = None
 
 
 class ToolFailed(Body):

@@ -354,3 +354,41 @@ def test_an_unknown_tool_is_told_with_those_there_are(log):
     with pytest.raises(ak.RunFailed, match="no tool named 'nothing'"):
         run.result(SOON)
     assert run.usage.model_calls == 3
+
+
+def calling_twice(log, tool, *turns):
+    """A run that has a sub-agent do the same task twice, with the turns that the sub-agent's model takes."""
+    inner = ak.Agent("inner", ScriptedModel([*turns]), tools=[tool], decisions="off")
+    return run_of(log, inner, call("inner", task="act"), call("inner", task="act"))
+
+
+def test_a_sub_agent_that_wrote_and_failed_is_asked_about(log):
+    """The next child run would not know what the first one did."""
+    tool, keys = failing(writes=True)
+    run = calling_twice(log, tool, call("act", what="x"), ValueError("broken model"), call("act", what="x"), "done")
+    (asked,) = paused(run)
+    assert (asked.name, asked.because, len(keys)) == ("inner", "effect_unknown", 1)
+    assert told(run)[0]["error"]["effect"].startswith("unknown")
+    run.reject()
+    assert run.result(SOON) == "ok"
+    assert len(keys) == 1
+
+
+def test_a_sub_agent_that_failed_before_it_wrote_is_not(log):
+    """Nothing happened, and nobody needs to look."""
+    tool, keys = failing(writes=True)
+    run = calling_twice(log, tool, ValueError("broken model"), call("act", what="x"), "done")
+    assert run.result(SOON) == "ok"
+    assert len(keys) == 1
+
+
+def test_a_sub_agent_that_ended_well_keeps_its_doubts(log):
+    """Its answer may not say that a write of it may have happened; the person who is asked sees it."""
+    tool, keys = failing(OSError("the line went dead"), writes=True)
+    run = calling_twice(log, tool, call("act", what="x"), "could not", call("act", what="x"), "done")
+    (asked,) = paused(run)
+    assert (asked.name, asked.because, len(keys)) == ("inner", "effect_unknown", 1)
+    assert "act (tool/act/1): OSError: the line went dead" in asked.shows[0]["error"]
+    run.approve()
+    assert run.result(SOON) == "ok"
+    assert len(keys) == 2

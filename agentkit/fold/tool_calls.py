@@ -33,6 +33,8 @@ def _tool_succeeded(state: State, event: Event, body: ToolSucceeded) -> None:
     call = state.calls[step_of(event)]
     call.outcome, call.result, call.error, call.effect = "ok", body.result, None, None
     call.told_by = body.told_by
+    if body.child_unknown is not None:
+        state.unknown.append(UnknownEffect(call.step, call.name, call.arguments, call.key, body.child_unknown))
     _add_child_usage(state, body.child_usage)
     _settle(state, call, event)
 

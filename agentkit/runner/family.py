@@ -65,6 +65,19 @@ class Family:
         reached = self._parent.children[step].live_state.budget_reached
         return BudgetReached.model_validate(reached) if reached is not None else None
 
+    def wrote(self, step: str) -> bool:
+        """Whether the child did, or may have done, what a second call of the sub-agent would do again."""
+        state = self._parent.children[step].live_state
+        writes = {tool.offered.name for tool in state.header.tools if tool.writes}
+        begun = [call for call in state.calls.values() if call.name in writes and call.attempt >= 1]
+        return bool(state.unknown) or any(call.outcome == "ok" or call.status != "done" for call in begun)
+
+    def unknown(self, step: str) -> str | None:
+        """What nobody knows of the child's writes; None where all is known."""
+        state = self._parent.children[step].live_state
+        told = [f"{effect.name} ({effect.step}): {effect.error}" for effect in state.unknown]
+        return f"in run {state.run_id}: {'; '.join(told)}" if told else None
+
     def cancel(self, step: str, by: tuple[str | None, str | None]) -> bool:
         """Have the child that a step is executing end itself; False where the step executes none."""
         child = self._parent.children.get(step)

@@ -266,7 +266,12 @@ async def _run_child(act: "Activation", step: str) -> None:
         _child_failed(act, call, error, began, type_="SubAgentFailed")
         return
     act.record(
-        ToolSucceeded(call_id=call.call_id, result=result, child_usage=usage.model_dump(mode="json")),
+        ToolSucceeded(
+            call_id=call.call_id,
+            result=result,
+            child_usage=usage.model_dump(mode="json"),
+            child_unknown=act.family.unknown(step),
+        ),
         step=step,
         attempt=call.attempt,
         name=call.name,
@@ -288,12 +293,13 @@ def _take_over_budget(act: "Activation", step: str) -> None:
 
 
 def _child_failed(act: "Activation", call: CallStep, error: RunError, began: float, *, type_: str) -> None:
-    """The model sees that the sub-agent failed. Its own log knows what it did; the writes it made are its."""
+    """The model sees that the sub-agent failed. A new one would not know what this one wrote: a person is asked."""
     info = ErrorInfo(type=type_, message=str(error), context={"run_id": error.run_id})
     act.record(
         ToolFailed(
             call_id=call.call_id,
             error=info,
+            effect="unknown" if act.family.wrote(call.step) else "none",
             child_usage=error.usage.model_dump(mode="json") if error.usage else None,
         ),
         step=call.step,
