@@ -62,8 +62,11 @@ class Log:
         return Run(self.store, found[0], definition=owner.definition if owner is not None else None)
 
     def _ids(self, prefix: str) -> list[str]:
+        prefix = prefix.lower()
         if len(prefix) == 36:
             return [prefix] if self.store.read(prefix, until=1) else []
+        if not prefix or set(prefix) - set("0123456789abcdef-"):  # what stands for anything in LIKE stands for no run
+            return []
         rows = self.sql(
             "SELECT DISTINCT CAST(run_id AS VARCHAR) FROM runs WHERE CAST(run_id AS VARCHAR) LIKE $prefix",
             prefix=f"{prefix}%",
@@ -167,7 +170,8 @@ class Log:
         """For each run that others begin with, or that a run which has not ended calls: which those are."""
         begun = self.sql(
             "SELECT CAST(run_id AS VARCHAR), body FROM events "
-            "WHERE type = 'run_started' AND CAST(body AS VARCHAR) LIKE '%\"origin\"%'"
+            "WHERE type = 'run_started' AND (CAST(body AS VARCHAR) LIKE '%\"origin\"%' "
+            "OR CAST(body AS VARCHAR) LIKE '{\"$blob\"%')"  # a large body, which is kept in a file
         )
         called = self.sql(
             "SELECT CAST(p.run_id AS VARCHAR), CAST(c.run_id AS VARCHAR) FROM runs c "
@@ -176,6 +180,8 @@ class Log:
         needed: dict[str, set[str]] = {}
         for run_id, text in begun:
             body = from_json(text) if isinstance(text, str) else text
+            if "$blob" in body:
+                body = self.store.read(run_id, until=1)[0].body.model_dump()
             if body.get("origin"):
                 needed.setdefault(body["origin"]["run_id"], set()).add(run_id)
         for run_id, child in called:

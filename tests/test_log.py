@@ -114,3 +114,28 @@ def test_a_log_whose_folder_was_removed_is_made_anew(tmp_path):
     run = ended(log)
     assert [str(row[0]) for row in log.runs()] == [run.run_id]
     log.close()
+
+
+def test_prune_sees_what_a_run_with_a_large_input_begins_with(embedded_log):
+    """Such an input is kept in a file of its own; what it goes on after stays all the same."""
+    first = ended(embedded_log)
+    second = ak.Agent("talker", ScriptedModel(["ok"])).run("x" * 300_000, after=first, log=embedded_log)
+    second.result(SOON)
+    with pytest.raises(ak.LogError, match=second.run_id):
+        embedded_log.prune([first])
+    assert embedded_log.prune(before=datetime(2999, 1, 1, tzinfo=UTC)) == 1
+    assert embedded_log.run(first.run_id).output == "ok"
+
+
+@pytest.mark.parametrize("id", ["%", "_", "", "0%"])
+def test_what_is_no_beginning_of_an_id_finds_no_run(log, id):
+    """Not even where there is one run only."""
+    ended(log)
+    with pytest.raises(RunNotFound, match="no run"):
+        log.run(id)
+
+
+def test_an_id_in_capitals_is_the_same_id(log):
+    """As some tools write a UUID."""
+    run = ended(log)
+    assert log.run(run.run_id.upper()).run_id == log.run(run.run_id[:30].upper()).run_id == run.run_id
