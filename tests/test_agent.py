@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 import agentkit as ak
-from agentkit.errors import ConfigError
+from agentkit.errors import ConfigError, EncodingError
 from agentkit.events import Checked, Decided, RunStarted
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
@@ -393,3 +393,12 @@ def test_any_json_is_an_input(log, given):
     assert run.result(SOON) == "ok"
     assert isinstance(model.requests[0].messages[0].content, str)
     assert run.state.input == given
+
+
+@pytest.mark.parametrize("odd", ["a\0", "\udc80"])
+@pytest.mark.parametrize("label", ["session", "user", "tags"])
+def test_a_label_that_the_log_cannot_hold_is_refused(log, label, odd):
+    """At the call, with its name: nothing was started."""
+    with pytest.raises(EncodingError, match=label):
+        ak.Agent("a", ScriptedModel(["ok"])).run("hi", log=log, **{label: [odd] if label == "tags" else odd})
+    assert len(log.runs()) == 0

@@ -43,7 +43,7 @@ def start(
 
     Raises:
         LogError: the log cannot be used; nothing was started.
-        EncodingError: the input is not JSON.
+        EncodingError: the input is not JSON, or a label holds text that the log cannot.
         ConfigError: the run to go on after has not ended, or a label is no text.
     """
     labels = _labels(tags, session, user)
@@ -73,7 +73,10 @@ def _labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
         raise ConfigError(f"tags={tags!r}: give a list of texts")
     if wrong := [label for label in (session, user) if not isinstance(label, str | None)]:
         raise ConfigError(f"session and user are texts, not {wrong[0]!r}")
-    return {"tags": given, "session": session, "user": user}
+    labels = {"tags": given, "session": session, "user": user}
+    for name, label in labels.items():
+        as_json(label, name)
+    return labels
 
 
 def resume(
