@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from pydantic import field_validator
+
 from agentkit.events import Event, Verdict
+from agentkit.jsonvalue import clean
 from agentkit.messages import Fact
 from agentkit.rows import Rows
 
@@ -26,6 +29,11 @@ class Answer(Fact):
     who: str | None = None
     through: str | None = None
     answered_at: datetime
+
+    @field_validator("comment", "who", "through", mode="before")
+    @classmethod
+    def _clean(cls, text: Any) -> Any:
+        return clean(text)  # it is recorded with the run: text that the log cannot hold would stop every resume
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,11 @@ import pytest
 import agentkit as ak
 from agentkit.errors import ApprovalError, ResumeError
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ApprovalRequested
+from agentkit.runner.driver import Driver
+from agentkit.runner.engine import engine
 from agentkit.runner.recorder import now
+from agentkit.runner.run import Run
+from agentkit.runner.watch import watch
 from agentkit.store import Answer
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
@@ -42,6 +47,13 @@ def paused(run):
     with pytest.raises(ak.RunPaused) as raised:
         run.result(SOON)
     return raised.value.pending
+
+
+def leave(run):
+    """As if the process that paused the run had gone: nobody looks for its answers any more."""
+    engine().call(lambda: watch.forget(run._driver))
+    for one in (run, *run.children()):
+        run._store.unwatch(one.run_id)
 
 
 def agent_of(model, *tools, **options):
@@ -451,3 +463,113 @@ def test_a_run_that_another_process_took_up_is_followed(log):
     log.store.release(elsewhere)
     assert run.result(SOON) == "ok"
     assert till.paid == [(5.0, "ada")]
+
+
+def test_one_unreadable_inbox_stops_no_other_run(log, monkeypatch):
+    """A disk that fails for a moment delays what it concerns, and nothing else."""
+    elsewhere = ak.open_log("memory:")
+    till = Till()
+    model = FunctionModel(lambda request: "ok" if len(request.messages) > 1 else call("pay", amount=5))
+    agent = agent_of(model, till.tool)
+    unlucky, run = agent.run("hi", log=elsewhere), agent.run("hi", log=log)
+    (first,), (second,) = paused(unlucky), paused(run)
+    failed = threading.Event()
+
+    def fail(_run_id):
+        failed.set()
+        raise OSError("too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(elsewhere.store, "answers", fail)
+        assert failed.wait(SOON)
+        log.store.answer(run.run_id, second.id, Answer(verdict="approve", answered_at=now()))
+        assert run.result(SOON) == "ok"
+    elsewhere.store.answer(unlucky.run_id, first.id, Answer(verdict="approve", answered_at=now()))
+    assert unlucky.result(SOON) == "ok"
+
+
+def test_a_look_that_fails_is_followed_by_the_next(log, monkeypatch):
+    """No thread to be had, for example: the answer is found later."""
+    till = Till()
+    run = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool).run("hi", log=log)
+    (asked,) = paused(run)
+    failed = threading.Event()
+
+    def fail(_driver):
+        failed.set()
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("agentkit.runner.watch._answers", fail)
+        assert failed.wait(SOON)
+    log.store.answer(run.run_id, asked.id, Answer(verdict="approve", answered_at=now()))
+    assert run.result(SOON) == "ok"
+
+
+def test_who_failed_to_take_a_run_up_leaves_it_to_who_watches_it(log):
+    """Two handles of one process: the one that cannot go on does not take the answers from the other."""
+    till = Till()
+    run = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool).run("hi", log=log)
+    (asked,) = paused(run)
+    wrong = Driver(log.store, run.run_id, ak.Agent("another", ScriptedModel([])).definition)
+    engine().spawn(wrong.resume())
+    assert wrong.settled.wait(SOON)
+    assert isinstance(wrong.error, ResumeError)
+    log.store.answer(run.run_id, asked.id, Answer(verdict="approve", answered_at=now()))
+    assert run.result(SOON) == "ok"
+
+
+def test_who_was_not_quick_enough_to_take_a_run_up_follows_it(log):
+    """Another activation of this process took it up in the same moment."""
+    till = Till()
+    agent = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool)
+    run = agent.run("hi", log=log)
+    (asked,) = paused(run)
+    claim = log.store.claim(run.run_id)  # stands for the other activation
+    late = Driver(log.store, run.run_id, agent.definition)
+    engine().spawn(late.resume())
+    assert late.settled.wait(SOON)
+    log.store.release(claim, watch=True)
+    log.store.answer(run.run_id, asked.id, Answer(verdict="approve", answered_at=now()))
+    assert Run(log.store, run.run_id, driver=late).result(SOON) == "ok"
+
+
+def test_a_run_that_nobody_is_told_of_any_more_goes_on_when_it_is_answered(log):
+    """This process said that it watches, and does not."""
+    till = Till()
+    agent = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool)
+    run = agent.run("hi", log=log)
+    paused(run)
+    engine().call(lambda: watch.forget(run._driver))
+    fresh = log.run(run.run_id)
+    assert "in this process" in fresh.approve().then
+    assert fresh.result(SOON) == "ok"
+
+
+def test_an_approval_after_its_time_is_none(log):
+    """Also where nobody was there to say so in time: the run goes on with a no."""
+    till = Till()
+    agent = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool, approval_expires=1)
+    run = agent.run("hi", log=log)
+    (asked,) = paused(run)
+    leave(run)
+    while now() <= asked.expires:
+        time.sleep(0.05)
+    fresh = log.run(run.run_id)
+    with pytest.raises(ApprovalError, match="already answered: expired"):
+        fresh.approve()
+    assert fresh.resume().result(SOON) == "ok"
+    assert told(fresh)[0]["rejected"]["type"] == "Expired"
+    assert till.paid == []
+
+
+def test_an_answer_in_the_inbox_that_came_too_late_is_none(log):
+    """Whoever put it there did not look at the clock."""
+    till = Till()
+    run = agent_of(ScriptedModel([call("pay", amount=5), "ok"]), till.tool, approval_expires=3600).run("hi", log=log)
+    (asked,) = paused(run)
+    late = Answer(verdict="approve", answered_at=asked.expires + timedelta(seconds=1))
+    log.store.answer(run.run_id, asked.id, late)
+    assert run.result(SOON) == "ok"
+    assert len(bodies(run, ApprovalExpired)) == 1
+    assert till.paid == []

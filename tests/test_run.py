@@ -300,3 +300,26 @@ def test_cancelling_from_another_process(embedded_log):
     with pytest.raises(ak.RunCancelled):
         run.result(SOON)
     assert run.events()[-1].body.why == "from afar"
+
+
+@pytest.mark.parametrize("executing", [True, False])
+@pytest.mark.parametrize("odd", ["\0", "\udc80"])
+def test_a_reason_that_the_log_cannot_hold_is_made_one_it_can(log, odd, executing):
+    """It may come out of a terminal or a program; the run ends as it was told."""
+    there = threading.Event()
+
+    async def think(_request):
+        there.set()
+        if executing:
+            await asyncio.sleep(SOON)
+        return call("ask_person", question="?")
+
+    run = ak.Agent("odd", FunctionModel(think), tools=[ak.ask_person]).run("hi", log=log)
+    there.wait(SOON)
+    if not executing:
+        with pytest.raises(ak.RunPaused):
+            run.result(SOON)
+    run.cancel(f"no{odd}")
+    with pytest.raises(ak.RunCancelled):
+        run.result(SOON)
+    assert run.events()[-1].body.why in {"no\ufffd", "no?"}

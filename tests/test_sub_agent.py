@@ -7,8 +7,10 @@ import threading
 import pytest
 
 import agentkit as ak
-from agentkit.errors import ApprovalError
+from agentkit.errors import ApprovalError, ResumeError
 from agentkit.events import RunStarted, RunSucceeded, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.runner.engine import engine
+from agentkit.runner.watch import watch
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
@@ -306,3 +308,56 @@ def test_a_childs_question_expires(log):
         with contextlib.suppress(ak.RunPaused):
             run.result(SOON)
     assert told(run.children()[0])[0]["rejected"]["type"] == "Expired"
+
+
+def test_an_answer_wakes_a_child_that_does_something_else(log):
+    """A call that was approved does not wait for the calls beside it."""
+    ran = threading.Event()
+
+    @ak.tool(approve=True)
+    def act() -> str:
+        """Do it. Returns that it was done."""
+        ran.set()
+        return "done"
+
+    @ak.tool
+    def wait_for_it() -> bool:
+        """Wait for the other. Returns whether it came."""
+        return ran.wait(SOON)
+
+    inner = agent("inner", once([call("act"), call("wait_for_it")]), act, wait_for_it)
+    run = agent("outer", once(call("inner", task="x")), inner).run("hi", log=log)
+    while not run.pending:
+        pass
+    run.approve()
+    assert run.result(SOON) == "ok"
+    assert told(run.children()[0]) == ["done", True]
+
+
+def left_waiting(log):
+    """A family whose child waits for a person, and whose process has gone."""
+    inner = agent("inner", once(call("pay", amount=5)), payer([]))
+    outer = agent("outer", once(call("inner", task="pay")), inner)
+    run = outer.run("hi", log=log)
+    paused(run)
+    engine().call(lambda: watch.forget(run._driver))
+    for one in (run, *run.children()):
+        log.store.unwatch(one.run_id)
+    return outer, log.run(run.run_id), log.run(run.children()[0].run_id)
+
+
+def test_a_child_that_is_answered_by_itself_goes_on_with_its_family(log):
+    """Within the family's budget, and the parent gets its answer."""
+    _outer, run, child = left_waiting(log)  # an agent is found as long as somebody has it
+    assert "in this process" in child.approve().then
+    assert child.result(SOON) == "ok"
+    assert run.result(SOON) == "ok"
+
+
+def test_a_child_is_not_resumed_by_itself(log):
+    """Who tries is told whom to resume."""
+    _outer, run, child = left_waiting(log)  # an agent is found as long as somebody has it
+    with pytest.raises(ResumeError, match=run.run_id):
+        child.resume()
+    with pytest.raises(ak.RunPaused):
+        run.resume().result(SOON)

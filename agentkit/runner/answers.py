@@ -10,13 +10,12 @@ from agentkit import failpoints
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ApprovalError
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, ToolFailed, ToolSucceeded
-from agentkit.jsonvalue import clean_text
 from agentkit.policy import Budget
 from agentkit.redact import find_marker
 from agentkit.runner.recorder import now
 from agentkit.runner.tool_calls import call_digest
-from agentkit.state import Approval
-from agentkit.store import Answer
+from agentkit.state import Approval, State
+from agentkit.store import Answer, Store
 
 if TYPE_CHECKING:
     from agentkit.definition import AgentDefinition
@@ -59,6 +58,40 @@ def already_answered(approval: str, first: Answer) -> ApprovalError:
     """What who comes second is told."""
     when = f"{first.answered_at:%Y-%m-%d %H:%M:%S} UTC"
     return ApprovalError(f"{approval} was already answered: {first.verdict} by {first.who}, {when}")
+
+
+def expired() -> Answer:
+    """What stands where nobody answered in time."""
+    return Answer(verdict="expired", answered_at=now(), who="agentkit", through="expiry")
+
+
+def is_late(asked: Approval, answer: Answer) -> bool:
+    """Whether somebody answered after the time there was for it."""
+    return asked.expires is not None and answer.answered_at > asked.expires
+
+
+def put_answer(store: Store, asked: Approval, answer: Answer) -> None:
+    """Put an answer where the run finds it.
+
+    Raises:
+        ApprovalError: somebody was first, or the time for it is over: also where nobody was there to say so.
+    """
+    won = store.answer(asked.run_id, asked.id, expired() if is_late(asked, answer) else answer)
+    if won != answer:
+        raise already_answered(asked.id, won)
+
+
+def why_paused(state: State, pending: list[Approval]) -> str:
+    """What a paused run waits for, and what to do about it."""
+    lines = "\n".join(f"  {asked}" for asked in pending)
+    if lines:
+        return (
+            f"run {state.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), "
+            "run.reject(id, reason=…), run.answer(id, value) or run.resolve(id, …)"
+        )
+    if state.pending:
+        return f"run {state.run_id} has its answer, and nobody went on with it yet: ak.resume({state.run_id!r}) does"
+    return f"run {state.run_id} was paused: run.resume() goes on"
 
 
 def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition | None") -> None:
@@ -119,9 +152,7 @@ def absorb(act: "Activation") -> None:
         asked = act.state.approvals[key]
         answer = act.inbox.get(key)
         if answer is None and asked.expires is not None and asked.expires <= now():
-            answer = act.recorder.store.answer(
-                act.state.run_id, key, Answer(verdict="expired", answered_at=now(), who="agentkit", through="expiry")
-            )
+            answer = act.recorder.store.answer(act.state.run_id, key, expired())
         if answer is not None:
             _take(act, asked, answer)
             failpoints.hit("approval.answered")
@@ -129,7 +160,7 @@ def absorb(act: "Activation") -> None:
 
 def _take(act: "Activation", asked: Approval, answer: Answer) -> None:
     envelope: dict[str, Any] = {"step": asked.step, "name": asked.name, "approval_id": asked.id}
-    if answer.verdict == "expired":
+    if answer.verdict == "expired" or is_late(asked, answer):
         act.record(ApprovalExpired(reason=f"nobody answered before {asked.expires}"), **envelope)
         return
     try:
@@ -141,7 +172,7 @@ def _take(act: "Activation", asked: Approval, answer: Answer) -> None:
             verdict=answer.verdict,
             edits=answer.edits,
             value=answer.value,
-            comment=clean_text(answer.comment) if answer.comment else None,
+            comment=answer.comment,
             who=answer.who,
             through=answer.through,
             answered_at=answer.answered_at,

@@ -192,7 +192,7 @@ class Driver:
     def _settle(self) -> None:
         if self._state is None or self._state.ended or self.error is not None:
             watch.forget(self)
-        if self.error is not None:
+        if self.error is not None and not watch.follows(self.run_id):
             with contextlib.suppress(AgentKitError):
                 self.store.unwatch(self.run_id)
         self.settled.set()
@@ -224,7 +224,11 @@ class Driver:
             self._release(recorder.claim)
 
     async def _next(self, budget: Budget | None) -> None:
-        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        try:
+            claim = await threads.run(lambda: self.store.claim(self.run_id))
+        except RunClaimed:  # another activation was quicker: from its state on, the log tells what becomes of the run
+            self._state = self._state or await threads.run(lambda: load_state(self.store, self.run_id))
+            raise
         await self._take_up(claim, budget, None)
 
     async def _take_up(self, claim: Claim, budget: Budget | None, meter: Meter | None) -> None:
@@ -331,7 +335,15 @@ class Driver:
             if self._activation is not None:
                 self._activation.inbox.update(fresh)
                 self._control(fresh)
+        self.wake()
         self.root.stir()
+
+    def wake(self) -> None:
+        """Have what executes here, and above it, look again: the run may execute, or be parked in one that does."""
+        if self._activation is not None:
+            self._activation.wake()
+        if self.parent is not None:
+            self.parent.wake()
 
     def stir(self) -> None:
         """Go on if there is something to go on with."""

@@ -1,4 +1,4 @@
-"""The child runs of an activation: sub-agents that tools of the run call."""
+"""The child runs of an activation, sub-agents that tools of the run call; and who called whom."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,10 @@ from agentkit.definition import AgentDefinition
 from agentkit.errors import RunCancelled, RunFailed, RunPaused
 from agentkit.events import BudgetReached, RunStarted
 from agentkit.messages import Usage
+from agentkit.runner.load import load_state
 from agentkit.runner.meter import Meter
+from agentkit.state import State
+from agentkit.store import Store
 
 if TYPE_CHECKING:
     from agentkit.runner.driver import Driver
@@ -117,3 +120,20 @@ def run_started(definition: AgentDefinition, given: Any, **more: Any) -> RunStar
         },
         **more,
     )
+
+
+def caller_of(store: Store, state: State) -> State | None:
+    """The run that called this one and has not gone on since; None where nobody waits for it."""
+    if state.parent_run_id is None or not store.read(state.parent_run_id, until=1):
+        return None
+    caller = load_state(store, state.parent_run_id)
+    calls = caller.calls.values()
+    waits = any(call.child_run_id == state.run_id and call.status != "done" for call in calls)
+    return caller if waits and not caller.ended else None
+
+
+def root_of(store: Store, state: State) -> State:
+    """The run at the top of those that wait for this one: who resumes it resumes them all, within its budget."""
+    while (caller := caller_of(store, state)) is not None:
+        state = caller
+    return state

@@ -15,9 +15,10 @@ from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
-from agentkit.runner.answers import Answered, already_answered, check_answer, current_user
+from agentkit.runner.answers import Answered, already_answered, check_answer, current_user, put_answer, why_paused
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
+from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.load import definition_of, load_state, open_questions
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import Recorder, now
@@ -43,6 +44,7 @@ class Run:
         self._store = store
         self._driver = driver
         self._definition = driver.definition if driver is not None else definition
+        self._root: Driver | None = None  # who was resumed here so that this child run goes on
         self.run_id = run_id
 
     @property
@@ -186,7 +188,8 @@ class Run:
         """Whether a paused run has an answer that the process which watches it is about to find."""
         state = self.state
         answered = len(self.pending) < len(open_questions(self._store, state))
-        return answered and (self._driver is not None or self._store.holder(self.run_id) is not None)
+        here = self._driver is not None or (self._root is not None and not self._root.settled.is_set())
+        return answered and (here or self._store.holder(self.run_id) is not None)
 
     def _outcome(self) -> Any:
         if self._driver is not None and self._driver.error is not None:
@@ -205,19 +208,8 @@ class Run:
             why = f": {state.stopped_why}" if state.stopped_why else ""
             raise RunCancelled(f"run {self.run_id} was cancelled{who}{why}", run_id=self.run_id, usage=usage)
         if state.status == "paused":
-            raise RunPaused(self._why_paused(), run_id=self.run_id, usage=usage, pending=self.pending)
+            raise RunPaused(why_paused(state, self.pending), run_id=self.run_id, usage=usage, pending=self.pending)
         raise ResumeError(f"run {self.run_id} is interrupted: nobody executes it. ak.resume({self.run_id!r}) goes on")
-
-    def _why_paused(self) -> str:
-        lines = "\n".join(f"  {asked}" for asked in self.pending)
-        if lines:
-            return (
-                f"run {self.run_id} waits for a person:\n{lines}\nanswer with run.approve(id), "
-                "run.reject(id, reason=…), run.answer(id, value) or run.resolve(id, …)"
-            )
-        if self.state.pending:
-            return f"run {self.run_id} has its answer, and nobody went on with it yet: ak.resume({self.run_id!r}) does"
-        return f"run {self.run_id} was paused: run.resume() goes on"
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._wait_async().__await__()
@@ -335,20 +327,24 @@ class Run:
         given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through, **more)
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
         check_answer(asked, given, definition)
-        won = self._store.answer(asked.run_id, asked.id, given)
-        if won != given:
-            raise already_answered(asked.id, won)
+        put_answer(self._store, asked, given)
         return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
 
     def _go_on(self, run_id: str, answers: dict[str, Answer]) -> str:
         """See to it that somebody takes the run up, or say what to run."""
         if engine().call(lambda: watch.tell(run_id, answers)):
             return "the run goes on in this process"
-        holder = self._store.holder(self.run_id)
-        if holder is not None:
+        root = root_of(self._store, self.state)
+        holder = self._store.holder(root.run_id)
+        if holder is not None and (holder.process != self._store.process or holder.activity == "executing"):
             return f"{holder} goes on with the run"
         try:
-            self.resume()
+            if root.run_id == self.run_id:
+                self.resume()
+            else:
+                self._root = start.resume(self._store, root.run_id, start.find_definition(root))
+        except RunClaimed as claimed:
+            return f"{claimed.holder} goes on with the run"
         except ResumeError as error:
             return str(error)
         return "the run goes on in this process"
@@ -365,12 +361,13 @@ class Run:
         if state.ended:
             raise ConfigError(f"run {self.run_id} has ended already ({state.status})")
         who = current_user()
-        self._store.answer(self.run_id, "cancel", self._control("stop", who, why))
+        given = self._control("stop", who, why)
+        self._store.answer(self.run_id, "cancel", given)
         holder = self._store.holder(self.run_id)
         if holder is not None and holder.activity == "executing":
-            self._tell("cancel", self._control("stop", who, why))
+            self._tell("cancel", given)
             return
-        self._end_here(who, why)
+        self._end_here(given.who, given.comment)
 
     def pause(self) -> None:
         """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
@@ -381,14 +378,14 @@ class Run:
             self._store.answer(self.run_id, name, answer)
             self._tell(name, answer)
 
-    def _control(self, verdict: Verdict, who: str, why: str | None) -> Answer:
+    def _control(self, verdict: Verdict, who: str | None, why: str | None) -> Answer:
         given = Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through="python")
         return self._redactor.fact(given)
 
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))
 
-    def _end_here(self, who: str, why: str | None) -> None:
+    def _end_here(self, who: str | None, why: str | None) -> None:
         """Nobody executes the run: end it from here, and everything below it."""
         for asked in self.pending:
             self._store.answer(asked.run_id, asked.id, self._control("withdrawn", who, why))
@@ -418,13 +415,17 @@ class Run:
             This run.
 
         Raises:
-            ResumeError: the definition is not here, contradicts the recorded events, or the run has ended.
+            ResumeError: the definition is not here, contradicts the recorded events, the run has ended, or another
+                run called it and goes on with it.
             RunClaimed: another process executes it.
             ConfigError: it is executing here, and did not ask for another budget.
         """
         state = self.state
         if state.ended:
             raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run with after=")
+        if caller_of(self._store, state) is not None:  # alone it would not know the budget they share
+            root = root_of(self._store, state).run_id
+            raise ResumeError(f"run {self.run_id} was called by another and goes on with it: ak.resume({root!r})")
         driver = self._driver
         if driver is not None and deps is not None:
             driver.deps = deps

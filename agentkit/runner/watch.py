@@ -1,11 +1,11 @@
 """Looks into the log's inbox for the runs that this process executes or paused."""
 
 import asyncio
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
 
-from agentkit.errors import AgentKitError
 from agentkit.runner.engine import engine
 from agentkit.runner.threads import threads
 from agentkit.store import Answer
@@ -36,7 +36,8 @@ class Watch:
 
     def forget(self, driver: "Driver") -> None:
         """Stop looking for answers to a run and to its children."""
-        self._drivers.pop(driver.run_id, None)
+        if self._drivers.get(driver.run_id) is driver:  # another one may have taken the run up since
+            del self._drivers[driver.run_id]
         for child in driver.children.values():
             self.forget(child)
 
@@ -51,23 +52,35 @@ class Watch:
             driver.deliver(answers)
         return driver is not None
 
+    def follows(self, run_id: str) -> bool:
+        """Whether some driver of this process is told of the run's answers."""
+        return run_id in self._drivers
+
     async def _look(self) -> None:
-        while self._drivers:
-            began = time.perf_counter()
-            drivers = [driver for driver in self._drivers.values() if driver.has_state and not driver.live_state.ended]
-            found = await threads.run(lambda drivers=drivers: [_answers(driver) for driver in drivers])
-            for driver, answers in zip(drivers, found, strict=True):
-                if answers or driver.live_state.pending:
+        try:
+            while self._drivers:
+                began = time.perf_counter()
+                with contextlib.suppress(Exception):  # every run of the process depends on the next look
+                    await self._look_once()
+                await asyncio.sleep(max(_SLICE, 10 * (time.perf_counter() - began)))
+        finally:
+            self._running = False
+
+    async def _look_once(self) -> None:
+        drivers = [driver for driver in self._drivers.values() if driver.has_state and not driver.live_state.ended]
+        found = await threads.run(lambda: [_answers(driver) for driver in drivers])
+        for driver, answers in zip(drivers, found, strict=True):
+            if answers or driver.live_state.pending:
+                with contextlib.suppress(Exception):  # one run's trouble is not another's
                     driver.deliver(answers)
-            await asyncio.sleep(max(_SLICE, 10 * (time.perf_counter() - began)))
-        self._running = False
 
 
 def _answers(driver: "Driver") -> dict[str, Answer]:
+    """What a run's inbox holds; nothing where it cannot be read at this moment: the next look may."""
     try:
         return driver.store.answers(driver.run_id)
-    except AgentKitError:
-        return {}  # the log cannot be read at this moment: the next look may
+    except Exception:  # noqa: BLE001  whatever a disk or a server raises: the other runs are looked at
+        return {}
 
 
 watch = Watch()
