@@ -235,6 +235,8 @@ def _tell_truth(run: Run, asked: Approval, ledger: Ledger) -> None:
 
 def judgement(name: str, arguments: Any) -> str:
     """What a person thinks of a call: approve, edit, reject or answer, by its content alone."""
+    if "n" not in arguments:  # a sub-agent: it is asked about only for what the one before it did
+        return "approve"
     n = arguments["n"]
     by_rule = name in GATED or (name == "put_carefully" and n % 2 == 0) or (name == "pay_if_dear" and n % 21 in _DEAR)
     if not by_rule or n >= 10_000:  # it is asked about only for what happened before, or was edited already
