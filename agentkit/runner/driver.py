@@ -58,6 +58,7 @@ class Driver:
         self.children: dict[str, Driver] = {}
         self.settled = threading.Event()  # nothing is executing: look at `state` and `error`
         self.error: BaseException | None = None
+        self.before: Driver | None = None  # who followed the run until this one took it over
         self._state: State | None = None
         self._activation: Activation | None = None
         self._busy = False
@@ -192,6 +193,8 @@ class Driver:
     def _settle(self) -> None:
         if self._state is None or self._state.ended or self.error is not None:
             watch.forget(self)
+            if self.before is not None and isinstance(self.error, RunClaimed):
+                watch.follow(self.before)
         if self.error is not None and not watch.follows(self.run_id):
             with contextlib.suppress(AgentKitError):
                 self.store.unwatch(self.run_id)
@@ -336,7 +339,7 @@ class Driver:
                 self._activation.inbox.update(fresh)
                 self._control(fresh)
         self.wake()
-        self.root.stir()
+        watch.current(self.root).stir()
 
     def wake(self) -> None:
         """Have what executes here, and above it, look again: the run may execute, or be parked in one that does."""

@@ -14,6 +14,7 @@ from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import run_started
 from agentkit.runner.load import check_definition, load_state
+from agentkit.runner.watch import watch
 from agentkit.state import State
 from agentkit.store import Store
 
@@ -90,6 +91,7 @@ def resume(
     """
     check_definition(definition, load_state(store, run_id))
     driver = Driver(store, run_id, definition, deps=deps)
+    driver.before = engine().call(lambda: watch.take_over(driver))
     engine().spawn(driver.resume(budget))
     return driver
 

@@ -41,6 +41,20 @@ class Watch:
         for child in driver.children.values():
             self.forget(child)
 
+    def take_over(self, driver: "Driver") -> "Driver | None":
+        """Follow a run that is about to be resumed, in place of whoever followed it.
+
+        Returns:
+            Who did, to be given the place back if the run cannot be claimed.
+        """
+        before = self.current(driver)
+        self.follow(driver)
+        return before if before is not driver else None
+
+    def current(self, driver: "Driver") -> "Driver":
+        """Who goes on with a driver's run: the last one that took it up in this process."""
+        return self._drivers.get(driver.run_id, driver)
+
     def tell(self, run_id: str, answers: dict[str, Answer]) -> bool:
         """Hand over answers that were given in this process, without waiting for the next look.
 
