@@ -30,6 +30,7 @@ from agentkit.text import inert
 
 _SLICE = 0.2
 """Seconds a wait lasts at most before it looks for an interrupt."""
+_WENT_ON = object()  # a paused run was taken up again while somebody looked at it: wait on
 
 
 class Run:
@@ -163,11 +164,13 @@ class Run:
         if engine().here:
             raise ConfigError("waiting here would stop every run of this process: write `await run` in async code")
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not self._is_settled():
-            if deadline is not None and time.monotonic() >= deadline:
-                raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
-            self._nap(deadline)
-        return self._outcome()
+        while True:
+            while not self._is_settled():
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
+                self._nap(deadline)
+            if (outcome := self._outcome()) is not _WENT_ON:
+                return outcome
 
     def _nap(self, deadline: float | None) -> None:
         left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
@@ -196,6 +199,8 @@ class Run:
             raise self._driver.error
         state = self.state
         usage = state.usage + state.child_usage
+        if state.status in {"running", "waiting"} and self.status != "interrupted":
+            return _WENT_ON
         if state.status == "succeeded":
             return self._output(state)
         if state.status == "failed":
@@ -224,12 +229,14 @@ class Run:
                 loop.call_soon_threadsafe(settled.set)
 
             engine().call(lambda: driver.when_settled(wake))
-        while not await asyncio.to_thread(self._is_settled):
-            with contextlib.suppress(TimeoutError):  # in slices, so that interrupting the kernel works
-                await asyncio.wait_for(settled.wait(), _SLICE)
-            if settled.is_set() and not await asyncio.to_thread(self._is_settled):
-                settled.clear()  # it paused and was answered at once
-        return await asyncio.to_thread(self._outcome)
+        while True:
+            while not await asyncio.to_thread(self._is_settled):
+                with contextlib.suppress(TimeoutError):  # in slices, so that interrupting the kernel works
+                    await asyncio.wait_for(settled.wait(), _SLICE)
+                if settled.is_set() and not await asyncio.to_thread(self._is_settled):
+                    settled.clear()  # it paused and was answered at once
+            if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
+                return outcome
 
     def wait(self, timeout: float | None = None) -> Any:
         """As `result`, but asks in the terminal for what the run waits for.
