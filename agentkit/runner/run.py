@@ -52,8 +52,6 @@ class Run:
     def _redactor(self) -> Redactor:
         return self._definition.redactor if self._definition is not None else Redactor()
 
-    # looking ---------------------------------------------------------------------------------------------------------
-
     @property
     def state(self) -> State:
         """A snapshot of the run: the fold of its events so far."""
