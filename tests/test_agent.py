@@ -6,6 +6,7 @@ import time
 
 import pytest
 from pydantic import BaseModel
+from small_agents import bodies, lookup
 
 import agentkit as ak
 from agentkit.errors import ConfigError, EncodingError
@@ -44,20 +45,6 @@ def find_order(order_id: str) -> dict:
         order_id: the order's number, for example "A-1042".
     """
     return {"order_id": order_id, "status": "broken", "total": 80.0}
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def test_the_snippet(log):

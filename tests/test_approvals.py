@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
+from small_agents import SOON, bodies, paused
 
 import agentkit as ak
 from agentkit.errors import ApprovalError, ResumeError
@@ -19,8 +20,6 @@ from agentkit.store import Answer
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
-
-SOON = 20
 
 
 class Till:
@@ -43,12 +42,6 @@ class Till:
         self.tool = pay
 
 
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
-
-
 def leave(run):
     """As if the process that paused the run had gone: nobody looks for its answers any more."""
     engine().call(lambda: watch.forget(run._driver))
@@ -58,10 +51,6 @@ def leave(run):
 
 def agent_of(model, *tools, **options):
     return ak.Agent("payer", model, tools=tools, decisions="off", **options)
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def told(run):

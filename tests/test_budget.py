@@ -1,6 +1,7 @@
 """What a run may use: reserved before a call, shared with child runs, raised by a person."""
 
 import pytest
+from small_agents import SOON, bodies, lookup, paused
 
 import agentkit as ak
 from agentkit.errors import ApprovalError, ModelError
@@ -8,28 +9,6 @@ from agentkit.events import BudgetReached, ModelFailed, ModelRequested, RunPause
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
-
-SOON = 20
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
-
-
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
 
 
 def turns(count):

@@ -4,6 +4,7 @@ import asyncio
 import threading
 
 import pytest
+from small_agents import SOON, bodies, lookup
 
 import agentkit as ak
 from agentkit.errors import LogUnwritable, ModelError
@@ -15,22 +16,7 @@ from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
 
-SOON = 20
 AT_ONCE = ak.Retry(initial=0)
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def overloaded(**more):

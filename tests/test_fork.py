@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from small_agents import SOON, lookup, paused
 
 import agentkit as ak
 from agentkit.errors import ForkError
@@ -10,24 +11,6 @@ from agentkit.events import RunStarted
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
-
-SOON = 20
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
 
 
 def seq_of(run, kind, nth=0):

@@ -1,6 +1,7 @@
 """What a prompt holds: the conversation, what is left out of a long one, and what stops a loop."""
 
 import pytest
+from small_agents import bodies, lookup
 
 import agentkit as ak
 from agentkit.errors import ConfigError
@@ -10,20 +11,6 @@ from agentkit.testing import FunctionModel, ScriptedModel, call
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
 
 SOON = 20  # seconds until a test that hangs says so
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def test_a_loop_is_told_and_then_paused(log):

@@ -1,6 +1,7 @@
 """A write that was started and never recorded as finished: only a person can say what became of it."""
 
 import pytest
+from small_agents import SOON, bodies, paused
 
 import agentkit as ak
 from agentkit.decide import AskInDoubt, decide
@@ -9,18 +10,6 @@ from agentkit.events import RunResumed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
-
-SOON = 20
-
-
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def think(request):

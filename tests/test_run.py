@@ -6,6 +6,7 @@ import sys
 import threading
 
 import pytest
+from small_agents import bodies, lookup
 
 import agentkit as ak
 from agentkit import registry
@@ -16,20 +17,6 @@ from agentkit.testing import FunctionModel, ScriptedModel, call
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
 
 SOON = 20  # seconds until a test that hangs says so
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def test_a_grade_is_recorded_once_the_run_ended(log):

@@ -5,6 +5,7 @@ import contextlib
 import threading
 
 import pytest
+from small_agents import SOON, bodies, lookup, paused
 
 import agentkit as ak
 from agentkit.errors import ApprovalError, ResumeError
@@ -14,28 +15,6 @@ from agentkit.runner.watch import watch
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
-
-SOON = 20
-
-
-@ak.tool
-def lookup(what: str) -> str:
-    """Look something up. Returns what is known of it.
-
-    Args:
-        what: a word.
-    """
-    return f"about {what}"
-
-
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def told(run):

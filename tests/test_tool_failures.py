@@ -5,6 +5,7 @@ import sqlite3
 import threading
 
 import pytest
+from small_agents import SOON, bodies, paused
 
 import agentkit as ak
 from agentkit.events import ApprovalRequested, RetryScheduled, ToolFailed, ToolStarted, ToolSucceeded
@@ -12,12 +13,7 @@ from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
 
-SOON = 20
 AT_ONCE = ak.Retry(initial=0)
-
-
-def bodies(run, kind):
-    return [event.body for event in run.events() if isinstance(event.body, kind)]
 
 
 def told(run):
@@ -47,12 +43,6 @@ def failing(*errors, **options):
 def run_of(log, tool, *turns, **options):
     model = ScriptedModel([*turns, "ok"])
     return ak.Agent("a", model, tools=[tool], decisions="off", **options).run("hi", log=log)
-
-
-def paused(run):
-    with pytest.raises(ak.RunPaused) as raised:
-        run.result(SOON)
-    return raised.value.pending
 
 
 def test_tool_error_says_that_nothing_happened(log):

@@ -21,12 +21,17 @@ EFFECT_UNKNOWN = "unknown: it may have happened; a person will be asked before t
 
 def say(state: State, message: Message) -> None:
     """Add a message to the conversation; it will be in every later prompt."""
-    data = message.model_dump_json(exclude_defaults=True)
+    data = _as_said(message)
     tokens = len(data) // 4 + 1
     state.messages.append(message)
     state.message_tokens.append(tokens)
     state.tokens += tokens
     state.chain = _link(state.chain, message.role, data)
+
+
+def _as_said(message: Message) -> str:
+    """A message as it is counted and digested."""
+    return message.model_dump_json(exclude_defaults=True)
 
 
 def _link(chain: str, role: str, data: str) -> str:
@@ -37,7 +42,7 @@ def rechain(state: State) -> None:
     """Digest and count the messages of the next prompt anew."""
     state.chain = ""
     for message in state.prompt_messages:
-        state.chain = _link(state.chain, message.role, message.model_dump_json(exclude_defaults=True))
+        state.chain = _link(state.chain, message.role, _as_said(message))
     state.tokens = state.tokens_from(state.trimmed_to)
 
 
@@ -68,7 +73,7 @@ def request_sha256(request: ModelRequest) -> str:
     """
     chain = ""
     for message in request.messages:
-        chain = _link(chain, message.role, message.model_dump_json(exclude_defaults=True))
+        chain = _link(chain, message.role, _as_said(message))
     header = header_sha256(request.instructions, request.tools, request.output, request.parameters)
     return hashlib.sha256(f"{header}{chain}".encode()).hexdigest()
 

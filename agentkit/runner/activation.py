@@ -213,7 +213,7 @@ class Activation:
         """A child whose questions were answered goes on."""
         for step in [step for step in self.parked if self.family.answered({step})]:
             self.parked.discard(step)
-            self.start(step, tool_calls.resume_child(self, step))
+            self.start(step, tool_calls.run_child(self, step))
 
     def _pause(self) -> None:
         """Write down for whom the run waits; where that is recorded already, nothing changed."""

@@ -28,6 +28,7 @@ from agentkit.events import (
 from agentkit.jsonvalue import canonical, clean, clean_text
 from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
 from agentkit.runner.engine import is_being_cancelled
+from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 
@@ -149,7 +150,7 @@ def _record_answer(act: "Activation", action: CallModel, model: Model, response:
         attempt=action.attempt,
         name=model.name,
         status="ok",
-        duration_ms=_since(began),
+        duration_ms=since(began),
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cost_usd=_cost(usage),
@@ -221,7 +222,7 @@ def _record_failure(
         attempt=action.attempt,
         name=model.name,
         status="error",
-        duration_ms=_since(began),
+        duration_ms=since(began),
         cost_usd=cost,
     )
 
@@ -307,7 +308,3 @@ def _tool_results(act: "Activation") -> list[dict[str, Any]]:
 def _refuse(act: "Activation", step: str, name: str, problem: str, context: dict[str, Any]) -> None:
     error = ErrorInfo(type="Refused", message=clean_text(problem), context=clean(context))
     act.record(Checked(passed=False, error=error), step=step, name=name, status="error")
-
-
-def _since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 3)

@@ -1,6 +1,7 @@
 """Writes a run's events and folds them in the same breath, so that live state and the log never differ."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -19,6 +20,11 @@ _MADE_OF_THE_LOG = (ModelRequested, Decided, HistoryTrimmed)
 def now() -> datetime:
     """The time, UTC."""
     return datetime.now(UTC)
+
+
+def since(began: float) -> float:
+    """Milliseconds since a `time.perf_counter()`, as an event's duration."""
+    return round((time.perf_counter() - began) * 1000, 3)
 
 
 class Recorder:

@@ -15,6 +15,7 @@ from agentkit.events import ErrorInfo, Note, ToolFailed, ToolStarted, ToolSuccee
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
 from agentkit.runner.engine import engine, is_being_cancelled
+from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 from agentkit.state import CallStep
@@ -96,7 +97,7 @@ def begin(act: "Activation", action: StartCall) -> None:
         name=call.name,
     )
     if child_run_id is not None:
-        act.start(action.step, _run_child(act, action.step))
+        act.start(action.step, run_child(act, action.step))
     else:
         act.start(action.step, _run(act, action, tool, arguments, key))
 
@@ -161,7 +162,7 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         attempt=action.attempt,
         name=call.name,
         status="ok",
-        duration_ms=_since(began),
+        duration_ms=since(began),
     )
     failpoints.hit("tool.recorded")
 
@@ -193,7 +194,7 @@ def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, began: f
         attempt=action.attempt,
         name=call.name,
         status="error",
-        duration_ms=_since(began),
+        duration_ms=since(began),
     )
 
 
@@ -231,7 +232,7 @@ def _record_failure(
         attempt=action.attempt,
         name=call.name,
         status="error",
-        duration_ms=_since(began),
+        duration_ms=since(began),
     )
 
 
@@ -243,7 +244,7 @@ def _note(act: "Activation", step: str, text: str, data: Any) -> None:
 # child runs ----------------------------------------------------------------------------------------------------------
 
 
-async def _run_child(act: "Activation", step: str) -> None:
+async def run_child(act: "Activation", step: str) -> None:
     """Start or go on with the run of a sub-agent; park the call while that run waits for a person."""
     await act.recorder.durable()
     failpoints.hit("tool.started")
@@ -276,14 +277,9 @@ async def _run_child(act: "Activation", step: str) -> None:
         attempt=call.attempt,
         name=call.name,
         status="ok",
-        duration_ms=_since(began),
+        duration_ms=since(began),
     )
     failpoints.hit("tool.recorded")
-
-
-async def resume_child(act: "Activation", step: str) -> None:
-    """Go on with a parked child whose questions were answered."""
-    await _run_child(act, step)
 
 
 def _take_over_budget(act: "Activation", step: str) -> None:
@@ -306,9 +302,5 @@ def _child_failed(act: "Activation", call: CallStep, error: RunError, began: flo
         attempt=call.attempt,
         name=call.name,
         status="error",
-        duration_ms=_since(began),
+        duration_ms=since(began),
     )
-
-
-def _since(began: float) -> float:
-    return round((time.perf_counter() - began) * 1000, 3)
