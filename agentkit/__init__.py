@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
     from agentkit.messages import Usage
+    from agentkit.models.default import default_model
     from agentkit.policy import Budget, Retry
     from agentkit.question import ask_person
+    from agentkit.quotation import Quotation
     from agentkit.rows import Rows
     from agentkit.runner.run import Run
     from agentkit.tools import Tool, tool
@@ -41,6 +43,7 @@ _WHERE = {
     "Log": "agentkit.log",
     "LogError": "agentkit.errors",
     "QueryError": "agentkit.errors",
+    "Quotation": "agentkit.quotation",
     "ResumeError": "agentkit.errors",
     "Retry": "agentkit.policy",
     "Rows": "agentkit.rows",
@@ -52,6 +55,7 @@ _WHERE = {
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
+    "default_model": "agentkit.models.default",
     "lint": "agentkit.linting",
     "open_log": "agentkit.log",
     "resume": "agentkit.log",
@@ -70,6 +74,7 @@ __all__ = [
     "Log",
     "LogError",
     "QueryError",
+    "Quotation",
     "ResumeError",
     "Retry",
     "Rows",
@@ -81,6 +86,7 @@ __all__ = [
     "ToolError",
     "Usage",
     "ask_person",
+    "default_model",
     "lint",
     "open_log",
     "resume",

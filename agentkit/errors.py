@@ -5,6 +5,7 @@ AgentKitError
 ├── ConfigError            the definition, an option or an argument is wrong
 │   ├── ToolDefinitionError    a function that cannot become a tool, and which part of it
 │   └── ModelNotFound          no adapter or model answers to that name
+│       └── PullFailed             a local model's weights cannot be fetched: why, and how else to get them
 ├── EncodingError          a value that is not JSON (NaN, NUL, an object), naming the field
 ├── LogError               the log
 │   ├── LogUnwritable          full disk, read-only folder: the step was not performed
@@ -49,6 +50,10 @@ class ToolDefinitionError(ConfigError):
 
 class ModelNotFound(ConfigError):
     """No adapter or model answers to that name."""
+
+
+class PullFailed(ModelNotFound):
+    """A local model's weights cannot be fetched; the message says why, and how else to get them."""
 
 
 class EncodingError(AgentKitError):

@@ -16,7 +16,9 @@ STORES = {
     "memory": "agentkit.stores.memory:open_store",
 }
 # prefix of a model's name → function(name) that makes a model; "" is the adapter of last resort
-MODELS: dict[str, str] = {}
+MODELS: dict[str, str] = {
+    "local/": "agentkit.models.local.model:open_model",
+}
 # what shows a run: function(run) → text
 DISPLAYS = {"text": "agentkit.render:trace"}
 

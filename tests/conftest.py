@@ -8,7 +8,7 @@ import agentkit as ak
 from agentkit import failpoints
 from agentkit.testing import forbid_real_models
 
-forbid_real_models()
+forbid_real_models(allow=["local/"])
 
 
 @pytest.fixture

@@ -28,6 +28,9 @@ LOOP_HINT = (
     "Calling it again will not help: use what you have, try something else, or give your answer."
 )
 
+REFUSED = "Your answer was refused. Give it again, corrected."
+"""How a refusal begins that the model is told of; what is wrong comes after it."""
+
 
 @on(Checked)
 def _checked(state: State, event: Event, body: Checked) -> None:
@@ -45,7 +48,7 @@ def _checked(state: State, event: Event, body: Checked) -> None:
     state.reasks += 1
     state.reask_error = error
     said: dict[str, Any] = {"problem": error.message, "check": event.name, **error.context}
-    say(state, UserMessage(content=f"Your answer was refused. Give it again, corrected.\n{canonical(said).decode()}"))
+    say(state, UserMessage(content=f"{REFUSED}\n{canonical(said).decode()}"))
 
 
 @on(HistoryTrimmed)

@@ -1,0 +1,1 @@
+"""A language model in this process: GGUF weights, llama.cpp through xllamacpp, every answer held to a grammar."""

