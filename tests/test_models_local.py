@@ -64,12 +64,12 @@ class Colour(enum.Enum):
 
 
 class Item(BaseModel):
-    name: str = Field(max_length=20)
+    name: str = Field(max_length=8)
     count: int = Field(ge=1, le=9)
 
 
 class Address(BaseModel):
-    street: str = Field(max_length=30)
+    street: str = Field(max_length=12)
     zip: str = Field(pattern=r"^\d{5}$")
     kind: Literal["home", "work"]
 
@@ -114,20 +114,32 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.schema.name)
-def test_every_call_fits_its_tool(model, tool):
-    """100 of 100, with this and the next test: a tool that exists, arguments that its function takes, at any heat."""
-    for seed in range(15):
-        [call] = ask(model, SAID[seed % 5], tools=[tool], seed=seed, temperature=1.0).message.tool_calls
+@pytest.fixture
+def quick(model, monkeypatch):
+    """The model, with what it computed of an earlier prompt used again although there is a seed."""
+    generate = model._engine.generate
+    monkeypatch.setattr(model._engine, "generate", lambda body, *rest: generate({**body, "cache_prompt": True}, *rest))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("tool", "times"),
+    [(order, 10), (move, 10), (paint, 22), (price, 22), (look_up, 22), (ping, 4)],
+    ids=lambda what: what.schema.name if isinstance(what, ak.Tool) else "",
+)
+def test_every_call_fits_its_tool(quick, tool, times):
+    """100 of 100, with the next test: a tool that exists, arguments that its function takes, at any heat."""
+    for seed in range(times):
+        [call] = ask(quick, SAID[seed % 5], tools=[tool], seed=seed, temperature=1.0).message.tool_calls
         assert call.name == tool.schema.name
         tool.validate(call.arguments)
 
 
-def test_every_call_is_of_a_tool_that_is_there(model):
+def test_every_call_is_of_a_tool_that_is_there(quick):
     """Also where there are many to choose from; and every call has an id of its own."""
     ids = set()
     for seed in range(10):
-        [call] = ask(model, SAID[seed % 5], tools=TOOLS, seed=seed, temperature=1.5).message.tool_calls
+        [call] = ask(quick, SAID[seed % 5], tools=TOOLS, seed=seed, temperature=1.5).message.tool_calls
         next(tool for tool in TOOLS if tool.schema.name == call.name).validate(call.arguments)
         ids.add(call.id)
     assert len(ids) == 10
@@ -172,8 +184,8 @@ def test_usage_is_what_was_read_and_written(model):
 def test_a_turn_that_asks_twice_counts_twice(model):
     """Once which call, once the answer: usage has both."""
     before = (UserMessage(content="Open?"), *called("ping", {}, "yes"))
-    both = ask(model, "So?", tools=[ping], before=before, max_tokens=8)
-    alone = ask(model, "So?", before=before, max_tokens=8)
+    both = ask(model, "So?", tools=[ping], before=before, max_tokens=20)
+    alone = ask(model, "So?", before=before, max_tokens=20)
     assert both.message.text
     assert both.usage.input_tokens > alone.usage.input_tokens
 
@@ -240,9 +252,9 @@ def cite(
 def test_quotations_are_in_the_text(model, text):
     """Whatever the heat: words of a tool's result, or of what the user said, with every mark and space."""
     before = (UserMessage(content="Read it."), *called("read", {"file": "x"}, {"text": text, "lines": 3}))
-    for seed in range(3):
+    for seed in range(2):
         answer = ask(
-            model, "What does it say?", before=before, output=Quote, seed=seed, temperature=1.2, max_tokens=150
+            model, "What does it say?", before=before, output=Quote, seed=seed, temperature=1.2
         )
         quoted = Quote.model_validate_json(answer.message.text).words
         assert quoted.split()
@@ -286,7 +298,11 @@ def test_an_agent_works_on_it(model, log):
 
     @ak.tool
     def find_order(number: str) -> dict:
-        """Look an order up. Returns its state and total."""
+        """Look an order up in the shop's books. Returns its state and total.
+
+        Args:
+            number: the order's number, for example "A-1042".
+        """
         return {"number": number, "note": "The parcel was sent on Monday.", "total": 12.5}
 
     agent = ak.Agent("shop", "local/smollm2", "Help with orders.", tools=[find_order], output=Answer)
@@ -296,18 +312,22 @@ def test_an_agent_works_on_it(model, log):
     assert any(answer.quotation in text for text in ("The parcel was sent on Monday.", "12.5", "A-1042"))
     assert (run.usage.tool_calls, run.cost) == (1, 0.0)
     assert run.usage.output_tokens > 10
-    assert [row["tool"] for row in log.sql("SELECT name AS tool FROM tool_calls")] == ["find_order"]
+    assert [tuple(row) for row in log.sql("SELECT name FROM tool_calls")] == [("find_order",)]
 
 
 def test_reasons_are_not_asked_for(model, log):
     """They would be invented after the fact; a tool that has an argument of that name is given it."""
 
     @ak.tool
-    def close(why: Literal["holiday", "night"]) -> str:
-        """Close the shop. Returns nothing of interest."""
-        return "closed"
+    def close(why: Literal["holiday", "night"]) -> dict:
+        """Close the shop for the customers until tomorrow. Returns when it opens.
 
-    run = ak.Agent("shop", "local/smollm2", tools=[close]).run("Good night", log=log)
+        Args:
+            why: what the sign at the door says.
+        """
+        return {"opens": 9}
+
+    run = ak.Agent("shop", "local/smollm2", tools=[close], settings={"max_tokens": 24}).run("Good night", log=log)
     run.result(timeout=120)
     [decided] = [e.body for e in run.events() if e.type == "decided" and e.step == "tool/close/1"]
     assert decided.why is None
@@ -319,7 +339,7 @@ def test_a_call_is_not_made_twice(model):
     """Where the model wants what it had, the answer is asked for."""
     before = (UserMessage(content="Open?"), *called("ping", {}, "yes"))
     for seed in range(5):
-        answer = ask(model, "Ping! Ping!", tools=[ping], before=before, seed=seed, temperature=1.5, max_tokens=5)
+        answer = ask(model, "Ping! Ping!", tools=[ping], before=before, seed=seed, temperature=1.5, max_tokens=20)
         assert (answer.message.tool_calls, bool(answer.message.text)) == ((), True)
 
 
@@ -406,7 +426,7 @@ def test_nobody_else_can_ask_it(model):
 
 
 def test_a_process_ends_in_the_middle_of_an_answer():
-    """At once, without a crash and without a word."""
+    """Within seconds, without a crash and without a word."""
     smollm2()
     ended = python("""
         import asyncio, threading

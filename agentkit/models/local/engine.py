@@ -211,9 +211,14 @@ def _end() -> None:
 def _forget_after_fork() -> None:
     global _lock  # noqa: PLW0603  the parent's thread may have held it
     _lock = threading.Lock()
+    if not _engines:
+        return
     for one in _engines.values():
         one.abandon()
     _engines.clear()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "on_exit"):  # glibc: what runs first at exit ends the child, before llama.cpp waits there for ever
+        libc.on_exit(libc._exit, None)  # noqa: SLF001  that is the C function's name
 
 
 if hasattr(os, "register_at_fork"):

@@ -85,7 +85,7 @@ class _Rules:
         """A string of the text's words, at least one; an empty one where there is no text."""
         if not self._chunks:
             return _literal('""')
-        shortest, longest = max(1, schema.get("minLength", 1)), schema.get("maxLength", "")
+        shortest, longest = max(1, schema.get("minLength", 1)), schema.get("maxLength", _LONGEST_STRING)
         words = "%regex " + json.dumps({"substring_chunks": self._chunks})
         terminal = f"Q{len(self._lines)}"
         # it begins with a word, does not run over the end of one text into the next, and has the length asked for
