@@ -113,6 +113,7 @@ class Agent:
         *,
         after: "Run | str | None" = None,
         deps: Any = None,
+        budget: Budget | None = None,
         tags: Iterable[str] = (),
         session: str | None = None,
         user: str | None = None,
@@ -124,6 +125,7 @@ class Agent:
             input: what the user says: text, message parts, or any JSON value.
             after: an ended run whose conversation goes on.
             deps: reaches tools as `ctx.deps`, and never the log.
+            budget: what this run may use; the agent's own when left out.
             tags: recorded, to find the run by.
             session: recorded.
             user: recorded.
@@ -137,9 +139,10 @@ class Agent:
             EncodingError: the input or the answer's schema is not JSON.
         """
         store = (log or open_log()).store
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
         driver = start(
             store,
-            self.definition,
+            definition,
             input,
             deps=deps,
             after=(log or open_log()).run(after).run_id if isinstance(after, str) else after and after.run_id,

@@ -57,7 +57,7 @@ def trace(run: Run) -> Trace:
     """
     try:
         state = run.state
-        text = tree(state, children=_loader(run), status=run.status, time=now())
+        text = tree(state, children=child_states(run), status=run.status, time=now())
     except Exception as error:  # noqa: BLE001  Python shows a repr that raises as a traceback of agentkit's
         text = f"✗ run {run.run_id} cannot be shown: {type(error).__name__}: {one_line(str(error), 500)}"
     return Trace(text)
@@ -126,7 +126,7 @@ class _View:
         calls = f"{usage.model_calls} model call{'' if usage.model_calls == 1 else 's'}"
         took = self.took(state.started_at, state.ended_at, live=status in {"running", "waiting"})
         name = f"{_RUN_MARKS.get(status, '·')} {one_line(state.name, 30)} {state.run_id[:13]}"
-        node = _Node(_join(name, status, took, _used(usage), calls), [f"input: {brief(state.input)}"])
+        node = _Node(_join(name, status, took, used(usage), calls), [f"input: {brief(state.input)}"])
         node.details += _origin(state)
         node.below = [*self.turns(state), *self.end(state)]
         return node
@@ -148,7 +148,7 @@ class _View:
         took = self.took(model.started, model.ended, live=model.status in {"running", "waiting"})
         mark = _MODEL_MARKS[model.status] if not model.refusals else "✗"
         name = f"{mark} {model.step} {one_line(model.name, 40)}"
-        line = _join(name, status, took, _used(model.usage), _attempts(model.attempt))
+        line = _join(name, status, took, used(model.usage), _attempts(model.attempt))
         node = _Node(line, _failures(model.errors))
         if model.due is not None and model.status == "waiting":
             node.details.append(_due(model.due))
@@ -256,7 +256,7 @@ class _View:
         if started is None or until is None:
             return ""
         seconds = max(0.0, (until - started).total_seconds())
-        return f"{_duration(seconds)}{' so far' if live else ''}"
+        return f"{duration(seconds)}{' so far' if live else ''}"
 
 
 _RUN_MARKS = {
@@ -278,17 +278,29 @@ _BECAUSE = {
 }
 
 
-def _loader(run: Run) -> Children:
-    """Child runs' states from the run's own log."""
-    known = {child.run_id: child for child in run.children()}
+def child_states(run: Run) -> Children:
+    """What gives the states of a run's child runs, and of theirs, from the run's own log.
+
+    Args:
+        run: the run at the top.
+
+    Returns:
+        A function to give to `tree`, again and again: what has ended is read once.
+    """
+    known: dict[str, Run] = {run.run_id: run}
+    ended: dict[str, State] = {}
 
     def load(run_id: str) -> State | None:
-        child = known[run_id]
+        if run_id in ended:
+            return ended[run_id]
+        if run_id not in known:  # one that began since
+            known.update((below.run_id, below) for above in list(known.values()) for below in above.children())
         try:
-            state = child.state
-        except RunNotFound:  # its caller is on disk before it is
+            state = known[run_id].state
+        except (KeyError, RunNotFound):  # its caller is on disk before it is
             return None
-        known.update((below.run_id, below) for below in child.children())
+        if state.ended:
+            ended[run_id] = state
         return state
 
     return load
@@ -304,8 +316,8 @@ def _join(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _used(usage: Usage) -> str:
-    """Tokens and money; nothing where nothing is known to be used."""
+def used(usage: Usage) -> str:
+    """Tokens and money as text; nothing where nothing is known to be used."""
     if not (usage.input_tokens or usage.output_tokens or usage.cost_usd is None or usage.cost_usd):
         return ""
     cost = "cost unknown" if usage.cost_usd is None else _dollars(usage.cost_usd)
@@ -318,7 +330,8 @@ def _dollars(cost: float) -> str:
     return f"${cost:.4f}" if cost else "$0"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A duration as text, in the unit that suits it."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 60:

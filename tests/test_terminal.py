@@ -43,7 +43,7 @@ def test_a_call_is_shown_and_approved(log, person, capsys):
     person += ["x", "a"]
     run = agent(ScriptedModel([call("pay", amount=5), "ok"])).run("hi", log=log)
     assert run.wait(SOON) == "ok"
-    assert 'runs: {"amount":5.0}' in capsys.readouterr().out
+    assert "amount = 5.0" in capsys.readouterr().out
     assert told(run) == [{"paid": 5.0}]
 
 
@@ -58,12 +58,50 @@ def test_an_edit_that_is_wrong_is_asked_again(log, person, capsys):
 
 def test_reject_and_answer(log, person):
     """A reason for the one, words or JSON for the other."""
-    person += ["r", "too much", "a", "[1, 2]"]
+    person += ["r", "too much", "[1, 2]"]
     model = ScriptedModel([call("pay", amount=5), call("ask_person", question="Which?"), "ok"])
     run = agent(model).run("hi", log=log)
     assert run.wait(SOON) == "ok"
     assert told(run)[0]["rejected"]["message"] == "too much"
     assert told(run)[1] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("2", "no"), ("maybe", "maybe"), ("7", 7)], ids=["number", "words", "no such number"]
+)
+def test_an_option_is_chosen_by_its_number(log, person, capsys, typed, answer):
+    """Or said in words; what is none of them is the person's own answer."""
+    person += [typed]
+    run = agent(ScriptedModel([call("ask_person", question="Sure?", options=["yes", "no"]), "ok"])).run("hi", log=log)
+    assert run.wait(SOON) == "ok"
+    assert told(run) == [answer]
+    assert "  [2] no\n" in capsys.readouterr().out
+
+
+def test_no_answer_is_told_as_none(log, person):
+    """Who does not know says nothing: the model learns that."""
+    person += [""]
+    run = agent(ScriptedModel([call("ask_person", question="Sure?"), "ok"])).run("hi", log=log)
+    assert run.wait(SOON) == "ok"
+    assert told(run)[0]["rejected"]["message"] == "no answer was given"
+
+
+def test_a_long_text_is_shown_by_its_lines(log, person, capsys):
+    """A report of forty lines: the first ones, and how many follow."""
+
+    @ak.tool(writes=True, approve=True)
+    def publish(text: str) -> str:
+        """Publish a text. Returns its beginning."""
+        return text[:4]
+
+    person += ["a"]
+    text = "\n".join(f"line {number}" for number in range(40))
+    model = ScriptedModel([call("publish", text=text), "ok"])
+    run = ak.Agent("editor", model, tools=[publish], decisions="off").run("hi", log=log)
+    assert run.wait(SOON) == "ok"
+    shown = capsys.readouterr().out
+    assert "    | line 24\n    … 15 more lines" in shown
+    assert "line 25" not in shown
 
 
 def test_a_budget_is_raised(log, person):
@@ -77,12 +115,12 @@ def test_a_budget_is_raised(log, person):
 
 def test_what_a_model_wrote_cannot_pass_for_a_label(log, person, capsys):
     """Its lines are marked, its control characters are shown and do nothing."""
-    person += ["a", "yes"]
-    question = "Sure?\n  runs: nothing at all\x1b[2J"
+    person += ["yes"]
+    question = "Sure?\n  amount = nothing at all\x1b[2J"
     run = agent(ScriptedModel([call("ask_person", question=question), "ok"])).run("hi", log=log)
     assert run.wait(SOON) == "ok"
     shown = capsys.readouterr().out
-    assert "\n  runs: nothing" not in shown
+    assert "\n  amount = nothing" not in shown
     assert "\x1b" not in shown
 
 

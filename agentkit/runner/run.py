@@ -8,18 +8,19 @@ from typing import Any, Literal
 
 from agentkit import registry
 from agentkit.definition import AgentDefinition
-from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunCancelled, RunClaimed, RunFailed, RunPaused
+from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed, RunPaused
 from agentkit.events import Event, Graded, RunCancelledEvent, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
-from agentkit.runner.answers import Answered, already_answered, check_answer, current_user, put_answer, why_paused
+from agentkit.runner.answers import Answered, already_answered, check_answer, current_user, put_answer
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.load import definition_of, load_state, open_questions
+from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import Recorder, now
 from agentkit.runner.terminal import ask, can_ask
@@ -70,6 +71,11 @@ class Run:
         if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
             return "interrupted"
         return state.status
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this process executes the run, or did so last and watches for answers to it."""
+        return self._driver is not None or self._root is not None
 
     @property
     def output(self) -> Any:
@@ -196,23 +202,11 @@ class Run:
         if self._driver is not None and self._driver.error is not None:
             raise self._driver.error
         state = self.state
-        usage = state.usage + state.child_usage
         if state.status in {"running", "waiting"} and self.status != "interrupted":
             return _WENT_ON
         if state.status == "succeeded":
             return self._output(state)
-        if state.status == "failed":
-            error = state.error
-            raise RunFailed(
-                f"{error.type}: {error.message}" if error else "failed", run_id=self.run_id, usage=usage, error=error
-            )
-        if state.status == "cancelled":
-            who = f" by {state.stopped_by}" if state.stopped_by else ""
-            why = f": {state.stopped_why}" if state.stopped_why else ""
-            raise RunCancelled(f"run {self.run_id} was cancelled{who}{why}", run_id=self.run_id, usage=usage)
-        if state.status == "paused":
-            raise RunPaused(why_paused(state, self.pending), run_id=self.run_id, usage=usage, pending=self.pending)
-        raise ResumeError(f"run {self.run_id} is interrupted: nobody executes it. ak.resume({self.run_id!r}) goes on")
+        raise without_output(state, self.pending if state.status == "paused" else [])
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._wait_async().__await__()
@@ -249,9 +243,14 @@ class Run:
                 if not paused.pending or not can_ask():
                     raise
                 for asked in paused.pending:
-                    self._ask(asked)
+                    self.ask(asked)
 
-    def _ask(self, asked: Approval) -> None:
+    def ask(self, asked: Approval) -> None:
+        """Put one pending question to the person at the terminal, and give their answer.
+
+        Args:
+            asked: one of `pending`.
+        """
         verdict, more = ask(asked)
         try:
             self._give(asked, verdict, through="terminal", **more)

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Iterator
 from typing import Any, cast
 
 from pydantic_core import from_json
@@ -13,11 +14,12 @@ from agentkit.text import inert
 
 _WAYS: dict[str, dict[str, Verdict]] = {
     "call": {"a": "approve", "e": "edit", "r": "reject"},
-    "question": {"a": "answer", "r": "reject"},
     "in_doubt": {"h": "happened", "d": "did_not", "s": "stop"},
     "budget": {"e": "edit", "s": "stop"},
     "loop": {"a": "approve", "s": "stop"},
 }
+_LINES = 25
+"""Lines of a long argument that are shown; the log has the rest."""
 
 
 def can_ask() -> bool:
@@ -34,26 +36,66 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
     Returns:
         The verdict and what goes with it: edits, a value, a comment.
     """
+    _say(_shown(f"\n{asked.prompt}".rstrip()))
+    if asked.kind == "question":
+        return _read_answer(asked.options)
+    for line in _about(asked):
+        _say(line)
     ways = _WAYS[asked.kind]
-    print(_shown(f"\n{asked.prompt}".rstrip()))  # noqa: T201  it was asked for: wait() talks to the person who called it
-    for label, value in (("runs", asked.arguments), ("why", asked.why), ("note", asked.because), ("see", asked.shows)):
-        if value is not None:
-            print(_shown(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}"))  # noqa: T201
     choice = ""
     while choice not in ways:
-        choice = input(
-            "  " + ", ".join(f"[{key}] {word.replace('_', ' ')}" for key, word in ways.items()) + "? "
-        ).strip()
-        choice = choice[:1].lower()
+        named = ", ".join(f"[{key}] {word.replace('_', ' ')}" for key, word in ways.items())
+        choice = input(f"  {named}? ").strip()[:1].lower()
     verdict = ways[choice]
     if verdict == "edit":
         return verdict, {"edits": _read_json('  changed arguments as JSON, for example {"amount": 5}: ')}
-    if verdict in {"answer", "happened"}:
-        text = input("  answer: " if verdict == "answer" else "  its result as JSON (empty for none): ").strip()
-        return verdict, {"value": _loose(text)}
+    if verdict == "happened":
+        return verdict, {"value": _loose(input("  its result as JSON (empty for none): ").strip())}
     if verdict == "reject":
         return verdict, {"comment": input("  reason: ").strip() or None}
     return verdict, {}
+
+
+def _about(asked: Approval) -> Iterator[str]:
+    """What will run, argument by argument, and what a person should know of it."""
+    arguments = asked.arguments
+    if isinstance(arguments, dict):
+        for name, value in cast("dict[str, Any]", arguments).items():
+            yield from _field(str(name), value)
+    elif arguments is not None:
+        yield from _field("runs", arguments)
+    for label, value in (("why", asked.why), ("note", asked.because), ("see", asked.shows)):
+        if value is not None and value != "policy":
+            yield _shown(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}")
+
+
+def _field(name: str, value: Any) -> Iterator[str]:
+    """An argument: on its line as JSON, or a long text's beginning as it will be."""
+    if not isinstance(value, str) or "\n" not in value.strip():
+        yield inert(f"  {name} = {canonical(value).decode()}")
+        return
+    lines = value.strip().split("\n")
+    yield inert(f"  {name} = ({len(value):,} characters)")
+    yield from (inert(f"    | {line}") for line in lines[:_LINES])
+    if len(lines) > _LINES:
+        yield f"    … {len(lines) - _LINES} more lines"
+
+
+def _read_answer(options: tuple[str, ...]) -> tuple[Verdict, dict[str, Any]]:
+    """A question's answer: one of the options by its number or its words, or anything else; nothing rejects it."""
+    for number, option in enumerate(options, 1):
+        _say(_shown(f"  [{number}] {option}"))
+    how = f"1 to {len(options)}, or in words" if options else "text or JSON"
+    text = input(f"  answer ({how}; empty: no answer): ").strip()
+    if not text:
+        return "reject", {"comment": "no answer was given"}
+    if options and text.isdecimal() and 1 <= int(text) <= len(options):
+        return "answer", {"value": options[int(text) - 1]}
+    return "answer", {"value": _loose(text)}
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201  it was asked for: wait() talks to the person who called it
 
 
 def _shown(text: str) -> str:
@@ -66,11 +108,11 @@ def _read_json(prompt: str) -> dict[str, Any]:
         try:
             value = from_json(input(prompt))
         except ValueError as error:
-            print(f"  not JSON: {error}")  # noqa: T201
+            _say(f"  not JSON: {error}")
             continue
         if isinstance(value, dict):
             return cast("dict[str, Any]", value)
-        print("  it has to be an object: {…}")  # noqa: T201
+        _say("  it has to be an object: {…}")
 
 
 def _loose(text: str) -> Any:
