@@ -1,0 +1,148 @@
+"""The agent that reads what one messy package says, and the plain code that checks it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, Field
+
+import agentkit as ak
+from agentkit.definition import Model
+from agentkit.demo.packages import Package, classifier_name, installed, said
+from agentkit.demo.reading import categories, categories_of_all, contains
+
+_EXCERPT = 800
+"""Characters of licence texts that the model is shown: about 200 tokens, most of what a small model's answer costs."""
+_FIELD = 300
+
+INSTRUCTIONS = """\
+You find out which kind of licence a Python package has.
+First call look_up. Then quote the few words of what it returned that name the licence, copied exactly, and say which
+kind they mean:
+- permissive: MIT, BSD, Apache, ISC, Python, zlib, public domain
+- weak copyleft: LGPL, MPL, EPL, Artistic
+- strong copyleft: GPL, AGPL
+- proprietary: commercial, non-commercial only, all rights reserved
+- unknown: nothing there names a licence
+"""
+
+
+class Finding(BaseModel):
+    """What the model found: the words, and what they mean."""
+
+    quotation: Annotated[ak.Quotation, Field(description="a few words of what look_up returned, copied exactly")]
+    category: Literal["permissive", "weak copyleft", "strong copyleft", "proprietary", "unknown"]
+
+
+class Shelf(Protocol):
+    """Where packages are looked up; `deps` of the audit's runs."""
+
+    def names(self) -> list[str]:
+        """The packages' names, in order."""
+        ...
+
+    def get(self, name: str) -> Package:
+        """One package; raises `KeyError`."""
+        ...
+
+
+class Installed:
+    """The packages that are installed where this Python runs."""
+
+    def __init__(self) -> None:
+        self._packages = {package.name: package for package in installed()}
+
+    def names(self) -> list[str]:
+        """The packages' names, in order."""
+        return list(self._packages)
+
+    def get(self, name: str) -> Package:
+        """One package; raises `KeyError`."""
+        return self._packages[name]
+
+
+def shelf(context: ak.Context) -> Shelf:
+    """What the run was given to look at; the installed packages where it was given nothing."""
+    given: Shelf | None = context.deps
+    return _installed() if given is None else given
+
+
+_found: list[Installed] = []
+
+
+def _installed() -> Installed:
+    """Looked at once a process: 180 packages take half a second."""
+    if not _found:
+        _found.append(Installed())
+    return _found[0]
+
+
+@ak.tool
+def look_up(
+    package: Annotated[ak.Quotation, Field(description="the package's name")],
+    context: ak.Context,
+) -> dict[str, Any]:
+    """Look up what a package says about its licence. Returns its metadata and the beginnings of its licence files."""
+    try:
+        found = shelf(context).get(package.strip())
+    except KeyError:
+        raise ak.ToolError(f"there is no package {package!r}; give the name as the task has it") from None
+    return shown(found)
+
+
+def shown(package: Package) -> dict[str, Any]:
+    """What the model is shown of a package: its metadata, and at most `_EXCERPT` characters of its licence files."""
+    field = package.expression or said(package.license)
+    texts = {path: text.strip() for path, text in package.texts.items() if text.strip() != field}
+    room = max(100, _EXCERPT // max(1, len(texts)))
+    excerpts = {path: text[:room] for path, text in list(texts.items())[: _EXCERPT // room]}
+    return {
+        "package": package.name,
+        "license field": field[:_FIELD] if field else "(empty)",
+        "classifiers": [classifier_name(line) for line in package.classifiers],
+        "licence files": excerpts,
+    }
+
+
+def agrees(finding: Finding, results: list[dict[str, Any]]) -> None:
+    """Refuse a finding whose quotation is not there, or does not mean to plain code what it means to the model.
+
+    Args:
+        finding: the model's answer.
+        results: what the tools of the run returned.
+
+    Raises:
+        ValueError: what is wrong, for the model to try again.
+    """
+    texts = [text for result in results for text in _texts(result["result"])]
+    if finding.category == "unknown":
+        if categories_of_all(texts):
+            raise ValueError("something there does name a licence: quote it")
+        return
+    if not any(contains(text, finding.quotation) for text in texts):
+        raise ValueError(f"{finding.quotation!r} is not in what look_up returned: copy a few words exactly")
+    means = categories(finding.quotation)
+    if list(means) != [finding.category]:
+        what = " and ".join(sorted(means)) or "no licence at all"
+        raise ValueError(f"the words {finding.quotation!r} name {what}, not {finding.category}: look again")
+
+
+def _texts(shown: Mapping[str, Any]) -> list[str]:
+    return [shown["license field"], *shown["classifiers"], *shown["licence files"].values()]
+
+
+def make_reader(model: "str | Model") -> ak.Agent:
+    """The agent that reads one package.
+
+    Args:
+        model: its name, or a `Model`.
+    """
+    return ak.Agent(
+        "reader",
+        model,
+        INSTRUCTIONS,
+        tools=[look_up],
+        output=Finding,
+        checks=[agrees],
+        max_reasks=1,  # a second try, then a person
+        settings={"max_tokens": 200},
+    )
