@@ -1,0 +1,80 @@
+"""The commands, and what an error becomes: a line that says what to do, and an exit code that means something.
+
+| exit code | it means |
+|---|---|
+| 0 | done: the run succeeded |
+| 1 | the run failed, or a check of `doctor` did |
+| 2 | the command was wrong, or the log cannot be used |
+| 3 | the run waits for a person |
+| 4 | the run was cancelled |
+| 130 | Ctrl-C: the run is paused, and can be resumed |
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import agentkit
+from agentkit.cli import answer, demo, doctor, execute, look, models
+from agentkit.cli.screen import out, say
+from agentkit.errors import AgentKitError
+
+app = typer.Typer(
+    help="Prototype agents: run them, watch them, answer them, ask their log.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command()(demo.demo)
+app.command()(execute.run)
+app.command()(execute.resume)
+app.command()(execute.fork)
+app.command()(execute.pause)
+app.command()(execute.cancel)
+app.command()(look.runs)
+app.command()(look.show)
+app.command()(look.events)
+app.command()(look.prompt)
+app.command()(look.pending)
+app.command()(answer.approve)
+app.command()(answer.reject)
+app.command(name="answer")(answer.answer)
+app.command()(answer.resolve)
+app.command()(answer.grade)
+app.command()(look.sql)
+app.command()(look.prune)
+app.add_typer(models.app, name="models")
+app.command()(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out(f"agentkit {agentkit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Prototype agents: run them, watch them, answer them, ask their log."""
+
+
+def main() -> None:
+    """Run the command that `sys.argv` names; agents are imported from the working directory, as with `python -m`."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        app()
+    except AgentKitError as error:
+        say(f"agentkit: {error}")
+        sys.exit(2)
+    except BrokenPipeError:  # `agentkit runs | head`: whoever read has seen enough
+        sys.stderr.close()
+        sys.exit(0)

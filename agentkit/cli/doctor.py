@@ -1,0 +1,176 @@
+"""`agentkit doctor`: what is configured, what is there, what is wrong, and how to mend it."""
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import typer
+
+import agentkit
+from agentkit.cli.options import AsJson, LogUrl, the_log
+from agentkit.cli.screen import out
+from agentkit.errors import AgentKitError, ModelNotFound
+from agentkit.log import Log
+from agentkit.models import weights
+from agentkit.models.default import PROVIDERS, choose
+from agentkit.stores.embedded.filesystem import network_file_system
+
+_MIN_FREE = 500_000_000
+"""Bytes: below that a log of a few days, or a local model, may not fit."""
+
+EXTRAS = {
+    "lab": ("jupyterlab", "JupyterLab"),
+    "local": ("xllamacpp", "models on this machine"),
+    "mcp": ("mcp", "MCP servers as tools"),
+    "langfuse": ("langfuse", "traces in Langfuse"),
+    "otel": ("opentelemetry.sdk", "traces over OpenTelemetry"),
+    "postgres": ("psycopg", "a log in PostgreSQL"),
+    "plot": ("altair", "pictures from the log"),
+}
+"""Each extra, the module that it brings, and what it is for."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found.
+
+    Args:
+        what: what was looked at.
+        state: "ok", "note" (nothing is wrong), "warning" or "error".
+        found: what is there.
+        mend: what to do about it.
+    """
+
+    what: str
+    state: Literal["ok", "note", "warning", "error"]
+    found: str
+    mend: str | None = None
+
+
+def doctor(json: AsJson = False, log: LogUrl = None) -> None:
+    """Say what is configured, which models and extras are there, what is wrong, and how to mend it."""
+    checks = [check for group in (_system, _extras, _models) for check in group()]
+    checks += _log(log)
+    if json:
+        out([asdict(check) for check in checks])
+    else:
+        for check in checks:
+            _print(check)
+    raise typer.Exit(1 if any(check.state == "error" for check in checks) else 0)
+
+
+_MARKS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
+
+
+def _print(check: Check) -> None:
+    out(f"{_MARKS[check.state]} {check.what}: {check.found}")
+    if check.mend:
+        out(f"    → {check.mend}")
+
+
+def _system() -> Iterator[Check]:
+    yield Check("agentkit", "ok", f"{agentkit.__version__}, Python {platform.python_version()}, {platform.platform()}")
+    names = ("duckdb", "pydantic", "litellm", "ipywidgets", "anywidget")
+    missing = [name for name in names if find_spec(name) is None]
+    if missing:
+        yield Check("packages", "error", f"missing: {', '.join(missing)}", "pip install jupyter-agentkit")
+    else:
+        yield Check("packages", "ok", ", ".join(f"{name} {metadata.version(name)}" for name in names))
+
+
+def _extras() -> Iterator[Check]:
+    for extra, (module, purpose) in EXTRAS.items():
+        if _is_there(module):
+            yield Check(f"extra {extra}", "ok", purpose)
+        else:
+            yield Check(
+                f"extra {extra}", "note", f"not installed ({purpose})", f"pip install 'jupyter-agentkit[{extra}]'"
+            )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package above it is missing
+        return False
+
+
+def _models() -> Iterator[Check]:
+    keys = [variable for variable, _ in PROVIDERS if os.environ.get(variable)]
+    yield Check("providers' keys", "ok" if keys else "note", ", ".join(f"${key}" for key in keys) or "none is set")
+    here = [one.name for one in weights.installed()]
+    pull = None if here else "agentkit models list"
+    yield Check("models on this machine", "ok" if here else "note", ", ".join(here) or "none yet", pull)
+    try:
+        choice = choose()
+    except ModelNotFound as error:
+        yield Check("default model", "warning", "none", str(error))
+    else:
+        yield Check("default model", "ok", f"{choice.name}: {choice.why}", choice.better and f"better: {choice.better}")
+
+
+def _log(url: str | None) -> Iterator[Check]:
+    try:
+        log = the_log(url)
+    except AgentKitError as error:
+        yield Check("log", "error", str(error))
+        return
+    yield from _attempt("log", lambda: _contents(log))
+    place = Path(log.url)
+    if place.is_dir():
+        yield _writable(place)
+        yield _disk(place)
+        yield _file_system(place)
+
+
+def _attempt(what: str, look: Callable[[], Check]) -> Iterator[Check]:
+    try:
+        yield look()
+    except AgentKitError as error:
+        yield Check(what, "error", str(error))
+
+
+def _contents(log: Log) -> Check:
+    counts = dict(log.sql("SELECT status, count(*) FROM runs GROUP BY status ORDER BY status").rows)
+    runs = ", ".join(f"{count} {status}" for status, count in counts.items()) or "no runs yet"
+    waits = len(log.pending())
+    if waits:
+        return Check("log", "note", f"{log.url}: {runs}; {waits} questions wait for a person", "agentkit pending")
+    return Check("log", "ok", f"{log.url}: {runs}")
+
+
+def _writable(place: Path) -> Check:
+    try:
+        with tempfile.NamedTemporaryFile(dir=place, prefix=".doctor-"):
+            return Check("log folder", "ok", "can be written")
+    except OSError as error:
+        return Check(
+            "log folder", "error", f"cannot be written: {error.strerror or error}", "chmod it, or set $AGENTKIT_LOG"
+        )
+
+
+def _disk(place: Path) -> Check:
+    free = shutil.disk_usage(place).free
+    if free < _MIN_FREE:
+        mend = "free some space; `agentkit prune` removes ended runs"
+        return Check("disk", "warning", f"{free / 1e6:,.0f} MB are free", mend)
+    return Check("disk", "ok", f"{free / 1e9:,.0f} GB are free")
+
+
+def _file_system(place: Path) -> Check:
+    kind = network_file_system(place)
+    if kind is None:
+        return Check("file system", "ok", "local")
+    return Check(
+        "file system",
+        "warning",
+        f"the log is on a network file system ({kind}), where locks and syncs may not hold",
+        "keep the log on a local disk ($AGENTKIT_LOG), or use PostgreSQL for a team",
+    )

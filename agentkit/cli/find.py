@@ -1,0 +1,136 @@
+"""Finding what a command is about: an agent by where it is defined, a run by its id, a question by its own."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from agentkit import registry
+from agentkit.agent import Agent
+from agentkit.demo import job
+from agentkit.errors import ApprovalError, ConfigError, RunNotFound
+from agentkit.log import Log
+from agentkit.runner.family import root_of
+from agentkit.runner.run import Run
+from agentkit.state import Approval
+
+
+def agent_at(where: str) -> Agent:
+    """The agent that `module:name`, or `path/file.py:name`, names.
+
+    Args:
+        where: for example "shop:support", or "shop.py" where it defines one agent.
+
+    Raises:
+        ConfigError: there is none; the message lists those that are there.
+    """
+    place, _, name = where.partition(":")
+    found = {key: value for key, value in _names(place).items() if isinstance(value, Agent)}
+    if name in found:
+        return found[name]
+    if not name and len(found) == 1:
+        return next(iter(found.values()))
+    listed = ", ".join(f"{place}:{key}" for key in found) or "none"
+    what = f"no agent {name!r} in {place}" if name else f"{place} defines {len(found)} agents; say which"
+    raise ConfigError(f"{what}. Agents there: {listed}")
+
+
+def value_at(where: str) -> Any:  # whatever the user's tools take as ctx.deps
+    """What `module:name` names; a function is called for it."""
+    place, _, name = where.partition(":")
+    names = _names(place)
+    if name not in names:
+        raise ConfigError(f"--deps {where}: {place} has no {name or 'name given'}; write module:name")
+    value = names[name]
+    return value() if callable(value) else value
+
+
+def _names(place: str) -> dict[str, Any]:
+    """What a module, given by its name or its file, defines; a run finds a file again by its folder in `sys.path`."""
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        if not path.is_file():
+            raise ConfigError(f"there is no file {place}")
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))
+        place = path.stem
+    try:
+        return dict(vars(importlib.import_module(place)))
+    except ModuleNotFoundError as error:
+        if error.name is not None and place.split(".", maxsplit=1)[0] == error.name.split(".", maxsplit=1)[0]:
+            raise ConfigError(f"there is no module {place} here; give module:agent, or path/file.py:agent") from error
+        raise ConfigError(f"{place} cannot be imported: {error}") from error
+    except ImportError as error:
+        raise ConfigError(f"{place} cannot be imported: {error}") from error
+
+
+def run_by(log: Log, run_id: str | None) -> Run:
+    """A run by the beginning of its id; the newest that no other run called where none is given.
+
+    Raises:
+        RunNotFound: there is none, or several begin so.
+    """
+    if run_id is None:
+        rows = log.sql(
+            "SELECT CAST(run_id AS VARCHAR) FROM runs WHERE parent_run_id IS NULL ORDER BY started_at DESC LIMIT 1"
+        )
+        if not rows:
+            raise RunNotFound(f"no run in the log {log.url} yet; agentkit run module:agent starts one")
+        return run_by(log, str(rows[0][0]))
+    run = log.run(run_id)
+    define(run)
+    return log.run(run.run_id)
+
+
+def unfinished(log: Log, run_id: str | None) -> Run:
+    """The run to go on with: the one named, or the only one that has not ended.
+
+    Raises:
+        RunNotFound: none, or several: the message lists them.
+    """
+    if run_id is not None:
+        return run_by(log, run_id)
+    rows = log.sql(
+        "SELECT CAST(run_id AS VARCHAR), name, status FROM runs WHERE parent_run_id IS NULL "
+        "AND status IN ('running', 'waiting', 'paused') ORDER BY started_at DESC"
+    )
+    if len(rows) == 1:
+        return run_by(log, rows[0][0])
+    if not rows:
+        raise RunNotFound(f"no run of the log {log.url} is unfinished")
+    listed = "\n".join(f"  agentkit resume {row[0]}    {row[1]}, {row[2]}" for row in rows[:20])
+    raise RunNotFound(f"{len(rows)} runs are unfinished; say which:\n{listed}")
+
+
+def top_of(log: Log, run_id: str) -> Run:
+    """The run at the top of those that wait for this one: it is the one that is resumed."""
+    return run_by(log, root_of(log.store, log.run(run_id).state).run_id)
+
+
+def define(run: Run) -> None:
+    """Define the demo's agent where the run is one of the demo's: its model stands in the run's input."""
+    state = run.state
+    if state.name == job.NAME and registry.defined(job.NAME) is None:
+        _kept.append(job.make_audit(state.input["model"]))
+
+
+_kept: list[Agent] = []  # the registry holds agents weakly
+
+
+def question_by(log: Log, key: str | None) -> Approval:
+    """A pending question by the beginning of its id, or of its run's; the only one where nothing is given.
+
+    Raises:
+        ApprovalError: none, or several: the message lists them.
+    """
+    pending = log.pending()
+    found = [asked for asked in pending if key is None or asked.id.startswith(key) or asked.run_id.startswith(key)]
+    if len(found) == 1:
+        return found[0]
+    if not pending:
+        raise ApprovalError(f"nothing waits for a person in the log {log.url}")
+    listed = "\n".join(f"  {asked}" for asked in (found or pending))
+    if key is None:
+        raise ApprovalError(f"{len(pending)} questions wait; say which by the beginning of its id:\n{listed}")
+    what = f"{len(found)} waiting questions begin" if found else "no waiting question begins"
+    raise ApprovalError(f"{what} with {key!r}:\n{listed}")

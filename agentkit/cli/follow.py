@@ -1,0 +1,186 @@
+"""Following a run to its end or to the person it waits for; asking there, where somebody can be asked."""
+
+import contextlib
+from collections.abc import Generator
+from typing import Any, Literal
+
+import typer
+
+from agentkit.cli.live import Tree, coloured, room
+from agentkit.cli.screen import errors, out, say
+from agentkit.demo import job
+from agentkit.demo.summary import summary as job_summary
+from agentkit.errors import AgentKitError, ApprovalError, ResumeError, RunCancelled, RunFailed, RunPaused
+from agentkit.log import Log
+from agentkit.runner.run import Run
+from agentkit.runner.terminal import can_ask
+from agentkit.state import Approval
+
+DONE, FAILED, WRONG, WAITS, CANCELLED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+"""The exit codes; `app` says what each means."""
+
+_LONG = 100
+"""Lines of a tree that are left on the terminal."""
+
+_CODES = {"succeeded": DONE, "failed": FAILED, "paused": WAITS, "cancelled": CANCELLED, "interrupted": INTERRUPTED}
+
+
+def follow(run: Run, *, approve: Literal["all", "none"] | None = None) -> int:
+    """Show a run until it ended, or until nobody here can answer what it waits for.
+
+    Args:
+        run: executing here.
+        approve: answers without a person.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        while _settle(run) == WAITS and _answer(run, approve):
+            pass
+    except KeyboardInterrupt:
+        return _interrupt(run)
+    errors().print(coloured(_at_the_end(run)))
+    code = _CODES.get(run.status, FAILED)
+    if code == WAITS:
+        say(how_to_go_on(run))
+    return code
+
+
+def _at_the_end(run: Run) -> str:
+    """The tree that stays on the terminal; of a long one, its first line and where the rest is."""
+    tree = Tree(run).text()
+    count = tree.count("\n")
+    return (
+        tree
+        if count <= _LONG
+        else f"{tree.partition(chr(10))[0]}\n   ({count} steps and lines: agentkit show {run.run_id})"
+    )
+
+
+def _settle(run: Run) -> int:
+    """Wait, showing the tree, until the run ends or waits."""
+    with _live(run):
+        try:
+            run.result()
+        except RunPaused:
+            return WAITS
+        except (RunFailed, RunCancelled, ResumeError):
+            return _CODES.get(run.status, FAILED)
+    return DONE
+
+
+@contextlib.contextmanager
+def _live(run: Run) -> Generator[None]:
+    """The tree, redrawn four times a second where there is a terminal; it leaves nothing behind."""
+    if not errors().is_terminal:
+        yield
+        return
+    from rich.live import Live
+
+    with Live(Tree(run, room()), console=errors(), refresh_per_second=4, transient=True, vertical_overflow="crop"):
+        yield
+
+
+def _answer(run: Run, approve: Literal["all", "none"] | None) -> bool:
+    """Answer what the run waits for, by rule or by the person at the terminal; False where it stays."""
+    pending = run.pending
+    if approve is not None:
+        ruled = [asked for asked in pending if asked.kind in {"call", "question"}]
+        for asked in ruled:
+            _rule(run, asked, approve)
+        return bool(ruled)
+    if not pending or not can_ask():
+        return False
+    errors().print(coloured(Tree(run, room()).text()))
+    for asked in pending:
+        run.ask(asked)
+    return True
+
+
+def _rule(run: Run, asked: Approval, approve: Literal["all", "none"]) -> None:
+    with contextlib.suppress(ApprovalError):  # somebody else was first
+        if asked.kind == "call" and approve == "all":
+            run.approve(asked.id, comment="--approve all")
+        else:
+            run.reject(asked.id, reason=f"nobody was there to be asked (--approve {approve})")
+
+
+def _interrupt(run: Run) -> int:
+    """Ctrl-C: stop after what is in flight; a second one leaves at once, and nothing is lost by it."""
+    say("\nstopping after what is in flight; Ctrl-C again leaves at once")
+    with contextlib.suppress(KeyboardInterrupt, AgentKitError):
+        run.pause()
+        run.result(timeout=60)
+    say(f"agentkit resume {run.run_id} goes on")
+    return INTERRUPTED
+
+
+def how_to_go_on(run: Run) -> str:
+    """What to type for a paused run."""
+    pending = run.pending
+    if not pending:
+        return f"paused: agentkit resume {run.run_id} goes on"
+    return "it waits for a person:\n" + "\n".join(f"  {asked}\n    {how_to_answer(asked)}" for asked in pending)
+
+
+def how_to_answer(asked: Approval) -> str:
+    """The commands that answer a question."""
+    key = asked.id[:8]
+    ways = {
+        "call": f"agentkit approve {key}   or: agentkit reject {key} --reason …",
+        "question": f"agentkit answer {key} …",
+        "in_doubt": f"agentkit resolve {key} happened --result …   or: 'did not', stop",
+        "budget": f'agentkit approve {key} --edit \'{{"usd": …, "model_calls": …}}\'   or: agentkit reject {key}',
+        "loop": f"agentkit approve {key}   or: agentkit reject {key}",
+    }
+    return ways[asked.kind]
+
+
+def finish(run: Run, code: int, log: Log, *, json: bool) -> None:
+    """Print what a followed run gave, and leave with its exit code."""
+    if json:
+        out(summary(run))
+    elif code == DONE and run.state.name == job.NAME:
+        out(job_summary(log, run))
+    elif code == DONE:
+        output: Any = run.state.output
+        out(output)
+    elif code == FAILED and (error := run.state.error) is not None:
+        say(f"failed: {error.type}: {error.message}")
+    raise typer.Exit(code)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """A run as JSON: how it ended or what it waits for, and what it used."""
+    state, usage = run.state, run.usage
+    return {
+        "run_id": run.run_id,
+        "name": state.name,
+        "status": run.status,
+        "input": state.input,
+        "output": state.output,
+        "error": state.error and state.error.model_dump(mode="json", exclude_defaults=True),
+        "started_at": state.started_at,
+        "ended_at": state.ended_at,
+        "usage": usage.model_dump(mode="json"),
+        "pending": [question(asked) for asked in run.pending],
+    }
+
+
+def question(asked: Approval) -> dict[str, Any]:
+    """A question to a person as JSON."""
+    return {
+        "id": asked.id,
+        "run_id": asked.run_id,
+        "kind": asked.kind,
+        "step": asked.step,
+        "name": asked.name,
+        "prompt": asked.prompt,
+        "arguments": asked.arguments,
+        "why": asked.why,
+        "because": asked.because,
+        "options": list(asked.options),
+        "requested_at": asked.requested_at,
+        "expires": asked.expires,
+    }

@@ -1,0 +1,63 @@
+"""A run's tree on a terminal while the run executes: redrawn in place, as much as fits of it."""
+
+import re
+from typing import TYPE_CHECKING
+
+from agentkit import render
+from agentkit.cli.screen import errors
+from agentkit.runner.recorder import now
+from agentkit.runner.run import Run
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+_STYLES = (
+    (r"^[│├└─ ]*(✓)", "green"),
+    (r"^[│├└─ ]*(✗)", "red"),
+    (r"^[│├└─ ]*([?↻])", "yellow"),
+    (r"^[│├└─ ]*([▸·])", "blue"),
+    (r"^[│├└─ ]+", "dim"),
+    (r"^[│├└─ ]*((?:why|text|input|note|instead of): )", "dim"),
+)
+
+
+class Tree:
+    """What a live display draws: the run's header, and the end of its tree.
+
+    Args:
+        run: the run.
+        lines: how many fit; None is all of them.
+    """
+
+    def __init__(self, run: Run, lines: int | None = None) -> None:
+        self._run = run
+        self._lines = lines
+        self._children = render.child_states(run)
+
+    def __rich__(self) -> "Text":
+        return coloured(self.text())
+
+    def text(self) -> str:
+        """The tree as it stands."""
+        state = self._run.state
+        lines = render.tree(state, children=self._children, status=self._run.status, time=now()).splitlines()
+        if self._lines is None or len(lines) <= self._lines:
+            return "\n".join(lines)
+        kept = self._lines - 2
+        return "\n".join([lines[0], f"   … {len(lines) - 1 - kept} lines above …", *lines[-kept:]])
+
+
+def coloured(tree: str) -> "Text":
+    """A tree with its marks in colour."""
+    from rich.text import Text
+
+    text = Text(tree, no_wrap=True, overflow="ellipsis")
+    for pattern, style in _STYLES:
+        for found in re.finditer(pattern, tree, re.MULTILINE):
+            text.stylize(style, *found.span(found.lastindex or 0))
+    return text
+
+
+def room() -> int:
+    """How many lines of a tree fit on the terminal."""
+    return max(8, errors().size.height - 2)

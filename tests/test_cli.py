@@ -1,0 +1,295 @@
+"""The command line: what each verb prints, where, and with which exit code."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+SHOP = """
+import time
+import agentkit as ak
+from agentkit.testing import FunctionModel, call
+
+@ak.tool
+def find_order(order_id: str) -> dict:
+    '''Look up one order. Returns its total in USD.'''
+    return {"total": 80.0}
+
+@ak.tool(writes=True, approve=True)
+def refund(order_id: str, amount: float, ctx: ak.Context) -> dict:
+    '''Refund part of an order. Returns the receipt.'''
+    return {"refund_id": "R-7", "amount": amount, "by": ctx.deps}
+
+@ak.tool
+def wait(seconds: float) -> str:
+    '''Wait. Returns when it is over.'''
+    time.sleep(seconds)
+    return "over"
+
+def played(*turns):
+    said = lambda request: turns[sum(message.role == "assistant" for message in request.messages)]
+    return FunctionModel(said, usage=ak.Usage(input_tokens=4, output_tokens=2, cost_usd=0.5))
+
+tools = [find_order, refund, ak.ask_person, wait]
+look = call("find_order", order_id="A-1", why="to see it")
+pay = call("refund", order_id="A-1", amount=80.0)
+support = ak.Agent("support", played(look, pay, "Done.\\x1b[31m red"), tools=tools)
+asker = ak.Agent("asker", played(call("ask_person", question="Which one?"), "Thanks."), tools=tools)
+echo = ak.Agent("echo", FunctionModel(lambda request: str(request.messages[0].content)))
+sleeper = ak.Agent("sleeper", played(call("wait", seconds=3.0), call("wait", seconds=0.1), "rested"), tools=tools)
+broken = ak.Agent("broken", FunctionModel(lambda request: 1 / 0), retry=ak.Retry(max_attempts=1))
+
+def clerk():
+    return "a clerk"
+"""
+COMMAND = [sys.executable, "-W", "ignore", "-m", "agentkit"]
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A folder with a module of agents and a log."""
+    (tmp_path / "shop.py").write_text(textwrap.dedent(SHOP))
+    (tmp_path / ".agentkit").mkdir()
+    monkeypatch.delenv("AGENTKIT_LOG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def agentkit(shop):
+    """Runs a command in that folder; gives its exit code, standard output and standard error."""
+
+    def run(*arguments, given=None):
+        done = subprocess.run(
+            [*COMMAND, *arguments], cwd=shop, input=given, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_a_run_that_waits_is_approved_from_another_process(agentkit):
+    """3 says that it waits; what to type is printed, and works; the output alone is on standard output."""
+    code, out, err = agentkit("run", "shop:support", "Order A-1 broke")
+    assert (code, out) == (3, "")
+    assert "? refund(order_id='A-1', amount=80.0) · waits for a person" in err
+    assert "agentkit approve " in err
+    code, out, err = agentkit("approve", "--comment", "the photo shows it")
+    assert (code, out) == (0, "Done.\\x1b[31m red\n")
+    assert "approved by" in err
+
+
+def test_an_edit_and_its_reason_reach_the_log(agentkit):
+    """--edit takes JSON; what ran is what the person said."""
+    agentkit("run", "shop:support", "hi")
+    code, _, _ = agentkit("approve", "--edit", '{"amount": 5}')
+    assert code == 0
+    _, out, _ = agentkit("show", "--json")
+    steps = {step["name"]: step for step in json.loads(out)["steps"]}
+    assert json.loads(steps["refund"]["result"])["amount"] == 5.0
+
+
+def test_reject_answer_and_grade(agentkit):
+    """Each verb of a run is a command."""
+    agentkit("run", "shop:support", "hi")
+    assert agentkit("reject", "--reason", "no photo")[0] == 0
+    assert agentkit("run", "shop:asker", "hi")[0] == 3
+    _, out, _ = agentkit("pending", "--json")
+    [asked] = json.loads(out)
+    assert asked["prompt"] == "Which one?"
+    code, out, _ = agentkit("answer", asked["id"][:6], "the blue one")
+    assert (code, out) == (0, "Thanks.\n")
+    assert agentkit("grade", asked["run_id"], "good", "--why", "quick")[0] == 0
+    _, out, _ = agentkit("sql", "SELECT name, grade FROM runs ORDER BY started_at", "--json")
+    assert json.loads(out) == [{"name": "support", "grade": None}, {"name": "asker", "grade": "good"}]
+
+
+@pytest.mark.parametrize(("rule", "amount"), [("all", 80.0), ("none", None)])
+def test_a_rule_answers_where_nobody_sits(agentkit, rule, amount):
+    """`--approve all` lets the call run, `none` rejects it; both end the run."""
+    code, out, _ = agentkit("run", "shop:support", "hi", "--approve", rule, "--json")
+    assert code == 0
+    result = json.loads(out)
+    assert result["status"] == "succeeded"
+    _, out, _ = agentkit("sql", "SELECT result FROM steps WHERE name = 'refund'", "--json")
+    [row] = json.loads(out)
+    assert (row["result"] and json.loads(row["result"])["amount"]) == amount
+
+
+def test_input_from_a_file_from_a_pipe_and_deps(agentkit, shop):
+    """JSON as JSON, the rest as text; a function named by --deps is called for them."""
+    (shop / "given.json").write_text('{"order": 7}')
+    assert agentkit("run", "shop.py:echo", "--input", "given.json")[1] == '{"order":7}\n'
+    assert agentkit("run", "shop:echo", "--input", "-", given="two words\n")[1] == "two words\n"
+    agentkit("run", "shop:support", "hi", "--approve", "all", "--deps", "shop:clerk")
+    _, out, _ = agentkit("sql", "SELECT result FROM steps WHERE name = 'refund'", "--json")
+    assert json.loads(json.loads(out)[0]["result"])["by"] == "a clerk"
+
+
+def test_a_failed_run_says_why(agentkit):
+    """1, and the error on standard error."""
+    code, out, err = agentkit("run", "shop:broken", "hi")
+    assert (code, out) == (1, "")
+    assert "failed: ZeroDivisionError: division by zero" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "shop:suport", "hi"), "no agent 'suport' in shop. Agents there: shop:support, shop:asker"),
+        (("run", "nowhere:x", "hi"), "there is no module nowhere here"),
+        (("run", "shop.py", "hi"), "shop.py defines 5 agents; say which"),
+        (("run", "shop:support"), "give what the user says, or --input FILE"),
+        (("run", "shop:echo", "--input", "gone.json"), "--input gone.json cannot be read"),
+        (("run", "shop:echo", "x", "--usd", "-1"), "a budget is above 0"),
+        (("show",), "no run in the log"),
+        (("show", "0123"), "no run '0123'"),
+        (("approve",), "nothing waits for a person"),
+        (("resume",), "is unfinished"),
+        (("sql", "DROP TABLE events"), "only"),
+        (("sql", "SELECT 1", "-p", "x"), "write name=value"),
+        (("prune",), "say which runs"),
+        (("runs", "--status", "odd"), "no run has the status 'odd'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_wrong_is_said_in_a_line(agentkit, arguments, says):
+    """2, nothing on standard output, no traceback."""
+    code, out, err = agentkit(*arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+def test_several_questions_are_listed(agentkit):
+    """Without an id the command says which there are, and takes the beginning of one."""
+    agentkit("run", "shop:support", "one")
+    agentkit("run", "shop:support", "two")
+    code, _, err = agentkit("approve")
+    assert code == 2
+    assert err.count("call: refund(") == 2
+    code, out, _ = agentkit("pending")
+    first = out.split()[0]
+    assert agentkit("approve", first[:8])[0] == 0
+
+
+def test_the_log_is_asked_with_parameters(agentkit):
+    """A value is JSON where it is JSON; results come as a table, as JSON, as CSV."""
+    agentkit("run", "shop:echo", "hi")
+    query = "SELECT name, model_calls FROM runs WHERE name = $name AND model_calls < $most"
+    code, out, err = agentkit("sql", query, "-p", "name=echo", "-p", "most=5", "--csv")
+    assert (code, out.replace("\r", "")) == (0, "name,model_calls\necho,1\n")
+    code, out, err = agentkit("sql", "-", "-p", "name=echo", "-p", "most=5", given=query)
+    assert (out.split(), err) == (["name", "model_calls", "echo", "1"], "(1 row)\n")
+
+
+def test_events_and_prompts_are_printed(agentkit):
+    """One JSON object a line; a prompt is rebuilt."""
+    agentkit("run", "shop:echo", "hi")
+    _, out, _ = agentkit("events")
+    assert [json.loads(line)["type"] for line in out.splitlines()] == [
+        "run_started",
+        "model_requested",
+        "model_responded",
+        "decided",
+        "run_succeeded",
+    ]
+    run_id = json.loads(out.splitlines()[0])["run_id"]
+    code, out, err = agentkit("prompt", run_id, "model/1")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["messages"] == [{"content": "hi"}]
+
+
+def test_a_conversation_goes_on_and_a_run_is_forked(agentkit):
+    """--after takes up the answer, `fork` the events up to one."""
+    _, out, _ = agentkit("run", "shop:echo", "hi", "--json")
+    first = json.loads(out)["run_id"]
+    _, out, _ = agentkit("run", "shop:echo", "and now?", "--after", first, "--json")
+    assert json.loads(out)["status"] == "succeeded"
+    code, out, _ = agentkit("fork", first, "--at", "1")
+    assert (code, out) == (0, "hi\n")
+
+
+def test_pruning_asks_first(agentkit):
+    """Without --yes nothing is removed unasked."""
+    agentkit("run", "shop:echo", "hi")
+    assert agentkit("prune", "--status", "succeeded", given="n\n")[0] != 0
+    code, _, err = agentkit("prune", "--status", "succeeded", "--yes")
+    assert (code, err) == (0, "1 run removed\n")
+    assert "no such run" in agentkit("runs")[2]
+
+
+def started(shop, *arguments):
+    """A command in the background, once its run is in the log."""
+    process = subprocess.Popen(
+        [*COMMAND, *arguments], cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any("tool_started" in file.read_text() for file in Path(shop, ".agentkit/journal").glob("*.jsonl")):
+            return process
+        time.sleep(0.05)
+    process.kill()
+    raise TimeoutError(process.communicate()[1])
+
+
+def test_ctrl_c_pauses_and_resume_goes_on(agentkit, shop):
+    """130: what is in flight ends, the rest is done by `agentkit resume`, once."""
+    process = started(shop, "run", "shop:sleeper", "hi")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "agentkit resume" in err
+    code, out, _ = agentkit("resume")
+    assert (code, out) == (0, "rested\n")
+    _, out, _ = agentkit("sql", "SELECT count(*) FROM events WHERE type = 'tool_started'", "--csv")
+    assert out.split() == ["count_star()", "2"]
+
+
+def test_a_killed_run_is_resumed(agentkit, shop):
+    """SIGKILL in the middle of a read: it runs again, and the run ends."""
+    process = started(shop, "run", "shop:sleeper", "hi")
+    process.kill()
+    process.communicate(timeout=60)
+    assert "interrupted" in agentkit("show")[1]
+    code, out, _ = agentkit("resume")
+    assert (code, out) == (0, "rested\n")
+
+
+def test_a_run_is_cancelled_from_another_process(agentkit, shop):
+    """The one who executes it leaves with 4."""
+    process = started(shop, "run", "shop:sleeper", "hi")
+    _, out, _ = agentkit("sql", "SELECT run_id FROM runs", "--csv")
+    assert agentkit("cancel", out.split()[1], "--why", "wrong order")[0] == 0
+    process.communicate(timeout=60)
+    assert process.returncode == 4
+
+
+def test_a_reader_that_leaves_is_no_error(agentkit, shop):
+    """`agentkit events | head -1`."""
+    agentkit("run", "shop:echo", "hi")
+    done = subprocess.run(
+        f"{' '.join(COMMAND)} events | head -1", cwd=shop, shell=True, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+
+
+def test_what_a_model_said_does_nothing_to_the_terminal(agentkit):
+    """No command lets an escape through."""
+    agentkit("run", "shop:support", "hi", "--approve", "all")
+    for command in (("show",), ("show", "--json"), ("events",), ("sql", "SELECT * FROM model_calls")):
+        _, out, err = agentkit(*command)
+        assert "red" in out
+        assert "\x1b" not in out + err, command
+
+
+def test_the_version_is_printed(agentkit):
+    """And every command has help."""
+    assert agentkit("--version")[1].startswith("agentkit 0.")
+    code, out, _ = agentkit("approve", "--help")
+    assert code == 0
+    assert "Let a call run" in out
