@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     )
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
+    from agentkit.media import media
     from agentkit.messages import Usage
     from agentkit.models.default import default_model
+    from agentkit.models.limits import limit
     from agentkit.policy import Budget, Retry
     from agentkit.question import ask_person
     from agentkit.quotation import Quotation
@@ -56,7 +58,9 @@ _WHERE = {
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
+    "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
+    "media": "agentkit.media",
     "open_log": "agentkit.log",
     "resume": "agentkit.log",
     "tool": "agentkit.tools",
@@ -87,7 +91,9 @@ __all__ = [
     "Usage",
     "ask_person",
     "default_model",
+    "limit",
     "lint",
+    "media",
     "open_log",
     "resume",
     "tool",

@@ -3,10 +3,10 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from agentkit import registry
 from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
@@ -22,13 +22,18 @@ from agentkit.sub_agent import SubAgent
 
 Toollike: TypeAlias = "ToolSpec | Agent"
 
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_-])(?:api[_-]?key|access[_-]?key|token|secret|password|credentials|authorization)(?:$|[_-])"
+)
+
 
 class Agent:
     """A model that works with tools until it has an answer.
 
     Args:
         name: what it is called in the log; a run is resumed by it.
-        model: a `Model` object, or a name that an installed adapter answers to.
+        model: a name that litellm knows ("openai/gpt-5-mini", "anthropic/claude-sonnet-4-5", "ollama/llama3"), with the
+            provider's key in its environment variable; or a `Model` object.
         instructions: the system prompt.
         tools: functions decorated with `ak.tool`, or other agents.
         output: what a run ends with: `str`, or a type pydantic can validate.
@@ -41,7 +46,10 @@ class Agent:
         decisions: "on" asks the model for the reason of each call; "off" does not.
         history_tokens: about how many tokens of messages a prompt may hold before the oldest turns are left out.
         approval_expires: seconds after which an approval nobody answered counts as a no; None is never.
-        settings: passed to the model: temperature, max_tokens, …
+        settings: passed to the model: temperature, max_tokens, seed, api_base, … With models by name also `timeout`
+            (seconds for one attempt, 600), `idle_timeout` (seconds between two pieces of an answer, 120), `stream`,
+            `json_schema` (False asks for the output's form in words) and `tool_choice` ("auto", "none", "required" or
+            a tool's name; a choice that forces a call holds until one was made).
         redact: what is secret beside what looks like it (API keys, tokens, passwords in URLs, `SecretStr`): names of
             fields, and compiled patterns of text. It never reaches the log, nor a model.
 
@@ -122,7 +130,7 @@ class Agent:
         """Start a run in the background and return at once.
 
         Args:
-            input: what the user says: text, message parts, or any JSON value.
+            input: what the user says: text, a list of texts and `ak.media(…)`, or any JSON value.
             after: an ended run whose conversation goes on.
             deps: reaches tools as `ctx.deps`, and never the log.
             budget: what this run may use; the agent's own when left out.
@@ -180,12 +188,23 @@ def _check_options(name: str, decisions: str, checks: Sequence[Check], history_t
 
 def _redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:
     redactor = Redactor(redact)
-    if redactor.value(dict(settings)) != settings:
+    named = next(_secret_names(settings), None)
+    if named is not None or redactor.value(dict(settings)) != settings:
+        what = f"{named!r}" if named is not None else "what looks like a secret"
         raise ConfigError(
-            f"{name}: settings hold what looks like a secret, and they go to the log; give the provider's key in its "
-            "environment variable"
+            f"{name}: settings hold {what}, and they go to the log; give the provider's key in its environment "
+            "variable, for example OPENAI_API_KEY"
         )
     return redactor
+
+
+def _secret_names(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings, and headers within them, whose name says that they are a secret."""
+    for name, value in settings.items():
+        if _SECRET_NAME.search(str(name)):
+            yield str(name)
+        elif isinstance(value, Mapping):
+            yield from _secret_names(cast("Mapping[str, Any]", value))
 
 
 def _as_tool(tool: Any, owner: str) -> ToolSpec:
@@ -225,8 +244,7 @@ def _resolve(model: Any) -> Model:
     prefixes = sorted((prefix for prefix in registry.MODELS if model.startswith(prefix)), key=len, reverse=True)
     if not prefixes:
         raise ModelNotFound(
-            f"no adapter for the model {model!r} is installed; give a Model object, for example "
-            "agentkit.testing.FunctionModel"
+            f"no adapter answers to the model {model!r} (agentkit.registry.MODELS has no fitting prefix)"
         )
     return registry.load(registry.MODELS[prefixes[0]])(model)
 

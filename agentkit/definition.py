@@ -1,6 +1,7 @@
 """What the core and the runner need to know of an agent, its tools and its models: protocols and plain values."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -176,6 +177,15 @@ class Model(Protocol):
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
         """What that many tokens cost in USD; None where the price is unknown, 0 where it is free."""
+        ...
+
+
+@runtime_checkable
+class QueuedModel(Model, Protocol):
+    """A model whose provider is asked by so many at a time: the runner waits for its turn before a call begins."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn, and hold it until the call ended; it must not raise."""
         ...
 
 

@@ -191,6 +191,7 @@ class ModelError(AgentKitError):
         retryable: whether the same call can succeed later.
         retry_after: seconds that the provider asked to wait.
         status: the HTTP status.
+        usage: what it used all the same, where the provider said so; None is what the kind of error makes likely.
     """
 
     def __init__(
@@ -201,12 +202,14 @@ class ModelError(AgentKitError):
         retryable: bool = False,
         retry_after: float | None = None,
         status: int | None = None,
+        usage: "Usage | None" = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
         self.retryable = retryable
         self.retry_after = retry_after
         self.status = status
+        self.usage = usage
 
 
 class ToolError(AgentKitError):

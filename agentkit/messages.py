@@ -1,6 +1,6 @@
 """What is said to a model and what it answers: provider-neutral, frozen, JSON all the way down."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,12 @@ class MediaPart(Fact):
     url: str | None = None
     data: str | None = None
     name: str | None = None
+
+
+def is_media(value: Any) -> bool:
+    """Whether a JSON value is a `MediaPart`, as a log holds one."""
+    part = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return part.get("type") == "media" and isinstance(part.get("media_type"), str)
 
 
 Part = Annotated[TextPart | MediaPart, Field(discriminator="type")]

@@ -16,7 +16,8 @@ STORES = {
     "memory": "agentkit.stores.memory:open_store",
 }
 # prefix of a model's name → function(name) that makes a model; "" is the adapter of last resort
-MODELS: dict[str, str] = {
+MODELS = {
+    "": "agentkit.models.litellm:open_model",
     "local/": "agentkit.models.local.model:open_model",
 }
 # what shows a run: function(run) → text

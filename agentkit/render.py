@@ -7,11 +7,11 @@ stands in quotes or after a word of ours.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from agentkit.errors import RunNotFound
 from agentkit.events import ErrorInfo, HistoryTrimmed
-from agentkit.messages import Usage
+from agentkit.messages import Usage, is_media
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
 from agentkit.state import Approval, CallStep, ModelStep, State
@@ -126,7 +126,7 @@ class _View:
         calls = f"{usage.model_calls} model call{'' if usage.model_calls == 1 else 's'}"
         took = self.took(state.started_at, state.ended_at, live=status in {"running", "waiting"})
         name = f"{_RUN_MARKS.get(status, '·')} {one_line(state.name, 30)} {state.run_id[:13]}"
-        node = _Node(_join(name, status, took, used(usage), calls), [f"input: {brief(state.input)}"])
+        node = _Node(_join(name, status, took, used(usage), calls), [f"input: {_given(state.input)}"])
         node.details += _origin(state)
         node.below = [*self.turns(state), *self.end(state)]
         return node
@@ -276,6 +276,28 @@ _BECAUSE = {
     "changed": "the tool or the arguments changed since they were approved",
     "in_doubt": "the process ended while it ran",
 }
+
+
+def _given(value: Any) -> str:
+    """What a run was given; a picture or a file as its name, type and size."""
+    parts = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not any(map(is_media, parts)):
+        return brief(value)
+    return one_line(", ".join(_file(part) if is_media(part) else brief(_text(part)) for part in parts), 80)
+
+
+def _text(part: Any) -> Any:
+    """A text among media: the user wrote a text, or a text part."""
+    return cast("dict[str, Any]", part).get("text", part) if isinstance(part, dict) else part
+
+
+def _file(part: dict[str, Any]) -> str:
+    what = str(part["media_type"])
+    if data := part.get("data"):
+        size = len(data) * 3 // 4
+        what += f", {size / 1000:,.0f} kB" if size >= 1000 else f", {size} bytes"
+    name = part.get("url") or part.get("name")
+    return f"{name} ({what})" if name else f"({what})"
 
 
 def child_states(run: Run) -> Children:

@@ -1,1 +1,1 @@
-"""Adapters to models: one that runs in this process, and one to every provider that litellm knows."""
+"""Models by name: each adapter is a module here, imported when a name of its kind is first asked for."""

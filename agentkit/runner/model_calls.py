@@ -6,14 +6,14 @@ import inspect
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
 from agentkit import failpoints
 from agentkit.decide import CallModel
-from agentkit.definition import REPORTED, Check, Model
+from agentkit.definition import REPORTED, Check, Model, QueuedModel
 from agentkit.errors import EncodingError, LogError, ModelError
 from agentkit.events import (
     BudgetReached,
@@ -42,8 +42,22 @@ MAX_OUTPUT_TOKENS = 4096
 
 
 def begin(act: "Activation", action: CallModel) -> None:
-    """Reserve the call's estimate and record the attempt, or record that the budget does not allow it."""
+    """Begin the attempt, at once or when it is the model's turn: what waits has not begun, and costs nothing."""
     model = act.definition.models[action.fallback]
+    if isinstance(model, QueuedModel):
+        act.start(action.step, _in_turn(act, action, model))
+    elif (work := _reserve(act, action, model)) is not None:
+        act.start(action.step, work)
+
+
+async def _in_turn(act: "Activation", action: CallModel, model: QueuedModel) -> None:
+    async with model.turn():
+        if not act.pause_asked and (work := _reserve(act, action, model)) is not None:
+            await work
+
+
+def _reserve(act: "Activation", action: CallModel, model: Model) -> Coroutine[Any, Any, None] | None:
+    """Reserve the call's estimate and record the attempt, or record that the budget does not allow it."""
     state = act.state
     tokens = state.tokens + (len(state.header.model_dump_json()) // 4 if act.meter.budget.usd is not None else 0)
     estimate = model.price(tokens, int(act.definition.parameters.get("max_tokens") or MAX_OUTPUT_TOKENS))
@@ -59,7 +73,7 @@ def begin(act: "Activation", action: CallModel) -> None:
             ),
             step=action.step,
         )
-        return
+        return None
     act.meter.reserve(estimate)
     request = state.request()
     act.record(
@@ -75,7 +89,7 @@ def begin(act: "Activation", action: CallModel) -> None:
         attempt=action.attempt,
         name=model.name,
     )
-    act.start(action.step, _ask(act, action, model, request, estimate))
+    return _ask(act, action, model, request, estimate)
 
 
 def lose(act: "Activation", step: str, *, held: float | None = 0.0) -> None:
@@ -208,8 +222,9 @@ def _record_failure(
     known = isinstance(error, ModelError)
     kind = error.kind if known else "timeout" if isinstance(error, TimeoutError) else "other"
     retryable = error.retryable if known else isinstance(error, TimeoutError | ConnectionError)
-    broke_off = kind in {"timeout", "connection"}
-    cost = estimate if broke_off else 0.0
+    used = error.usage if known else None
+    broke_off = kind in {"timeout", "connection"} and used is None
+    cost = estimate if broke_off else _cost(used) if used is not None else 0.0
     act.meter.settle(estimate, cost)
     act.record(
         ModelFailed(
@@ -223,6 +238,8 @@ def _record_failure(
         name=model.name,
         status="error",
         duration_ms=since(began),
+        input_tokens=used.input_tokens if used is not None else None,
+        output_tokens=used.output_tokens if used is not None else None,
         cost_usd=cost,
     )
 

@@ -1,0 +1,182 @@
+"""What litellm brings, whole or in pieces, as a `ModelResponse`."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+from agentkit.errors import ModelError
+from agentkit.messages import AssistantMessage, ModelResponse, ToolCall, Usage
+from agentkit.models.catalogue import find
+from agentkit.models.loading import Litellm
+
+
+@dataclass
+class _Call:
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass
+class Answer:
+    """An answer as it comes.
+
+    Args:
+        name: the model's name, provider included.
+        provider: who was asked; its reasoning blocks are marked so.
+        on_text: told of each piece of text.
+    """
+
+    name: str
+    provider: str
+    on_text: Callable[[str], None] | None = None
+    text: str = ""
+    thoughts: str = ""
+    blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    items: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    calls: dict[int, _Call] = field(default_factory=dict[int, _Call])
+    usage: Any = None  # litellm's own type
+    finish_reason: str | None = None
+    model: str | None = None
+    id: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing came that a model says."""
+        return not (self.text or self.thoughts or self.blocks or self.items or self.calls)
+
+    def add(self, chunk: Any) -> None:
+        """Take a piece: one chunk of a stream, or a whole answer, whose parts have the same names."""
+        self.id = self.id or getattr(chunk, "id", None)
+        self.model = getattr(chunk, "model", None) or self.model
+        self.usage = getattr(chunk, "usage", None) or self.usage
+        for choice in chunk.choices[:1]:
+            self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
+            said = getattr(choice, "delta", None) or getattr(choice, "message", None)
+            if said is not None:
+                self._hear(said)
+
+    def _hear(self, said: Any) -> None:
+        if content := getattr(said, "content", None):
+            self.text += content
+            if self.on_text is not None:
+                self.on_text(content)
+        self.thoughts += getattr(said, "reasoning_content", None) or ""
+        for block in getattr(said, "thinking_blocks", None) or ():
+            self._think(_plain(block))
+        self.items += [_plain(item) for item in getattr(said, "reasoning_items", None) or ()]
+        for position, call in enumerate(getattr(said, "tool_calls", None) or ()):
+            self._call(position, call)
+
+    def _think(self, piece: dict[str, Any]) -> None:
+        """A block comes in pieces, and its signature last: a piece goes on with one that is not signed yet."""
+        piece.pop("index", None)
+        last = self.blocks[-1] if self.blocks else None
+        if last is None or piece.get("type") != "thinking" or last.get("type") != "thinking" or last.get("signature"):
+            self.blocks.append(piece)
+            return
+        last["thinking"] = (last.get("thinking") or "") + (piece.get("thinking") or "")
+        if piece.get("signature"):
+            last["signature"] = piece["signature"]
+
+    def _call(self, position: int, piece: Any) -> None:
+        index = getattr(piece, "index", None)
+        call = self.calls.setdefault(position if index is None else index, _Call())
+        call.id = call.id or getattr(piece, "id", None) or ""
+        call.name = call.name or piece.function.name or ""
+        call.arguments += piece.function.arguments or ""
+
+    def response(self, litellm: Litellm, *, service_tier: str | None, counted: bool, json_only: bool) -> ModelResponse:
+        """The whole answer.
+
+        Args:
+            litellm: the module.
+            service_tier: as it was asked for; prices depend on it.
+            counted: whether the provider reported the usage; else litellm counted it, and the cost is unknown.
+            json_only: whether the model was told in words to answer in JSON, which some put between backticks.
+
+        Raises:
+            ModelError: the provider withheld the answer; it has the usage.
+        """
+        usage = _usage(litellm, self.usage, self.name, service_tier) if self.usage is not None else Usage(cost_usd=None)
+        if not counted:
+            usage = usage.model_copy(update={"cost_usd": None})
+        if self.finish_reason == "content_filter":
+            raise ModelError(
+                f"{self.provider} withheld the answer: its content filter stopped it",
+                kind="content_filter",
+                usage=usage,
+            )
+        text = _unfenced(self.text) if json_only else self.text
+        bare = self.name.partition("/")[2]
+        return ModelResponse(
+            message=AssistantMessage(text=text or None, tool_calls=self._tool_calls(), reasoning=self._reasoning()),
+            usage=usage,
+            finish_reason=self.finish_reason,
+            model=self.model if self.model not in {self.name, bare} else None,
+            response_id=self.id,
+        )
+
+    def _tool_calls(self) -> tuple[ToolCall, ...]:
+        calls = (self.calls[index] for index in sorted(self.calls))
+        return tuple(ToolCall(id=call.id, name=call.name, arguments=_arguments(call.arguments)) for call in calls)
+
+    def _reasoning(self) -> tuple[dict[str, Any], ...]:
+        """The blocks, each with whose it is and the field to send it back in; where there are none, the bare text."""
+        named = [("thinking_blocks", block) for block in self.blocks] + [
+            ("reasoning_items", item) for item in self.items
+        ]
+        if not named and self.thoughts:
+            named = [("reasoning_content", {"text": self.thoughts})]
+        return tuple({"provider": self.provider, "field": name, **block} for name, block in named)
+
+
+def _arguments(written: str) -> Any:
+    """A call's arguments: an object where it is one, else what the model wrote."""
+    if not written.strip():
+        return {}
+    try:
+        value = from_json(written)
+    except ValueError:
+        return written
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else written
+
+
+def _unfenced(text: str) -> str:
+    """JSON that stands between ``` lines, without them."""
+    lines = text.strip().splitlines()
+    fenced = len(lines) >= 2 and lines[0] in {"```", "```json"} and lines[-1] == "```"
+    return "\n".join(lines[1:-1]) if fenced else text
+
+
+def _plain(block: Any) -> dict[str, Any]:
+    """A provider's block as JSON: some come as dicts, some as pydantic objects."""
+    if isinstance(block, dict):
+        return dict(cast("dict[str, Any]", block))
+    return block.model_dump(mode="json", exclude_none=True)
+
+
+def _usage(litellm: Litellm, usage: Any, name: str, service_tier: str | None) -> Usage:
+    read, written = getattr(usage, "prompt_tokens_details", None), getattr(usage, "completion_tokens_details", None)
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cached_tokens=getattr(read, "cached_tokens", None) or 0,
+        cache_write_tokens=getattr(read, "cache_creation_tokens", None) or 0,
+        reasoning_tokens=getattr(written, "reasoning_tokens", None) or 0,
+        cost_usd=_cost(litellm, usage, name, service_tier),
+    )
+
+
+def _cost(litellm: Litellm, usage: Any, name: str, service_tier: str | None) -> float | None:
+    """By litellm's list, which has prices of its own for cached tokens and long prompts; None where it has none."""
+    entry = find(name)
+    if entry is None or "input_cost_per_token" not in entry:
+        return None
+    with contextlib.suppress(Exception):  # a price that cannot be told is unknown; it must not lose the answer
+        parts = litellm.cost_per_token(model=name, usage_object=usage, service_tier=service_tier)
+        return float(sum(parts))
+    return None

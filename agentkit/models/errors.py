@@ -1,0 +1,181 @@
+"""litellm's exceptions as `ModelError`: what the provider said, of which kind it is, and whether waiting can help."""
+
+import email.utils
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from agentkit.errors import ModelError
+from agentkit.redact import Redactor
+
+_BY_STATUS = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    408: "timeout",
+    429: "rate_limit",
+    504: "timeout",
+}
+_RETRYABLE = frozenset({"rate_limit", "timeout", "server", "connection"})
+
+# What providers write where the status alone says too little; codes first, then words of their messages.
+_SAID = (
+    ("quota", re.compile(r"insufficient_quota|exceeded your current quota|credit balance is too low|billing_")),
+    (
+        "context_overflow",
+        re.compile(r"context_length_exceeded|maximum context length|prompt is too long|context window|too many tokens"),
+    ),
+    (
+        "content_filter",
+        re.compile(r"content_filter|content[ _]policy|content_policy_violation|content filtering|ResponsibleAIPolicy"),
+    ),
+)
+_SENTENCE = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b(?: Error)?\s*[:-]\s*)+")
+
+
+def translate(error: BaseException, provider: str, missing_keys: list[str]) -> ModelError:
+    """What litellm raised as a `ModelError`, to be raised from it.
+
+    Args:
+        error: the exception.
+        provider: who was asked.
+        missing_keys: environment variables that the provider needs and that are not set.
+    """
+    causes = list(_causes(error))
+    response = _response(causes)
+    if response is None and (said := _broke_off(causes)):
+        return _made(f"{provider}: {said}", "connection")
+    status = response.status_code if response is not None else _status(causes)
+    message, code = _said(response, error)
+    kind = _kind(status, f"{code} {message}", causes)
+    answered = f"{provider} answered {status}" if response is not None else provider
+    text = f"{answered}: {message}{_advice(kind, provider, missing_keys)}"
+    return _made(text, kind, retry_after=_retry_after(response), status=status)
+
+
+def clean(message: str) -> str:
+    """A message without keys: what looks like one, and every value of the environment that is named like one."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and re.search(r"KEY|TOKEN|SECRET|PASSWORD", name):
+            message = message.replace(value, f"[redacted:{name}]")
+    return Redactor().text(message)
+
+
+def _made(message: str, kind: str, **more: Any) -> ModelError:
+    return ModelError(clean(message)[:1000], kind=kind, retryable=kind in _RETRYABLE, **more)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and what it came of; litellm keeps some of it in an attribute."""
+    seen: set[int] = set()
+    open_: list[BaseException | None] = [error]
+    while open_:
+        cause = open_.pop(0)
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            open_ += [cause.__cause__, cause.__context__, getattr(cause, "original_exception", None)]
+
+
+def _response(causes: list[BaseException]) -> Any | None:
+    """The provider's own HTTP answer; the ones that litellm's exceptions hold are made up."""
+    import httpx
+
+    return next((cause.response for cause in causes if isinstance(cause, httpx.HTTPStatusError)), None)
+
+
+def _broke_off(causes: list[BaseException]) -> str | None:
+    """How the connection, or the answer in it, ended too early; None where it did not."""
+    import httpx
+
+    for cause in causes:
+        if isinstance(cause, httpx.TimeoutException):
+            return None
+        if isinstance(cause, httpx.TransportError | ConnectionError):
+            return f"the connection failed ({str(cause) or type(cause).__name__})"
+        if isinstance(cause, json.JSONDecodeError) or "invalid response from LLM endpoint" in str(cause)[:300]:
+            return f"the answer cannot be read: {_plain(cause)}"
+        if isinstance(cause, StopAsyncIteration):
+            return "the stream ended before the answer did"
+    return None
+
+
+def _status(causes: list[BaseException]) -> int | None:
+    """The status by litellm's word. It gives 500 to whatever it does not know: a bug of its own is not the server's."""
+    for cause in causes[1:] or causes:
+        status = getattr(cause, "status_code", None)
+        if isinstance(status, int):
+            return status
+    status = getattr(causes[0], "status_code", None)
+    is_guess = type(causes[0]).__name__ == "APIConnectionError"
+    return status if isinstance(status, int) and not is_guess else None
+
+
+def _said(response: Any | None, error: BaseException) -> tuple[str, str]:
+    """The provider's message and code."""
+    try:
+        body: Any = json.loads(response.content) if response is not None else None
+    except Exception:  # noqa: BLE001  a body that was not read, or is no JSON
+        body = None
+    if isinstance(body, list) and body:
+        body = cast("list[Any]", body)[0]
+    found: Any = cast("dict[str, Any]", body).get("error") if isinstance(body, dict) else None
+    if isinstance(found, dict):
+        told = cast("dict[str, Any]", found)
+        codes = " ".join(str(told[name]) for name in ("code", "type", "status") if told.get(name))
+        return str(told.get("message") or codes), codes
+    return _plain(error), str(getattr(error, "code", None) or "")
+
+
+def _plain(error: BaseException) -> str:
+    """What an exception says, without the names of classes that litellm writes before it."""
+    first = str(error).strip().partition("\n")[0]
+    return _SENTENCE.sub("", first)[:500] or type(error).__name__
+
+
+def _kind(status: int | None, said: str, causes: list[BaseException]) -> str:
+    names = {type(cause).__name__ for cause in causes}
+    if "ContextWindowExceededError" in names or status == 413:
+        return "context_overflow"
+    if "ContentPolicyViolationError" in names:
+        return "content_filter"
+    if status is None or 400 <= status < 500:
+        for kind, words in _SAID:
+            if words.search(said):
+                return kind
+    if status is None:
+        return "timeout" if {"Timeout", "APITimeoutError"} & names else "other"
+    return _BY_STATUS.get(status) or ("server" if status >= 500 else "bad_request")
+
+
+def _retry_after(response: Any | None) -> float | None:
+    """Seconds until the provider wants to be asked again: milliseconds, seconds, or a date."""
+    headers: Mapping[str, str] = response.headers if response is not None else {}
+    if milliseconds := _number(headers.get("retry-after-ms", "")):
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    if (seconds := _number(value)) is not None:
+        return seconds
+    try:
+        due = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    due = due if due.tzinfo is not None else due.replace(tzinfo=UTC)
+    return max(0.0, (due - datetime.now(UTC)).total_seconds())
+
+
+def _number(value: str) -> float | None:
+    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
+
+
+def _advice(kind: str, provider: str, missing_keys: list[str]) -> str:
+    if kind == "auth" and missing_keys:
+        return f"; set {' and '.join(missing_keys)} in the environment"
+    if kind == "quota":
+        return f"; waiting does not help: look at the account's limits at {provider}"
+    if kind == "context_overflow":
+        return "; give the agent history_tokens=, or less to read"
+    return ""
