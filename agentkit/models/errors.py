@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from agentkit.errors import ModelError
+from agentkit.messages import Usage
 from agentkit.redact import Redactor
 
 _BY_STATUS = {
@@ -23,6 +24,7 @@ _RETRYABLE = frozenset({"rate_limit", "timeout", "server", "connection"})
 
 # What providers write where the status alone says too little; codes first, then words of their messages.
 _SAID = (
+    ("auth", re.compile(r"(?i)missing [\w ]{0,30}(?:credentials|api key)|unable to locate credentials")),
     ("quota", re.compile(r"insufficient_quota|exceeded your current quota|credit balance is too low|billing_")),
     (
         "context_overflow",
@@ -33,6 +35,7 @@ _SAID = (
         re.compile(r"content_filter|content[ _]policy|content_policy_violation|content filtering|ResponsibleAIPolicy"),
     ),
 )
+_NOISE = re.compile(r" ssl:<[^>]*>")
 _SENTENCE = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b(?: Error)?\s*[:-]\s*)+")
 
 
@@ -47,12 +50,13 @@ def translate(error: BaseException, provider: str, missing_keys: list[str]) -> M
     causes = list(_causes(error))
     response = _response(causes)
     if response is None and (said := _broke_off(causes)):
-        return _made(f"{provider}: {said}", "connection")
+        return _made(f"{provider}: {said}", "connection", usage=Usage() if _was_never_sent(causes) else None)
     status = response.status_code if response is not None else _status(causes)
     message, code = _said(response, error)
-    kind = _kind(status, f"{code} {message}", causes)
+    kind = _kind(status, f"{code} {message}", causes, is_guess=response is None)
     answered = f"{provider} answered {status}" if response is not None else provider
-    text = f"{answered}: {message}{_advice(kind, provider, missing_keys)}"
+    advice = _advice(kind, provider, missing_keys)
+    text = f"{answered}: {message.rstrip('.') if advice else message}{advice}"
     return _made(text, kind, retry_after=_retry_after(response), status=status)
 
 
@@ -95,12 +99,21 @@ def _broke_off(causes: list[BaseException]) -> str | None:
         if isinstance(cause, httpx.TimeoutException):
             return None
         if isinstance(cause, httpx.TransportError | ConnectionError):
-            return f"the connection failed ({str(cause) or type(cause).__name__})"
+            if "payload is not completed" in str(cause):
+                return "the connection broke off in the midst of the answer"
+            return f"the connection failed ({_plain(cause)})"
         if isinstance(cause, json.JSONDecodeError) or "invalid response from LLM endpoint" in str(cause)[:300]:
             return f"the answer cannot be read: {_plain(cause)}"
         if isinstance(cause, StopAsyncIteration):
             return "the stream ended before the answer did"
     return None
+
+
+def _was_never_sent(causes: list[BaseException]) -> bool:
+    """Whether there was no connection: then nothing can have been charged."""
+    import httpx
+
+    return any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout) for cause in causes)
 
 
 def _status(causes: list[BaseException]) -> int | None:
@@ -116,9 +129,10 @@ def _status(causes: list[BaseException]) -> int | None:
 
 def _said(response: Any | None, error: BaseException) -> tuple[str, str]:
     """The provider's message and code."""
+    text = _text(response)
     try:
-        body: Any = json.loads(response.content) if response is not None else None
-    except Exception:  # noqa: BLE001  a body that was not read, or is no JSON
+        body: Any = json.loads(text)
+    except ValueError:
         body = None
     if isinstance(body, list) and body:
         body = cast("list[Any]", body)[0]
@@ -127,22 +141,29 @@ def _said(response: Any | None, error: BaseException) -> tuple[str, str]:
         told = cast("dict[str, Any]", found)
         codes = " ".join(str(told[name]) for name in ("code", "type", "status") if told.get(name))
         return str(told.get("message") or codes), codes
-    return _plain(error), str(getattr(error, "code", None) or "")
+    return text[:200].strip() or _plain(error), str(getattr(error, "code", None) or "")
+
+
+def _text(response: Any | None) -> str:
+    try:
+        return "" if response is None else str(response.text)
+    except Exception:  # noqa: BLE001  httpx raises where a stream's body was not read
+        return ""
 
 
 def _plain(error: BaseException) -> str:
-    """What an exception says, without the names of classes that litellm writes before it."""
-    first = str(error).strip().partition("\n")[0]
-    return _SENTENCE.sub("", first)[:500] or type(error).__name__
+    """What an exception says, without the names of classes and objects that litellm and aiohttp write around it."""
+    first = str(error).strip().partition("\n")[0].partition(" Original exception:")[0]
+    return _NOISE.sub("", _SENTENCE.sub("", first))[:500] or type(error).__name__
 
 
-def _kind(status: int | None, said: str, causes: list[BaseException]) -> str:
+def _kind(status: int | None, said: str, causes: list[BaseException], *, is_guess: bool) -> str:
     names = {type(cause).__name__ for cause in causes}
     if "ContextWindowExceededError" in names or status == 413:
         return "context_overflow"
     if "ContentPolicyViolationError" in names:
         return "content_filter"
-    if status is None or 400 <= status < 500:
+    if is_guess or status is None or 400 <= status < 500:
         for kind, words in _SAID:
             if words.search(said):
                 return kind

@@ -1,6 +1,8 @@
 """litellm takes seconds to import: a thread does it while the user goes on, and whoever needs it waits for that."""
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -61,6 +63,9 @@ def _import() -> Litellm:
     if "LITELLM_LOG" not in os.environ:
         for name in ("LiteLLM", "LiteLLM Router"):  # what it would log is in the error that is raised, and in our log
             logging.getLogger(name).setLevel(logging.CRITICAL)
+    with contextlib.suppress(Exception):  # else the first call does it, 0.8 s in which no other run goes on
+        litellm.token_counter(model="gpt-5-mini", text="")
+        importlib.import_module("litellm.proxy._types")
     return litellm
 
 
