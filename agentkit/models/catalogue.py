@@ -25,13 +25,13 @@ def check(name: str) -> None:
     Raises:
         ModelNotFound: with what it could have been.
     """
+    prefix, slash, rest = name.partition("/")
+    if not name.strip() or (slash and not rest.strip()):
+        raise _not_found(name)
     litellm = at_hand()
     if litellm is not None:
         provider_of(litellm, name)
         return
-    prefix, slash, rest = name.partition("/")
-    if not name.strip() or (slash and not rest.strip()):
-        raise _not_found(name)
     known = _providers()
     if slash and prefix not in known and name not in _shipped() and len(known) >= _FEWEST:
         raise _not_found(name)

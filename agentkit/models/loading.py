@@ -22,7 +22,7 @@ def warm() -> "Future[Litellm]":
     """Begin importing litellm in a thread, once; the future has the module."""
     global _loading  # noqa: PLW0603  a process imports a module once
     with _lock:
-        if _loading is None or (_loading.done() and _loading.exception() is not None):
+        if _loading is None:
             _loading = Future()
             threading.Thread(target=_load, args=(_loading,), name="agentkit-litellm", daemon=True).start()
         return _loading
@@ -50,7 +50,9 @@ def _load(loading: "Future[Litellm]") -> None:
     try:
         loading.set_result(_import())
     except BaseException as error:  # noqa: BLE001  whoever waits is told
-        failure = ConfigError(f"litellm cannot be imported ({error}); mend it with: pip install -U litellm")
+        failure = ConfigError(
+            f"litellm cannot be imported ({error}); mend it with `pip install -U litellm`, and start Python anew"
+        )
         failure.__cause__ = error
         loading.set_exception(failure)
 
