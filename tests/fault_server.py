@@ -33,6 +33,7 @@ class Status:
     headers: dict = field(default_factory=dict)
 
 
+USUAL = Reply()
 LONG = Reply(text="It is on its way and will be there by the end of the week.")
 
 
@@ -82,12 +83,14 @@ class FaultServer:
 
     Args:
         script: what each request gets, in order: a `Reply`, a fault, or a function of the request's body that returns
-            one. After the last, every request gets a plain `Reply()`.
+            one. After the last, every request gets the usual answer.
+        usual: the usual answer.
         delay: seconds that each answer takes.
     """
 
-    def __init__(self, script: Iterable = (), *, delay: float = 0.0) -> None:
+    def __init__(self, script: Iterable = (), *, usual: Reply = USUAL, delay: float = 0.0) -> None:
         self.script = deque(script)
+        self.usual = usual
         self.delay = delay
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -111,7 +114,7 @@ class FaultServer:
         """Take a request, and what it gets."""
         with self._lock:
             self.requests.append(request)
-            answer = self.script.popleft() if self.script else Reply()
+            answer = self.script.popleft() if self.script else self.usual
         return answer(request.body) if callable(answer) else answer
 
     def busy(self, change: int) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 import agentkit as ak
 from agentkit.events import ModelResponded
 from agentkit.messages import ModelRequest, UserMessage
-from agentkit.models.litellm import LitellmModel
+from agentkit.models.litellm import LitellmModel, open_model
 from agentkit.testing import RealModelForbidden
 
 OPENAI, ANTHROPIC = MODELS.values()
@@ -262,6 +262,13 @@ def test_a_key_in_the_settings_is_refused(settings):
     assert "0123456789" not in str(refused.value)
 
 
+def test_an_empty_address_is_an_error_and_not_the_provider(log):
+    """What litellm takes for "none given" would send the prompt, and the key, to the provider itself."""
+    model = LitellmModel(OPENAI, settings={"api_base": ""})
+    with pytest.raises(ak.RunFailed, match="api_base is empty"):
+        ak.Agent("support", model).run("?", log=log).result(timeout=60)
+
+
 def test_settings_of_one_model_are_its_own(server, log):
     """A model object may have another address than the agent's, and its settings are not recorded."""
     model = LitellmModel(OPENAI, settings={"api_base": server.url})
@@ -280,17 +287,23 @@ def test_settings_of_one_model_are_its_own(server, log):
 def test_an_unknown_name_is_told_with_what_it_could_be(log, name, hint):
     """As soon as it is certain: when the agent is made, or else by the first call, which is not tried again."""
     with pytest.raises((ak.ConfigError, ak.RunFailed), match=hint):
-        ak.Agent("support", f"loopback/{name}", settings={"api_base": "http://127.0.0.1:9"}).run("?", log=log).result(
-            60
-        )
+        ak.Agent("support", open_model(name), settings={"api_base": "http://127.0.0.1:9"}).run("?", log=log).result(60)
     assert len(log.sql("SELECT * FROM model_calls WHERE attempt > 1")) == 0
 
 
 def test_a_loopback_model_goes_nowhere_else(log):
     """A test suite that forbids real models can still ask a server on this machine, and only that."""
-    with pytest.raises(RealModelForbidden):
-        ak.Agent("support", OPENAI)
-    for settings in ({}, {"api_base": "https://api.openai.com/v1"}, {"api_base": "http://127.0.0.1.example.com"}):
+    for name in (OPENAI, "loopback/gpt-5-mini", "loopback/bedrock/anthropic.claude-3-haiku-20240307-v1:0"):
+        with pytest.raises(RealModelForbidden):
+            ak.Agent("support", name)
+    here, away = "http://127.0.0.1:9", "https://provider.invalid"
+    for settings in (
+        {},
+        {"api_base": away},
+        {"api_base": ""},
+        {"api_base": here, "base_url": away},
+        {"api_base": "http://127.0.0.1.provider.invalid"},
+    ):
         run = ak.Agent("support", f"loopback/{OPENAI}", settings=settings).run("?", log=log)
         with pytest.raises(ak.RunFailed, match="loopback"):
             run.result(timeout=60)

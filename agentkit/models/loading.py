@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, cast
 
 from agentkit.errors import ConfigError
 
@@ -66,7 +66,7 @@ def _import() -> Litellm:
         for name in ("LiteLLM", "LiteLLM Router"):  # what it would log is in the error that is raised, and in our log
             logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.suppress(Exception):  # else the first call does it, 0.8 s in which no other run goes on
-        litellm.token_counter(model="gpt-5-mini", text="")
+        cast("Litellm", litellm).token_counter(model="gpt-5-mini", text="")
         importlib.import_module("litellm.proxy._types")
     return litellm
 

@@ -27,7 +27,8 @@ class Options:
     Args:
         timeout: seconds for the attempt as a whole; waiting for a place in the provider's queue does not count.
         idle_timeout: seconds between two pieces of the answer; the first one has until `timeout`.
-        stream: whether the answer is asked for in pieces. Without, a stall is only found by `timeout`.
+        stream: whether the answer is asked for in pieces. Without, litellm works much less for a long answer, and a
+            stall is only found by `timeout`.
         json_schema: whether a structured answer is asked for by the provider's own means; None is where it has them.
         tool_choice: "auto", "none", "required" or a tool's name; a choice that forces a call holds until one was made.
         rest: what goes to litellm as it is: temperature, max_tokens, api_base, seed, reasoning_effort, …
@@ -50,6 +51,9 @@ def options(settings: Mapping[str, Any]) -> Options:
     if wrong := sorted(_MADE_HERE & settings.keys()):
         raise ModelError(f"settings hold {wrong[0]!r}, which agentkit makes itself: leave it out", kind="bad_request")
     ours = {name: value for name, value in settings.items() if name in _OURS}
+    for name in ("api_base", "base_url"):
+        if name in settings and not settings[name]:  # litellm would ask the provider itself, with the user's key
+            raise ModelError(f"settings: {name} is empty; give an address, or leave it out", kind="bad_request")
     for name in ("timeout", "idle_timeout"):
         if name in ours and not _is_seconds(ours[name]):
             raise ModelError(f"settings: {name}={ours[name]!r}; give a number of seconds", kind="bad_request")

@@ -13,6 +13,8 @@ from agentkit.messages import ModelRequest, ModelResponse
 
 LOOPBACK = "loopback/"
 
+_DIALECTS = ("openai/", "anthropic/")
+
 
 class RealModelForbidden(AgentKitError):
     """A test asked for a model by name while real models are forbidden."""
@@ -57,7 +59,14 @@ def open_loopback(name: str) -> "LoopbackModel":
 
     Args:
         name: `loopback/` and the model's name.
+
+    Raises:
+        RealModelForbidden: the provider is one of those that may ask elsewhere than at `api_base`.
     """
+    if not name.removeprefix(LOOPBACK).startswith(_DIALECTS):
+        raise RealModelForbidden(
+            f"{name!r}: a loopback/ model is one of openai/ or anthropic/, asked at api_base alone"
+        )
     return LoopbackModel(registry.load("agentkit.models.litellm:open_model")(name.removeprefix(LOOPBACK)))
 
 
@@ -82,10 +91,10 @@ class LoopbackModel:
         Raises:
             RealModelForbidden: the request would leave this machine.
         """
-        where = request.parameters.get("api_base")
-        if not _is_here(where):
+        where = [request.parameters[name] for name in ("api_base", "base_url") if name in request.parameters]
+        if not where or not all(map(_is_here, where)):
             raise RealModelForbidden(
-                f"{self.name!r} would be asked at {where or 'its provider'}; loopback/ models need "
+                f"{self.name!r} would be asked at {where[-1] if where else 'its provider'}; loopback/ models need "
                 'settings={"api_base": "http://127.0.0.1:…"}'
             )
         return await self._model.respond(request, on_text=on_text)
