@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
+    from agentkit.mcp.server import MCP
     from agentkit.media import media
     from agentkit.messages import Usage
     from agentkit.models.default import default_model
@@ -44,6 +45,7 @@ _WHERE = {
     "ForkError": "agentkit.errors",
     "Log": "agentkit.log",
     "LogError": "agentkit.errors",
+    "MCP": "agentkit.mcp.server",
     "QueryError": "agentkit.errors",
     "Quotation": "agentkit.quotation",
     "ResumeError": "agentkit.errors",
@@ -66,7 +68,7 @@ _WHERE = {
     "tool": "agentkit.tools",
 }
 
-__all__ = [
+__all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Agent",
     "AgentKitError",
     "ApprovalError",
@@ -77,6 +79,7 @@ __all__ = [
     "ForkError",
     "Log",
     "LogError",
+    "MCP",
     "QueryError",
     "Quotation",
     "ResumeError",

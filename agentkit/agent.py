@@ -220,7 +220,10 @@ def _by_name(tools: Sequence[ToolSpec], owner: str) -> Mapping[str, ToolSpec]:
     by_name: dict[str, ToolSpec] = {}
     for tool in tools:
         if tool.schema.name in by_name:
-            raise ConfigError(f"{owner}: two tools are named {tool.schema.name!r}; give one another name=")
+            raise ConfigError(
+                f"{owner}: two tools are named {tool.schema.name!r}; give one another name=, or a prefix= "
+                "where it is an MCP server's"
+            )
         by_name[tool.schema.name] = tool
     return MappingProxyType(by_name)
 

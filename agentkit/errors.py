@@ -23,6 +23,7 @@ AgentKitError
 ├── ApprovalError          an answer that cannot be given: nothing pending, several and no id, already answered
 ├── ResumeError            the definition is missing or contradicts the recorded events
 ├── ForkError              not there: something is in flight at that point
+├── ServerUnavailable      an MCP server that cannot be reached, or was lost; a `ConnectionError`, so it is tried again
 ├── ModelError             what a model adapter raises; `.retryable`, `.retry_after`
 └── ToolError              what a tool raises to say: nothing happened, and here is why
 ```
@@ -210,6 +211,19 @@ class ModelError(AgentKitError):
         self.retry_after = retry_after
         self.status = status
         self.usage = usage
+
+
+class ServerUnavailable(AgentKitError, ConnectionError):
+    """An MCP server that cannot be reached, or was lost in mid-call; it may be there again a moment later.
+
+    Args:
+        message: which server, what happened, and what it said last.
+        sent: whether the call may have reached it.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class ToolError(AgentKitError):

@@ -130,7 +130,8 @@ def warn_about(tools: Sequence[ToolSpec], *, stacklevel: int = 2) -> None:
         tools: the tools of one agent.
         stacklevel: as for `warnings.warn`, counted from this function.
     """
-    findings = [finding for finding in lint(tools) if str(finding) not in _said]
+    elsewhere = {tool.schema.name for tool in tools if getattr(tool, "made_elsewhere", False)}  # not ours to mend
+    findings = [found for found in lint(tools) if str(found) not in _said and found.tool not in elsewhere]
     _said.update(map(str, findings))
     if not findings:
         return

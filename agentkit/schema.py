@@ -68,7 +68,7 @@ class Parameters:
         Raises:
             InvalidArguments: with one entry a problem.
         """
-        given = _as_object(arguments)
+        given = as_object(arguments)
         try:
             as_json(given, "")
             values = self._read(given)
@@ -227,8 +227,12 @@ def _parts(schema: Any) -> Iterator[dict[str, Any]]:
             yield from _parts(part)
 
 
-def _as_object(arguments: Any) -> dict[str, Any]:
-    """The JSON object that a model meant; text is read once more, since some models encode twice."""
+def as_object(arguments: Any) -> dict[str, Any]:
+    """The JSON object that a model meant; text is read once more, since some models encode twice.
+
+    Raises:
+        InvalidArguments: it is none.
+    """
     if isinstance(arguments, str | bytes):
         try:
             arguments = from_json(arguments) if arguments.strip() else None

@@ -26,7 +26,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TRANSIENT: tuple[type[BaseException], ...] = (TimeoutError, ConnectionError)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")  # what OpenAI, Anthropic and Google all take
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+"""A tool's name as OpenAI, Anthropic and Google all take it."""
 
 
 class ToolOptions(TypedDict, total=False):
@@ -230,7 +231,7 @@ def _tool_name(function: Any, given: str | None) -> str:
     while isinstance(named, functools.partial):
         named = named.func
     name = given if given is not None else getattr(named, "__name__", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         what = repr(name) if name else f"a {type(function).__name__} without a name"
         raise ToolDefinitionError(
             f"{what} is no name for a tool: providers take letters, digits, _ and -, at most 64; give name='…'"
@@ -249,7 +250,7 @@ def _check_options(owner: str, options: Options) -> None:
     timeout: Any = options.timeout
     if timeout is not None and not (isinstance(timeout, int | float) and timeout > 0):
         raise ToolDefinitionError(f"{owner}: timeout={timeout!r}; give seconds above 0, or None for no limit")
-    _check_approve(owner, options.approve)
+    check_approve(owner, options.approve)
 
 
 def _check_retry(owner: str, options: Options) -> None:
@@ -270,7 +271,12 @@ def _is_exception(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, BaseException)
 
 
-def _check_approve(owner: str, approve: Any) -> None:
+def check_approve(owner: str, approve: Any) -> None:
+    """Refuse what does not say when to ask a person.
+
+    Raises:
+        ToolDefinitionError: with what to give.
+    """
     if isinstance(approve, bool):
         return
     if not callable(approve):

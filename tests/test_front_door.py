@@ -13,7 +13,19 @@ import agentkit
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "agentkit").rglob("*.py"))
-HEAVY = {"litellm", "langfuse", "duckdb", "IPython", "ipywidgets", "anywidget", "pandas", "polars", "pyarrow"}
+HEAVY = {
+    "litellm",
+    "langfuse",
+    "duckdb",
+    "IPython",
+    "ipywidgets",
+    "anywidget",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "mcp",
+    "jsonschema",
+}
 
 
 def python(*arguments):

@@ -15,14 +15,18 @@ T = TypeVar("T")
 
 
 class Engine:
-    """The thread and its loop. Use `engine()`; a process has one."""
+    """A thread and its loop. Runs use `engine()`; a process has one.
 
-    def __init__(self) -> None:
+    Args:
+        name: the thread's.
+    """
+
+    def __init__(self, name: str = "agentkit") -> None:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         started = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(started,), name="agentkit", daemon=True)
+        self.thread = threading.Thread(target=self._run, args=(started,), name=name, daemon=True)
         self.thread.start()
         started.wait()
 
