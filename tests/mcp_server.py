@@ -64,9 +64,9 @@ def hints(**given):
 READ = hints(read_only_hint=True)
 
 
-def listed(name, schema=NOTHING, annotations=None, description=None):
+def listed(name, schema=NOTHING, annotations=None, description=None, output=None):
     text = description or f"The tool {name} of the server that the tests of agentkit run. Returns what it did."
-    return types.Tool(name=name, description=text, input_schema=schema, annotations=annotations)
+    return types.Tool(name=name, description=text, input_schema=schema, annotations=annotations, output_schema=output)
 
 
 TOOLS = [
@@ -83,6 +83,7 @@ TOOLS = [
     listed("odd", annotations=READ),
     listed("fail", annotations=READ),
     listed("broken", annotations=READ),
+    listed("liar", annotations=READ, output={"type": "object", "properties": {"answer": {"type": "integer"}}}),
     listed("leak", annotations=READ),
     listed("chatter", annotations=READ),
     listed("grow", annotations=READ),
@@ -190,6 +191,10 @@ async def do_fail(ctx, arguments):
 
 async def do_broken(ctx, arguments):
     raise MCPError(code=types.INTERNAL_ERROR, message="the disk is on fire")
+
+
+async def do_liar(ctx, arguments):
+    return text("", structured_content={"answer": "x" * 10_000})
 
 
 async def do_leak(ctx, arguments):

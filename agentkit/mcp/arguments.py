@@ -1,5 +1,6 @@
 """What a model wrote, checked against the JSON schema that a server gave."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,18 +28,17 @@ class Arguments:
     """
 
     def __init__(self, owner: str, schema: dict[str, Any]) -> None:
-        from jsonschema import Draft202012Validator, SchemaError
+        from jsonschema import Draft202012Validator
         from jsonschema.validators import validator_for
         from referencing import Registry
 
         kind = validator_for(schema, default=Draft202012Validator)
-        try:
-            kind.check_schema(schema)
-        except SchemaError as error:
+        wrong = cast("Iterable[ValidationError]", kind(kind.META_SCHEMA).iter_errors(schema))
+        for error in wrong:  # without formats, as check_schema has them: a pattern may be another language's
             raise ConfigError(
                 f"{owner}: the server's schema for it is no JSON schema ({error.message[:_LONGEST_PROBLEM]}); "
                 "leave it out: name the others in .tools(…)"
-            ) from error
+            )
         self._validator = kind(schema, registry=Registry())  # an empty registry: no $ref is ever fetched
         self._properties = _properties(schema)
 
@@ -68,8 +68,13 @@ class Arguments:
         found = [problem for error in self._errors(given) for problem in _problems(error)]
         return [problem for index, problem in enumerate(found) if problem not in found[:index]]
 
-    def _errors(self, given: dict[str, Any]) -> "Iterable[ValidationError]":
-        return cast("Iterable[ValidationError]", self._validator.iter_errors(given))
+    def _errors(self, given: dict[str, Any]) -> "list[ValidationError]":
+        from referencing.exceptions import Unresolvable
+
+        try:
+            return list(cast("Iterable[ValidationError]", self._validator.iter_errors(given)))
+        except (Unresolvable, re.error):  # a $ref elsewhere, another language's pattern: the server knows what it means
+            return []
 
 
 def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:

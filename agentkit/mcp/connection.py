@@ -3,68 +3,34 @@
 import asyncio
 import contextlib
 import logging
+import os
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, cast
 
-from agentkit.errors import AgentKitError, ConfigError, ServerUnavailable, ToolError
+from agentkit.errors import ConfigError, ServerUnavailable, ToolError
+from agentkit.jsonvalue import clean_text
+from agentkit.mcp.place import Place, redactor
 from agentkit.mcp.streamable_http import ANSWER, Answer
 from agentkit.policy import Retry
-from agentkit.redact import Redactor
 
 if TYPE_CHECKING:
     import mcp_types
     from mcp import Client, MCPError
-    from mcp.client._transport import TransportStreams
 
-_MOST_SECONDS_TO_END = 8.0  # stdio: half to write what is left, then 2 each to end by itself, by SIGTERM, by SIGKILL
+_MOST_SECONDS_TO_END = (
+    8.0  # the package's own: 0.5 to write what is left, 2 each to end by itself, by SIGTERM, by SIGKILL
+)
 _RELISTEN = Retry(initial=0.5, max=60)  # a server that is away is asked again, ever less often
+_LONGEST_ERROR = 4000  # characters of a server's error that are told
 _MAY_COME_RIGHT = frozenset({408, 425, 429})  # HTTP: too slow, too early, too many requests
 
+living: "set[Connection]" = set()
+"""The sessions of this process that have not ended, those that nobody waits for too: none may outlive it."""
 
-class Wire(Protocol):
-    """How one session reaches its server."""
-
-    def streams(self, on_end: Callable[[], None]) -> "AbstractAsyncContextManager[TransportStreams]":
-        """The messages in both directions, as long as it is entered."""
-        ...
-
-    def refusal(self, error: Exception) -> AgentKitError | None:
-        """What is wrong with the command or the address, where it is that."""
-        ...
-
-    async def last_words(self) -> str:
-        """What the server said beside its messages, for an error's message."""
-        ...
-
-
-class Place(Protocol):
-    """Where a server is, or how it is started."""
-
-    @property
-    def shown(self) -> str:
-        """For messages: holds no secret."""
-        ...
-
-    @property
-    def call(self) -> str:
-        """How a user writes it, without secrets."""
-        ...
-
-    @property
-    def identity(self) -> list[str]:
-        """What an approval is bound to."""
-        ...
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Values that must not be shown."""
-        ...
-
-    def wire(self) -> Wire:
-        """A new way to it."""
-        ...
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=living.clear)  # they are the parent's
 
 
 class SessionForgotten(Exception):
@@ -98,6 +64,7 @@ class Connection:
         self._over = asyncio.Event()
         self._scope = anyio.CancelScope()
         self._task = asyncio.create_task(self._live())
+        living.add(self)
         self._tools: dict[str, mcp_types.Tool] = {}
 
     @property
@@ -162,13 +129,14 @@ class Connection:
         self._stale = False
         answer = _new_answer()
         try:
-            self._tools = await self._list(self._live_client)
+            self._tools = await asyncio.wait_for(self._list(self._live_client), self._timeout)
         except MCPError as error:
-            self._stale = True
-            failed = error
+            failure = await self._failure(error, answer)
+        except TimeoutError:
+            failure = TimeoutError(f"{self._shown} did not list its tools within {self._timeout:g} s")
         else:
             return self._tools
-        failure = await self._failure(failed, answer)
+        self._stale = True
         raise (
             failure if isinstance(failure, SessionForgotten) else ServerUnavailable(str(failure), sent=False)
         ) from None
@@ -181,6 +149,7 @@ class Connection:
             SessionForgotten: it did nothing; a new session will do.
             ToolError: it refused the call; nothing happened.
             MCPError: anything else that the server says.
+            RuntimeError: what it says is not what it promised.
         """
         from mcp import MCPError
 
@@ -189,13 +158,17 @@ class Connection:
             return await self._live_client.call_tool(name, arguments)
         except MCPError as error:
             failed = error
+        except (RuntimeError, ValueError) as error:  # an answer that its own schema, or the protocol, does not allow
+            raise RuntimeError(
+                f"{self._shown} gave an answer that it must not give: {self._told(str(error))}"
+            ) from None
         raise await self._failure(failed, answer) from None
 
     async def _failure(self, error: "MCPError", answer: Answer) -> Exception:
         """What an error says of the call: lost, refused, or broken in the server."""
         from mcp_types import CONNECTION_CLOSED, INVALID_PARAMS, METHOD_NOT_FOUND, REQUEST_TIMEOUT
 
-        message = self._redactor.text(error.message)
+        message = self._told(error.message)
         status = answer.status or 0
         if error.code == CONNECTION_CLOSED or answer.lost:
             await asyncio.wait([self._task], timeout=0.0 if answer.lost else 0.1)  # what ended it says more
@@ -219,7 +192,11 @@ class Connection:
         """An error in words: what HTTP said while connecting, where it said something."""
         words = str(error) or type(error).__name__
         refused = self._answer.status is not None and self._answer.status >= 400
-        return self._redactor.text(self._answer.lost or (_refused(self._answer.status) if refused else words))
+        return self._told(self._answer.lost or (_refused(self._answer.status) if refused else words))
+
+    def _told(self, text: str) -> str:
+        """What a server says as it can be told: cut, and without the secrets that it was given."""
+        return self._redactor.text(clean_text(text[:_LONGEST_ERROR]))
 
     async def _last_words(self) -> str:
         return self._odd_line + self._redactor.text(await self._wire.last_words())
@@ -241,6 +218,7 @@ class Connection:
         finally:
             self._over.set()
             self._opened.set()
+            living.discard(self)
 
     @asynccontextmanager
     async def _session(self) -> "AsyncGenerator[Client]":
@@ -253,7 +231,7 @@ class Connection:
             self._wire.streams(self._over.set),
             client_info=Implementation(name="agentkit", version=agentkit.__version__),
             message_handler=self._hear,
-            cache=None,  # the list is kept here, and called again when the server says so
+            cache=None,  # the tools are kept here, and listed again when the server says so
         )
         async with client:
             yield client
@@ -313,12 +291,6 @@ class Connection:
             said = re.search(r"input_value=(.{0,200}?), input_type", str(message), re.DOTALL)
             line = self._redactor.text(said[1]) if said else "something else"
             self._odd_line = f"; its standard output is for MCP's messages only, and it wrote {line}"
-
-
-def redactor(place: Place) -> Redactor:
-    """What takes out the secrets that a server was given, should it say them."""
-    secrets = sorted({value for value in place.secrets if len(value) >= 6}, key=len, reverse=True)  # "1" is no secret
-    return Redactor([re.compile("|".join(map(re.escape, secrets)))] if secrets else [])
 
 
 def load_package() -> None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from agentkit.errors import ConfigError, ServerUnavailable, ToolError
 from agentkit.ids import digest
 from agentkit.jsonvalue import clean
-from agentkit.mcp.connection import Connection, Place, SessionForgotten
+from agentkit.mcp.connection import Connection, SessionForgotten, living
+from agentkit.mcp.place import Place
 from agentkit.runner.engine import Engine
 
 if TYPE_CHECKING:
@@ -40,7 +41,6 @@ class Link:
         self._timeout = timeout
         self._closed = False
         self._reset()
-        _links.add(self)
 
     @property
     def connection(self) -> Connection | None:
@@ -67,7 +67,11 @@ class Link:
 
     async def _ask(self) -> "tuple[Mapping[str, mcp_types.Tool], list[str | None]]":
         connection = await self._connected()
-        return await connection.tools(), connection.server
+        try:
+            return await connection.tools(), connection.server
+        except SessionForgotten:
+            connection = await self._connected()  # which lists them
+            return await connection.tools(), connection.server
 
     def close(self) -> None:
         """End the connection, and the server where it is a process of ours."""
@@ -133,9 +137,11 @@ class Link:
             connection = Connection(self.place, self._timeout)
             self._held[:] = [connection]
             await connection.open()
-            return connection
         finally:
             self._connecting = None
+        if self._closed:  # while it was being opened
+            await connection.close()
+        return connection
 
 
 def fingerprint(tool: "mcp_types.Tool", place: Place, server: list[str | None]) -> str:
@@ -162,7 +168,6 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     return future.result()
 
 
-_links: "weakref.WeakSet[Link]" = weakref.WeakSet()
 _lock = threading.Lock()
 _loop: Engine | None = None
 
@@ -187,12 +192,12 @@ if hasattr(os, "register_at_fork"):
 
 
 async def _close_all() -> None:
-    await asyncio.gather(*(link.connection.close() for link in _links if link.connection is not None))
+    await asyncio.gather(*(connection.close() for connection in living))
 
 
 def _forget(held: list[Connection]) -> None:
     """End the connection of a link that is gone, without waiting: this runs wherever the last reference ended."""
-    if held and held[0].alive:
+    if held and held[0] in living:
         loop().spawn(held[0].close())
 
 

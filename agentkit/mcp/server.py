@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from agentkit.definition import Approve
 from agentkit.errors import ConfigError
-from agentkit.mcp.connection import Place, load_package
+from agentkit.mcp.connection import load_package
 from agentkit.mcp.link import Link
+from agentkit.mcp.place import Place
 from agentkit.mcp.stdio import Stdio
 from agentkit.mcp.streamable_http import StreamableHttp
 from agentkit.mcp.tool import Choice, MCPTool
@@ -32,7 +33,7 @@ class MCP:
     the end of `with`, by `close()`, or at the latest when the process ends; a server that was started ends with it.
 
     The server sees the arguments of its calls and nothing else of a run. What it says of its tools are claims: of one
-    you do not trust, say `tools(writes=True, approve=True)`.
+    you do not trust, say `tools(writes=True, approve=True)`. A call that its tool reports as failed counts as not done.
 
     Args:
         place: where the server is.

@@ -99,6 +99,7 @@ class StdioWire:
 
     def __init__(self, server: Stdio) -> None:
         self._server = server
+        self._started = False
         self._stderr = LastLines()
 
     @asynccontextmanager
@@ -120,10 +121,13 @@ class StdioWire:
         async with AsyncExitStack() as stack:
             with self._stderr.sink() as sink:
                 read, write = await stack.enter_async_context(stdio_client(parameters, errlog=sink))
+            self._started = True
             yield _Watched(read, on_end), write
 
     def refusal(self, error: Exception) -> AgentKitError | None:
         """What is wrong with the command itself, which trying again cannot mend."""
+        if self._started:
+            return None
         if isinstance(error, FileNotFoundError):
             missing = str(error.filename or self._server.command)
             return ConfigError(

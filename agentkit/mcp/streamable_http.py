@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _LARGEST_EVENT = 64 * 1024 * 1024  # bytes of one answer: the package's own limit, 1 MiB, calls a large one a lost one
 _CONNECT_SECONDS = 30.0  # to connect and to send, as the mcp package has it
-_SILENCE_SECONDS = 300.0  # without a byte of an answer, as the mcp package has it
 
 
 class Answer:
@@ -98,7 +97,7 @@ class HttpWire:
         from mcp.client.streamable_http import streamable_http_client
 
         del on_end
-        timeout = httpx2.Timeout(_CONNECT_SECONDS, read=_SILENCE_SECONDS)
+        timeout = httpx2.Timeout(_CONNECT_SECONDS, read=None)  # a tool has its own limit, a connection too
         async with (
             _client_class()(headers=dict(self._server.headers), timeout=timeout) as client,
             streamable_http_client(self._server.url, http_client=client, max_sse_event_size=_LARGEST_EVENT) as streams,

@@ -8,8 +8,8 @@ from agentkit.definition import Approve, Context
 from agentkit.errors import ServerUnavailable, ToolError
 from agentkit.jsonvalue import JsonValue, clean, clean_text
 from agentkit.mcp.arguments import Arguments
-from agentkit.mcp.connection import redactor
 from agentkit.mcp.link import Link, fingerprint
+from agentkit.mcp.place import redactor
 from agentkit.mcp.results import as_value, text_of
 from agentkit.messages import ToolSchema
 from agentkit.policy import NO_RETRY, Retry
