@@ -43,29 +43,33 @@ def test_a_server_over_http_dies_and_comes_back(remote, log):
     assert [line for line in ledger(remote.folder) if "note" in line] == ["note two", "note three"]
 
 
-def test_a_status_is_what_it_says(tmp_path, log):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A server that no test kills."""
+    server = Remote(tmp_path_factory.mktemp("kept"))
+    yield server
+    server.kill()
+
+
+def test_a_status_is_what_it_says(kept, log):
     """503 is tried again, 429 and 401 did nothing; one call's failure ends no other."""
-    remote = Remote(tmp_path)
-    status = tmp_path / "status"
-    try:
-        with ak.MCP.http(remote.url) as server:
-            tools = server.tools("look", "note", "wait", retry=PATIENT)
-            waiting = ran(log, tools, call("wait", seconds=1.0))
-            until(lambda: ledger(tmp_path))
-            for code, can_help in ((429, True), (401, False)):
-                status.write_text(str(code))
-                (told,) = results(log, tools, call("note", text="x"))
-                assert (told["error"]["type"], told["error"]["retrying_can_help"]) == ("ToolError", can_help)
-                assert f"answered {code}" in told["error"]["message"]
-            status.write_text("503")
-            threading.Timer(0.5, status.unlink).start()
-            run = ran(log, tools, call("look"))
-            assert run.result(SOON) == "done"
-            assert "answered 503" in bodies(run, ToolFailed)[0].error.message
-            assert waiting.result(SOON) == "done"
-            assert len(bodies(waiting, ToolSucceeded)) == 1
-    finally:
-        remote.kill()
+    status = kept.folder / "status"
+    with ak.MCP.http(kept.url) as server:
+        tools = server.tools("look", "note", "wait", retry=PATIENT)
+        waiting = ran(log, tools, call("wait", seconds=1.0))
+        until(lambda: ledger(kept.folder))
+        for code, can_help in ((429, True), (401, False)):
+            status.write_text(str(code))
+            (told,) = results(log, tools, call("note", text="x"))
+            assert (told["error"]["type"], told["error"]["retrying_can_help"]) == ("ToolError", can_help)
+            assert f"answered {code}" in told["error"]["message"]
+        status.write_text("503")
+        threading.Timer(0.5, status.unlink).start()
+        run = ran(log, tools, call("look"))
+        assert run.result(SOON) == "done"
+        assert "answered 503" in bodies(run, ToolFailed)[0].error.message
+        assert waiting.result(SOON) == "done"
+        assert len(bodies(waiting, ToolSucceeded)) == 1
 
 
 def test_an_address_without_a_server_is_named():
@@ -78,15 +82,11 @@ def test_an_address_without_a_server_is_named():
         ak.MCP.http("ftp://127.0.0.1/mcp").tools()
 
 
-def test_a_refused_connection_says_what_to_look_at(tmp_path):
+def test_a_refused_connection_says_what_to_look_at(kept):
     """The status, and where it usually comes from."""
-    remote = Remote(tmp_path)
-    try:
-        (tmp_path / "status").write_text("401")
-        with pytest.raises(ServerUnavailable, match="answered 401; look at headers="):
-            ak.MCP.http(remote.url).tools()
-        (tmp_path / "status").unlink()
-        with pytest.raises(ServerUnavailable, match="answered 404; look at the address"):
-            ak.MCP.http(remote.url.replace("/mcp", "/other")).tools()
-    finally:
-        remote.kill()
+    (kept.folder / "status").write_text("401")
+    with pytest.raises(ServerUnavailable, match="answered 401; look at headers="):
+        ak.MCP.http(kept.url).tools()
+    (kept.folder / "status").unlink()
+    with pytest.raises(ServerUnavailable, match="answered 404; look at the address"):
+        ak.MCP.http(kept.url.replace("/mcp", "/other")).tools()

@@ -16,48 +16,63 @@ from agentkit.events import ToolFailed, ToolSucceeded
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 
-def test_a_read_killed_in_mid_call_is_done_again(tmp_path, log):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """One server, started again by whoever killed it."""
+    folder = tmp_path_factory.mktemp("kept")
+    with stdio(folder) as server:
+        yield server, folder
+
+
+@pytest.fixture
+def desk(kept):
+    """That server and its folder, whose ledger is empty."""
+    (kept[1] / "ledger").unlink(missing_ok=True)
+    return kept
+
+
+def test_a_read_killed_in_mid_call_is_done_again(desk, log):
     """So is an idempotent write: with a new process, by the core's own retry."""
-    with stdio(tmp_path) as server:
-        tools = server.tools("look", "put", retry=QUICK)
-        for proposed, right in ((call("look"), str.isdigit), (call("put", text="x"), "put x".__eq__)):
-            (tmp_path / "kill").touch()
-            run = ran(log, tools, proposed)
-            assert run.result(SOON) == "done"
-            (lost,) = bodies(run, ToolFailed)
-            assert (lost.error.type, lost.error.retryable, lost.retrying) == ("ServerUnavailable", True, True)
-            assert "was lost during the call" in lost.error.message
-            assert "starting with no token" in lost.error.message
-            (done,) = bodies(run, ToolSucceeded)
-            assert right(done.result)
-    assert ledger(tmp_path) == ["look", "look", "put x", "put x"]
-
-
-def test_a_plain_write_killed_in_mid_call_is_asked_about(tmp_path, log):
-    """Nobody knows what it did: it is not done again, and the next call of that tool asks a person."""
-    with stdio(tmp_path) as server:
-        tools = server.tools("note")
-        (tmp_path / "kill").touch()
-        run = ran(log, tools, call("note", text="one"), call("note", text="two"))
-        (asked,) = paused(run)
-        assert bodies(run, ToolFailed)[0].effect == "unknown"
-        assert ledger(tmp_path) == ["note one"]
-        assert asked.arguments == {"text": "two"}
-        run.approve()
+    server, folder = desk
+    tools = server.tools("look", "put", retry=QUICK)
+    for proposed, right in ((call("look"), str.isdigit), (call("put", text="x"), "put x".__eq__)):
+        (folder / "kill").touch()
+        run = ran(log, tools, proposed)
         assert run.result(SOON) == "done"
-    assert ledger(tmp_path) == ["note one", "note two"]
+        (lost,) = bodies(run, ToolFailed)
+        assert (lost.error.type, lost.error.retryable, lost.retrying) == ("ServerUnavailable", True, True)
+        assert "was lost during the call" in lost.error.message
+        assert "starting with no token" in lost.error.message
+        (done,) = bodies(run, ToolSucceeded)
+        assert right(done.result)
+    assert ledger(folder) == ["look", "look", "put x", "put x"]
 
 
-def test_a_server_killed_between_calls_is_started_again(tmp_path, log):
+def test_a_plain_write_killed_in_mid_call_is_asked_about(desk, log):
+    """Nobody knows what it did: it is not done again, and the next call of that tool asks a person."""
+    server, folder = desk
+    tools = server.tools("note")
+    (folder / "kill").touch()
+    run = ran(log, tools, call("note", text="one"), call("note", text="two"))
+    (asked,) = paused(run)
+    assert bodies(run, ToolFailed)[0].effect == "unknown"
+    assert ledger(folder) == ["note one"]
+    assert asked.arguments == {"text": "two"}
+    run.approve()
+    assert run.result(SOON) == "done"
+    assert ledger(folder) == ["note one", "note two"]
+
+
+def test_a_server_killed_between_calls_is_started_again(desk, log):
     """The call never reached the dead one, so that even a plain write just runs, once."""
-    with stdio(tmp_path) as server:
-        first = pid_of(log, server)
-        kill(first)
-        until(lambda: not server._link.connection.alive)
-        (told,) = results(log, server.tools("note"), call("note", text="one"))
-        assert told == "noted one"
-        assert pid_of(log, server) != first
-    assert ledger(tmp_path) == ["look", "note one", "look"]
+    server, folder = desk
+    first = pid_of(log, server)
+    kill(first)
+    until(lambda: not server._link.connection.alive)
+    (told,) = results(log, server.tools("note"), call("note", text="one"))
+    assert told == "noted one"
+    assert pid_of(log, server) != first
+    assert ledger(folder) == ["look", "note one", "look"]
 
 
 def test_a_server_that_cannot_start_again_did_nothing(tmp_path, log):
@@ -109,31 +124,31 @@ def test_another_version_of_the_server_asks_again(tmp_path, log):
 # time and cancelling --------------------------------------------------------------------------------------------------
 
 
-def test_a_call_that_takes_too_long_is_given_up(tmp_path, log):
+def test_a_call_that_takes_too_long_is_given_up(desk, log):
     """The server is told, and serves the next call."""
-    with stdio(tmp_path) as server:
-        tools = server.tools("wait", "look", timeout=0.2, retry=ONCE)
-        late, number = results(log, tools, call("wait"), call("look"))
-        assert late["error"]["type"] == "TimeoutError"
-        assert int(number)
-        until(lambda: "cancelled" in ledger(tmp_path))
+    server, folder = desk
+    tools = [*server.tools("wait", timeout=0.2, retry=ONCE), *server.tools("look")]
+    late, number = results(log, tools, call("wait"), call("look"))
+    assert late["error"]["type"] == "TimeoutError"
+    assert int(number)
+    until(lambda: "cancelled" in ledger(folder))
 
 
-def test_a_run_is_cancelled_while_a_server_works(tmp_path, log):
+def test_a_run_is_cancelled_while_a_server_works(desk, log):
     """At once, and the server stops too."""
-    with stdio(tmp_path) as server:
-        run = ran(log, server.tools("wait"), call("wait"))
-        until(lambda: ledger(tmp_path))
-        run.cancel()
-        with pytest.raises(ak.RunCancelled):
-            run.result(SOON)
-        until(lambda: "cancelled" in ledger(tmp_path))
+    server, folder = desk
+    run = ran(log, server.tools("wait"), call("wait"))
+    until(lambda: ledger(folder))
+    run.cancel()
+    with pytest.raises(ak.RunCancelled):
+        run.result(SOON)
+    until(lambda: "cancelled" in ledger(folder))
 
 
-def test_a_stopped_server_keeps_nobody_waiting(tmp_path, log):
+def test_a_stopped_server_keeps_nobody_waiting(desk, tmp_path, log):
     """A process that answers no more holds up its own calls and no other run."""
-    (tmp_path / "other").mkdir()
-    with stdio(tmp_path / "other") as other, stdio(tmp_path) as server:
+    other, _ = desk
+    with stdio(tmp_path) as server:
         pid = pid_of(log, server)
         os.kill(pid, signal.SIGSTOP)
         waiting = ran(log, server.tools("wait", timeout=1, retry=ONCE), call("wait"))
@@ -148,9 +163,9 @@ def test_a_stopped_server_keeps_nobody_waiting(tmp_path, log):
 
 def test_a_slow_server_is_named_with_what_it_said_last(tmp_path):
     """And it is ended."""
-    server = stdio(tmp_path, "--sleep", "30", env={"API_TOKEN": "hunter2-hunter2"}, connect_timeout=0.5)
+    server = stdio(tmp_path, "--sleep", "30", env={"API_TOKEN": "hunter2-hunter2"}, connect_timeout=1.5)
     with pytest.raises(
-        ServerUnavailable, match=r"(?s)mcp_server.py.*gave no answer within 0.5 s.*starting with"
+        ServerUnavailable, match=r"(?s)mcp_server.py.*gave no answer within 1.5 s.*starting with"
     ) as raised:
         server.tools()
     assert "hunter2" not in str(raised.value)
