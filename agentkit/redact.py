@@ -36,10 +36,12 @@ _SECRETS = re.compile(
     re.VERBOSE,
 )
 
-# Whatever the pattern above matches holds one of these; finding none costs a tenth, about 3 µs for 500 characters.
+# Whatever the pattern above matches holds one of these; finding none costs a tenth, about 2 µs for 500 characters. Each
+# alternative begins with one plain character, and a rare one: `re` then skips to the next of those characters.
 _HINT = (
-    r"sk-|k_(?:live|test)_|A(?:Iza|KIA|SIA)|g(?:sk_|h[pousr]_|ithub_pat_|lpat-)|hf_|xox|eyJ|PRIVATE KEY"
-    r"|earer |EARER |://|\*{10}"
+    r"-(?:(?<=sk-)|(?<=glpat-)|(?<=xox[a-z]-))|_(?:(?<=k_)(?:live|test)_|(?<=gsk_|ghp_|gho_|ghu_|ghs_|ghr_)|(?<=hf_)"
+    r"|(?<=github_)pat_)|A(?:Iza|KIA|SIA)|J(?<=eyJ)|K(?<=PRIVATE K)EY|B(?i:earer )|b(?i:earer )|://"
+    rf"|{re.escape('*' * 10)}"
 )
 _HINT_IN_TEXT = re.compile(_HINT)
 _HINT_IN_JSON = re.compile(_HINT.encode())
@@ -168,5 +170,6 @@ def _marker(match: "re.Match[str]") -> str:
 
 def find_marker(value: Any) -> str | None:
     """The first marker in a JSON value: what was there is gone, so nothing that needs it can be done."""
-    found = _MARKER.search(to_json(value, inf_nan_mode="constants").decode())
+    data = to_json(value, inf_nan_mode="constants")
+    found = _MARKER.search(data.decode()) if b"[redacted:" in data else None
     return found.group() if found else None
