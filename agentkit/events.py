@@ -417,6 +417,11 @@ class Event(Fact):
         Raises:
             EncodingError: the body holds something JSON cannot, naming the field.
         """
+        return self._encoded_body
+
+    @cached_property
+    def _encoded_body(self) -> bytes:
+        """Made once: who looks for secrets in an event and who writes it down read the same bytes."""
         try:
             return encode_model(self.body, self.type)
         except EncodingError as error:

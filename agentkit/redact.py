@@ -101,9 +101,17 @@ class Redactor:
 
     def fact(self, fact: F) -> F:
         """A fact without secrets: the same object where there are none."""
-        if not self._patterns and not self._suspects(fact):
-            return fact
-        return self._fact(fact)
+        try:
+            data = to_json(fact, inf_nan_mode="constants")
+        except (PydanticSerializationError, ValueError):
+            return self._fact(fact)
+        return self._fact(fact) if self.suspects(data) else fact
+
+    def suspects(self, data: bytes) -> bool:
+        """Whether it is worth looking closely at what has this JSON: almost all of it holds no hint of a secret."""
+        if self._patterns or _HINT_IN_JSON.search(data) is not None:
+            return True
+        return bool(self._names) and any(name.encode() in data for name in self._names)
 
     def value(self, value: Any) -> Any:
         """A JSON value without secrets: the same object where there are none."""
@@ -125,14 +133,6 @@ class Redactor:
             return self._field.sub(r'"\1":"[redacted:\1]"', text)
         walked = self._walk(parsed) if isinstance(parsed, dict | list) else parsed
         return text if walked is parsed else to_json(walked).decode()
-
-    def _suspects(self, fact: BaseModel) -> bool:
-        """Whether it is worth looking closely: no hint is in the fact's JSON for almost all of them."""
-        try:
-            data = to_json(fact, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError):
-            return True
-        return _HINT_IN_JSON.search(data) is not None or any(name.encode() in data for name in self._names)
 
     def _fact(self, fact: F) -> F:
         found = {name: self._walk(value) for name, value in fact.__dict__.items() if name not in _OURS}

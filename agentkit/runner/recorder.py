@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
+from agentkit.errors import EncodingError
 from agentkit.events import Body, Decided, Event, HistoryTrimmed, ModelRequested
 from agentkit.fold import advance
 from agentkit.redact import Redactor
@@ -71,15 +72,25 @@ class Recorder:
             EncodingError: the event cannot be encoded; nothing was appended.
             LogUnwritable: the log broke earlier.
         """
-        if not isinstance(body, _MADE_OF_THE_LOG):
-            body = self.redactor.fact(body)
-        event = Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=body, **envelope)
+        event = self._event(body, envelope)
+        if not isinstance(body, _MADE_OF_THE_LOG) and self._suspects(event):
+            event = self._event(self.redactor.fact(body), envelope)
         self.store.append(self.claim, [event], durable=False)
         self._seq += 1
         self._state = advance(self._state, event)
         self._barrier = None
         self._on_event(event)
         return event
+
+    def _event(self, body: Body, envelope: dict[str, Any]) -> Event:
+        return Event(run_id=self.claim.run_id, seq=self._seq + 1, ts=now(), body=body, **envelope)
+
+    def _suspects(self, event: Event) -> bool:
+        """Whether the event may hold a secret; one that cannot be encoded may, and must not show it in its error."""
+        try:
+            return self.redactor.suspects(event.body_json())
+        except EncodingError:
+            return True
 
     async def durable(self) -> None:
         """Wait until everything recorded so far is on disk; those who wait at the same time share one sync.
