@@ -111,27 +111,27 @@ class _Barrier:
     """
 
     def __init__(self, synced: "Future[None]") -> None:
-        self._loop = asyncio.get_running_loop()
+        self._synced = synced
         self._waiters: list[asyncio.Future[None]] = []
-        self._done: Future[None] | None = None
-        synced.add_done_callback(self._on_synced)
+        if not synced.done():
+            self._loop = asyncio.get_running_loop()
+            synced.add_done_callback(self._on_synced)
 
     async def wait(self) -> None:
         """Wait for the sync; raises what it raised."""
-        while self._done is None:
+        if not self._synced.done():
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.append(waiter)
             await waiter
-        self._done.result()
+        self._synced.result()
 
-    def _on_synced(self, synced: "Future[None]") -> None:
+    def _on_synced(self, _synced: "Future[None]") -> None:
         if asyncio._get_running_loop() is self._loop:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no error where there is none
-            self._wake(synced)
+            self._wake()
         else:
-            self._loop.call_soon_threadsafe(self._wake, synced)
+            self._loop.call_soon_threadsafe(self._wake)
 
-    def _wake(self, synced: "Future[None]") -> None:
-        self._done = synced
+    def _wake(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -81,20 +81,21 @@ class Journal:
                 is quick: handing over to the committer and back costs a lone run more than the sync.
         """
         lines, large = _encode(events)
-        future = Acknowledgement() if durable else None
         with self._lock:
             claim.check(events, self._process)
             if claim.broken is not None:
                 return _failed(claim.broken)
             claim.head += len(events)
+            here = alone and not self._awake and self._took < _QUICK
+            future = Acknowledgement() if durable and not here else None
             self._waiting.append(_Entry(claim, lines, large, future))
-            here = durable and alone and not self._awake and self._took < _QUICK
-            if durable and not here and not self._awake:
+            if future is not None and not self._awake:
                 self._awake = True
                 self._start()
                 self._wake.release()
-        if here:
+        if durable and here:
             self._commit_waiting()
+            return DONE if claim.broken is None else _failed(claim.broken)
         return future or DONE
 
     def flush(self) -> None:
