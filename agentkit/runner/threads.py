@@ -5,9 +5,11 @@ interpreter from ending. A thread cannot be stopped from outside; who times a ca
 """
 
 import asyncio
+import contextlib
 import contextvars
-import queue
+import os
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -27,15 +29,23 @@ class ThreadFuture(asyncio.Future[Any]):
         return False
 
 
+_Call: TypeAlias = "tuple[ThreadFuture, contextvars.Context, Callable[[], Any]]"
 _Done: TypeAlias = "tuple[ThreadFuture, Any, BaseException | None]"
 
 
 class Threads:
-    """As many threads as calls at once; an idle one is used again and ends after ten seconds."""
+    """As many threads as calls that take their time; an idle one is used again and ends after ten seconds.
+
+    While calls wait, a thread is on its way to them: one that was sent, or comes back from user code. It sends another
+    before it enters user code itself. So a thousand calls that return at once share a few threads, and one that hangs
+    holds up nobody.
+    """
 
     def __init__(self) -> None:
-        self._idle: list[queue.SimpleQueue[Callable[[], None] | None]] = []
         self._lock = threading.Lock()
+        self._calls: deque[_Call] = deque()
+        self._idle: list[threading.Lock] = []  # each is released to send its thread to work
+        self._coming = 0  # threads that are on their way
         self._done: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
 
     def run(self, function: Callable[[], Any]) -> "ThreadFuture":
@@ -47,56 +57,77 @@ class Threads:
         Returns:
             A future of the running loop with the function's result or error.
         """
-        loop = asyncio.get_running_loop()
-        future = ThreadFuture(loop=loop)
-        context = contextvars.copy_context()
+        future = ThreadFuture(loop=asyncio.get_running_loop())
+        with self._lock:
+            if self._coming == 0:
+                self._send()
+            self._calls.append((future, contextvars.copy_context(), function))
+        return future
 
-        def work() -> None:
+    def _send(self) -> None:
+        if self._idle:
+            self._idle.pop().release()
+        else:
+            threading.Thread(target=self._serve, name="agentkit-tool", daemon=True).start()
+        self._coming += 1
+
+    def _serve(self) -> None:
+        sent = threading.Lock()
+        sent.acquire()
+        while True:
+            self._work(sent)
+            if not self._is_sent_again(sent):
+                return
+
+    def _work(self, sent: threading.Lock) -> None:
+        """Do calls until none waits; from then on the thread is an idle one."""
+        while (call := self._take(sent)) is not None:
+            future, context, function = call
             try:
                 result, error = context.run(function), None
             except BaseException as raised:  # noqa: BLE001  it belongs to whoever awaits the future
                 result, error = None, raised
-            self._hand_over(loop, (future, result, error))
+            self._hand_over((future, result, error))
 
+    def _take(self, sent: threading.Lock) -> "_Call | None":
         with self._lock:
-            inbox = self._idle.pop() if self._idle else None
-        if inbox is None:
-            inbox = queue.SimpleQueue[Callable[[], None] | None]()
-            threading.Thread(target=self._serve, args=(inbox,), name="agentkit-tool", daemon=True).start()
-        inbox.put(work)
-        return future
+            self._coming -= 1
+            if not self._calls:
+                self._idle.append(sent)
+                return None
+            call = self._calls.popleft()
+            if self._calls and self._coming == 0:
+                with contextlib.suppress(RuntimeError):  # no more threads: this one comes back for them
+                    self._send()
+            return call
 
-    def _hand_over(self, loop: asyncio.AbstractEventLoop, done: "_Done") -> None:
-        """Give a result to its loop; those that come before it looks share one wake-up."""
+    def _is_sent_again(self, sent: threading.Lock) -> bool:
+        """Wait to be needed; False when nobody did for too long."""
+        if sent.acquire(timeout=_IDLE_SECONDS):
+            return True
         with self._lock:
+            if sent in self._idle:
+                self._idle.remove(sent)
+                return False
+        return sent.acquire()  # somebody sent it while it was giving up
+
+    def _hand_over(self, done: "_Done") -> None:
+        """Give a result to its loop; those that come before it looks share one wake-up. The thread is coming back."""
+        loop = done[0].get_loop()
+        with self._lock:
+            self._coming += 1
             waiting = self._done.setdefault(loop, [])
             first = not waiting
             waiting.append(done)
         if first:
-            loop.call_soon_threadsafe(self._take_over, loop)
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                loop.call_soon_threadsafe(self._take_over, loop)
 
     def _take_over(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             waiting = self._done.pop(loop)
         for future, result, error in waiting:
             _finish(future, result, error)
-
-    def _serve(self, inbox: "queue.SimpleQueue[Callable[[], None] | None]") -> None:
-        while True:
-            try:
-                work = inbox.get(timeout=_IDLE_SECONDS)
-            except queue.Empty:
-                with self._lock:
-                    if inbox in self._idle:
-                        self._idle.remove(inbox)
-                        return
-                continue  # somebody took this thread while it was giving up
-            if work is None:
-                return
-            work()
-            del work
-            with self._lock:
-                self._idle.append(inbox)
 
 
 def _finish(future: ThreadFuture, result: Any, error: BaseException | None) -> None:
@@ -111,3 +142,6 @@ def _finish(future: ThreadFuture, result: Any, error: BaseException | None) -> N
 
 
 threads = Threads()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=threads.__init__)  # the parent's threads are not there
