@@ -71,31 +71,34 @@ class Parameters:
         given = as_object(arguments)
         try:
             as_json(given, "")
-            values = self._read(given)
-            canonical = self.to_json(values)
+            model = self._read(given)
+            canonical = self._dump(model)
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
             path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
             raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
-        return values if canonical == given else self._read_again(canonical)
+        return self._values(model if canonical == given else self._read_again(canonical))
 
-    def _read_again(self, canonical: dict[str, Any]) -> dict[str, Any]:
+    def _read_again(self, canonical: dict[str, Any]) -> BaseModel:
         """From the JSON that the log will hold, so that a live call gets what a resumed one would get."""
-        values = self._read(canonical)
-        again = self.to_json(values)
+        model = self._read(canonical)
+        again = self._dump(model)
         if again != canonical:
             problem = "the tool's type reads its own JSON as another value; its author has to make it stable"
             changed = [name for name in self.names if again[name] != canonical[name]]
             raise InvalidArguments(
                 [{"path": name, "problem": problem, "input": short_input(canonical[name])} for name in changed]
             )
-        return values
+        return model
 
-    def _read(self, given: dict[str, Any]) -> dict[str, Any]:
-        """A JSON object as values by parameter."""
+    def _read(self, given: dict[str, Any]) -> BaseModel:
+        """A JSON object as a model of the parameters."""
         try:
-            model = self._model.model_validate_json(to_json(given))
+            return self._model.model_validate_json(to_json(given))
         except ValidationError as error:
             raise InvalidArguments(problems(error, given, self.names)) from error
+
+    def _values(self, model: BaseModel) -> dict[str, Any]:
+        """What a model of the parameters holds, by parameter."""
         return {name: getattr(model, field) for name, field in self._fields.items()}
 
     def to_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,11 +107,13 @@ class Parameters:
         Raises:
             EncodingError: a value that JSON cannot hold, naming the argument.
         """
-        model = self._model.model_construct(None, **values)
+        return self._dump(self._model.model_construct(None, **values))
+
+    def _dump(self, model: BaseModel) -> dict[str, Any]:
         try:
             dumped = model.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False)
         except PydanticSerializationError:
-            dumped = dict(values)
+            dumped = self._values(model)
         return cast("dict[str, Any]", as_json(dumped, ""))
 
 

@@ -27,12 +27,11 @@ from agentkit.decide import (
     decide,
 )
 from agentkit.definition import AgentDefinition
-from agentkit.events import Body, Event, RunCancelledEvent, RunFailedEvent, RunPausedEvent
+from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
 from agentkit.runner import answers, model_calls, questions, records, tool_calls
 from agentkit.runner.family import Family
 from agentkit.runner.meter import Meter
 from agentkit.runner.recorder import Recorder, now
-from agentkit.state import State
 from agentkit.store import Answer
 
 FAIL_POINTS = (
@@ -47,6 +46,8 @@ FAIL_POINTS = (
 
 class Activation:
     """Executes one run in this process while it holds the claim. Lives on the engine's thread.
+
+    `record` is its recorder's, and so is `state`: one object, which each recorded event advances.
 
     Args:
         definition: the agent.
@@ -69,6 +70,8 @@ class Activation:
     ) -> None:
         self.definition = definition
         self.recorder = recorder
+        self.record = recorder.record
+        self.state = recorder.state
         self.deps = deps
         self.meter = meter
         self.family = family
@@ -80,15 +83,6 @@ class Activation:
         self.pause_asked = False
         self._woken = False
         self._sleeper: asyncio.Future[None] | None = None
-
-    @property
-    def state(self) -> State:
-        """The run's live state."""
-        return self.recorder.state
-
-    def record(self, body: Body, **envelope: Any) -> Event:
-        """Append and fold one event."""
-        return self.recorder.record(body, **envelope)
 
     def wake(self) -> None:
         """Look again: an answer came, or somebody wants the run to pause or stop."""

@@ -118,6 +118,8 @@ def _key(act: "Activation", call: CallStep, arguments: dict[str, Any]) -> str:
     it did happen, the service recognises it. Other arguments are another operation, and so is one more call after the
     key has had its success: under the same key the service would leave it out.
     """
+    if not act.state.unknown:
+        return idempotency_key(act.state.run_id, call.step, arguments)
     done = {other.key for other in act.state.calls.values() if other.outcome == "ok"}
     for effect in act.state.unknown:
         if effect.name == call.name and effect.arguments == arguments and effect.key and effect.key not in done:
