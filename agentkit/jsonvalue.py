@@ -34,11 +34,13 @@ def as_json(value: Any, where: str) -> JsonValue:
         EncodingError: the value holds something JSON cannot, naming the field.
     """
     data = encode(value, where)
-    try:  # an event nests a value a little deeper, and has to be readable as well
-        parsed = from_json(b"[" * _MARGIN + data + b"]" * _MARGIN)
+    # an event nests a value a little deeper, and has to be readable as well; so few brackets cannot nest too deeply
+    margin = _MARGIN if data.count(b"[") + data.count(b"{") > _MARGIN else 0
+    try:
+        parsed = from_json(b"[" * margin + data + b"]" * margin)
     except ValueError as error:
         raise EncodingError(where, f"nested too deeply ({error})") from error
-    for _ in range(_MARGIN):
+    for _ in range(margin):
         parsed = parsed[0]
     return parsed
 
