@@ -57,3 +57,17 @@ def test_a_forked_child_has_threads_of_its_own():
     if (child := os.fork()) == 0:
         os._exit(asyncio.run(call()))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_a_call_may_be_waited_for_in_place_for_a_moment():
+    """Then its result is there at once; what takes longer comes through the loop, as without patience."""
+
+    async def run():
+        own, go_on = Threads(), threading.Event()
+        quick = own.run(lambda: 1, patience=30)
+        slow = own.run(lambda: go_on.wait(30), patience=0.001)
+        were_done = quick.done(), slow.done()
+        go_on.set()
+        return were_done, await quick, await slow
+
+    assert asyncio.run(run()) == ((True, False), 1, True)

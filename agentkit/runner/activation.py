@@ -29,6 +29,7 @@ from agentkit.decide import (
 from agentkit.definition import AgentDefinition
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
 from agentkit.runner import answers, model_calls, questions, records, tool_calls
+from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.meter import Meter
 from agentkit.runner.recorder import Recorder, now
@@ -84,6 +85,11 @@ class Activation:
         self._woken = False
         self._sleeper: asyncio.Future[None] | None = None
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other run executes, so that the only step of this one may hold up the loop for a moment."""
+        return engine().executing == 1 and len(self.tasks) == 1
+
     def wake(self) -> None:
         """Look again: an answer came, or somebody wants the run to pause or stop."""
         self._woken = True
@@ -106,6 +112,7 @@ class Activation:
         Raises:
             LogError: the log broke; what needed it was not performed.
         """
+        engine().executing += 1
         try:
             while await self._advance():
                 pass
@@ -113,6 +120,7 @@ class Activation:
             failpoints.hit("run.ended" if self.state.ended else "run.paused")
         finally:
             await self._bring_back()
+            engine().executing -= 1
 
     async def _advance(self) -> bool:
         """One round. False when there is nothing left to do in this activation."""

@@ -23,6 +23,7 @@ class Engine:
 
     def __init__(self, name: str = "agentkit") -> None:
         self.pid = os.getpid()
+        self.executing = 0  # activations
         self.loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
         started = threading.Event()

@@ -11,6 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 _IDLE_SECONDS = 10.0
@@ -29,8 +30,18 @@ class ThreadFuture(asyncio.Future[Any]):
         return False
 
 
-_Call: TypeAlias = "tuple[ThreadFuture, contextvars.Context, Callable[[], Any]]"
 _Done: TypeAlias = "tuple[ThreadFuture, Any, BaseException | None]"
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """A function on its way to a thread. Whoever waits for it in place holds `awaited`, and finds `done` there."""
+
+    future: ThreadFuture
+    context: contextvars.Context
+    function: Callable[[], Any]
+    awaited: "threading.Lock | None" = None
+    done: "_Done | None" = None
 
 
 class Threads:
@@ -48,21 +59,35 @@ class Threads:
         self._coming = 0  # threads that are on their way
         self._done: dict[asyncio.AbstractEventLoop, list[_Done]] = {}
 
-    def run(self, function: Callable[[], Any]) -> "ThreadFuture":
+    def run(self, function: Callable[[], Any], *, patience: float = 0.0) -> ThreadFuture:
         """Call a function in a thread.
 
         Args:
             function: what to call; the caller's context variables are copied.
+            patience: seconds for which the loop is held up to see it return. Where the loop has nothing else to do,
+                that spares a quick call the loop's wake-up.
 
         Returns:
             A future of the running loop with the function's result or error.
         """
-        future = ThreadFuture(loop=asyncio.get_running_loop())
+        call = _Call(ThreadFuture(loop=asyncio.get_running_loop()), contextvars.copy_context(), function)
+        if patience > 0:
+            call.awaited = threading.Lock()
+            call.awaited.acquire()
         with self._lock:
             if self._coming == 0:
                 self._send()
-            self._calls.append((future, contextvars.copy_context(), function))
-        return future
+            self._calls.append(call)
+        if call.awaited is not None:
+            self._await(call, call.awaited, patience)
+        return call.future
+
+    def _await(self, call: _Call, awaited: threading.Lock, patience: float) -> None:
+        awaited.acquire(timeout=patience)
+        with self._lock:
+            call.awaited = None
+        if call.done is not None:
+            _finish(*call.done)
 
     def _send(self) -> None:
         if self._idle:
@@ -82,14 +107,13 @@ class Threads:
     def _work(self, sent: threading.Lock) -> None:
         """Do calls until none waits; from then on the thread is an idle one."""
         while (call := self._take(sent)) is not None:
-            future, context, function = call
             try:
-                result, error = context.run(function), None
+                result, error = call.context.run(call.function), None
             except BaseException as raised:  # noqa: BLE001  it belongs to whoever awaits the future
                 result, error = None, raised
-            self._hand_over((future, result, error))
+            self._hand_over(call, (call.future, result, error))
 
-    def _take(self, sent: threading.Lock) -> "_Call | None":
+    def _take(self, sent: threading.Lock) -> _Call | None:
         with self._lock:
             self._coming -= 1
             if not self._calls:
@@ -111,11 +135,15 @@ class Threads:
                 return False
         return sent.acquire()  # somebody sent it while it was giving up
 
-    def _hand_over(self, done: "_Done") -> None:
+    def _hand_over(self, call: _Call, done: "_Done") -> None:
         """Give a result to its loop; those that come before it looks share one wake-up. The thread is coming back."""
-        loop = done[0].get_loop()
+        loop = call.future.get_loop()
         with self._lock:
             self._coming += 1
+            if call.awaited is not None:
+                call.done = done
+                call.awaited.release()
+                return
             waiting = self._done.setdefault(loop, [])
             first = not waiting
             waiting.append(done)
