@@ -26,6 +26,8 @@ class Engine:
         self.executing = 0  # activations
         self.loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._lock = threading.Lock()
+        self._arriving: list[Coroutine[Any, Any, Any]] = []
         started = threading.Event()
         self.thread = threading.Thread(target=self._run, args=(started,), name=name, daemon=True)
         self.thread.start()
@@ -47,8 +49,18 @@ class Engine:
         """Start a coroutine from any thread and keep it until it ends."""
         if self.here:
             self._spawn(coroutine)
-        else:
-            self.loop.call_soon_threadsafe(self._spawn, coroutine)
+            return
+        with self._lock:
+            self._arriving.append(coroutine)
+            first = len(self._arriving) == 1
+        if first:  # those that come before the loop looks share its wake-up
+            self.loop.call_soon_threadsafe(self._spawn_arriving)
+
+    def _spawn_arriving(self) -> None:
+        with self._lock:
+            arriving, self._arriving = self._arriving, []
+        for coroutine in arriving:
+            self._spawn(coroutine)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         task = self.loop.create_task(coroutine)

@@ -18,7 +18,6 @@ from pydantic_core import to_json
 
 from agentkit import failpoints
 from agentkit.errors import RunClaimed
-from agentkit.ids import new_id
 from agentkit.store import Holder
 from agentkit.stores.embedded.locks import BINARY, FileLock, try_lock, write_all
 
@@ -43,8 +42,12 @@ class Leases:
         self._alive: int | None = None
         self._spares: list[Path] = []
 
-    def take(self, run_id: str) -> Holder | None:
+    def take(self, run_id: str, *, new: bool = False) -> Holder | None:
         """Become the run's executor.
+
+        Args:
+            run_id: the run.
+            new: nobody else can know it, so there is no lease to read.
 
         Returns:
             What the lease said before: who had the run last, living or not.
@@ -53,7 +56,7 @@ class Leases:
             RunClaimed: a living process executes it.
         """
         with self._locked():
-            found = self._read(run_id)
+            found = None if new else self._read(run_id)
             failpoints.hit("lease.read")
             if found and found.activity == "executing" and self._is_other(found) and self._lives(found.process):
                 raise RunClaimed(run_id, str(found))
@@ -163,7 +166,7 @@ class Leases:
             return None
 
     def _write(self, run_id: str, activity: Literal["executing", "watching"], *, own: bool) -> None:
-        """Write a lease: in place where it is this process's already, else by renaming a file onto it.
+        """Write a lease: onto one that is this process's already, else a spare file that then gets its name, else anew.
 
         Files are kept for the next lease instead of being removed: ext4 takes 0.6 ms to find an inode for a new file
         when a thousand were removed in the last seconds, and a rename 0.02 ms. For the same reason a lease has a fixed
@@ -172,14 +175,15 @@ class Leases:
         self._live()
         holder = Holder(self._process, os.getpid(), platform.node(), datetime.now(UTC), activity)
         path = self._folder / run_id
-        written = path if own else self._spares.pop() if self._spares else self._folder / f".{new_id()}.spare"
+        spare = self._spares.pop() if self._spares and not own else None
+        written = spare or path
         fd = os.open(written, os.O_WRONLY | os.O_CREAT | BINARY, 0o644)
         try:
             write_all(fd, to_json(holder).ljust(_SIZE))
         finally:
             os.close(fd)
-        if not own:
-            written.rename(path)
+        if spare is not None:
+            spare.rename(path)
 
     def _remove(self, run_id: str) -> None:
         spare = self._folder / f".{run_id}.spare"
