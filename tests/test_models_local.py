@@ -253,9 +253,7 @@ def test_quotations_are_in_the_text(model, text):
     """Whatever the heat: words of a tool's result, or of what the user said, with every mark and space."""
     before = (UserMessage(content="Read it."), *called("read", {"file": "x"}, {"text": text, "lines": 3}))
     for seed in range(2):
-        answer = ask(
-            model, "What does it say?", before=before, output=Quote, seed=seed, temperature=1.2
-        )
+        answer = ask(model, "What does it say?", before=before, output=Quote, seed=seed, temperature=1.2)
         quoted = Quote.model_validate_json(answer.message.text).words
         assert quoted.split()
         assert quoted in text or quoted == "3"
