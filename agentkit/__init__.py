@@ -46,7 +46,6 @@ _WHERE = {
     "Log": "agentkit.log",
     "LogError": "agentkit.errors",
     "MCP": "agentkit.mcp.server",
-    "MCP": "agentkit.mcp.server",
     "QueryError": "agentkit.errors",
     "Quotation": "agentkit.quotation",
     "ResumeError": "agentkit.errors",
