@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
     from agentkit.mcp.server import MCP
-    from agentkit.media import media
     from agentkit.messages import Usage
     from agentkit.models.default import default_model
     from agentkit.models.limits import limit
+    from agentkit.parts import media
     from agentkit.policy import Budget, Retry
     from agentkit.question import ask_person
     from agentkit.quotation import Quotation
@@ -62,7 +62,7 @@ _WHERE = {
     "default_model": "agentkit.models.default",
     "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
-    "media": "agentkit.media",
+    "media": "agentkit.parts",
     "open_log": "agentkit.log",
     "resume": "agentkit.log",
     "tool": "agentkit.tools",

@@ -43,6 +43,11 @@ def test_all_is_what_is_there():
         agentkit.no_such_name
 
 
+def test_no_module_hides_a_name():
+    """Python sets an imported module as an attribute of its package: one named like a function would replace it."""
+    assert not {path.stem for path in (ROOT / "agentkit").iterdir()} & set(agentkit.__all__)
+
+
 @pytest.mark.parametrize("name", agentkit.__all__)
 def test_every_name_is_documented(name):
     """What a user can import says what it is, in words of its own."""

@@ -56,7 +56,7 @@ def answers(run):
 
 
 def test_a_tool_is_called_and_its_result_goes_back(server, log, model):
-    """Without the mcp package, which litellm once needed for this; the call comes back as the model wrote it."""
+    """The call comes back as the model wrote it, its reason included."""
     written = '{"order_id": "A-1042", "why": "they ask for it"}'
     server.plan(Reply(text="", calls=(("find_order", written),), finish="tool_calls"))
     done = run(server, log, model, tools=[find_order])

@@ -51,18 +51,21 @@ assert not reached, reached
 
 
 def test_a_run_prints_nothing_and_asks_nobody_else():
-    """Nor do its errors: no advertisement, no log lines, no telemetry; and the process ends when it is done."""
+    """Nor do its errors: no advertisement, no log lines, no telemetry; tools need no mcp package; the process ends."""
     done = python(
         """
-from faults import Cut, FaultServer, Status, QUICK
+sys.modules["mcp"] = None
+from faults import CALL, Cut, FaultServer, Reply, Status, QUICK, find_order
 forbid_real_models()
-with FaultServer([Status(500), Cut(), Status(401)]) as server:
-    agent = ak.Agent("support", "loopback/openai/gpt-5-mini", retry=QUICK, settings={"api_base": server.url})
+script = [Status(500), Cut(), Reply(text="", calls=CALL, finish="tool_calls"), Status(401)]
+with FaultServer(script) as server:
+    settings = {"api_base": server.url}
+    agent = ak.Agent("support", "loopback/openai/gpt-5-mini", tools=[find_order], retry=QUICK, settings=settings)
     try:
         agent.run("Where is it?", log=ak.open_log("memory:")).result(timeout=100)
     except ak.RunFailed:
         pass
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
 elsewhere = [place for place in reached if "127.0.0.1" not in str(place)]
 assert not elsewhere, elsewhere
 """,

@@ -9,7 +9,7 @@ from pydantic_core import from_json
 
 from agentkit.errors import ModelError
 from agentkit.messages import AssistantMessage, ModelResponse, ToolCall, Usage
-from agentkit.models.catalogue import find
+from agentkit.models.catalogue import find, is_priced
 from agentkit.models.loading import Litellm
 
 
@@ -174,7 +174,7 @@ def _usage(litellm: Litellm, usage: Any, name: str, service_tier: str | None) ->
 def _cost(litellm: Litellm, usage: Any, name: str, service_tier: str | None) -> float | None:
     """By litellm's list, which has prices of its own for cached tokens and long prompts; None where it has none."""
     entry = find(name)
-    if entry is None or "input_cost_per_token" not in entry:
+    if entry is None or not is_priced(entry):
         return None
     with contextlib.suppress(Exception):  # a price that cannot be told is unknown; it must not lose the answer
         parts = litellm.cost_per_token(model=name, usage_object=usage, service_tier=service_tier)

@@ -57,7 +57,7 @@ def provider_of(litellm: Litellm, name: str) -> tuple[str, str]:
 def price(name: str, input_tokens: int, output_tokens: int) -> float | None:
     """What that many tokens cost in USD at the list price; None where it is unknown."""
     entry = find(name)
-    if entry is None or not _is_priced(entry):
+    if entry is None or not is_priced(entry):
         return None
     return input_tokens * entry["input_cost_per_token"] + output_tokens * entry["output_cost_per_token"]
 
@@ -73,9 +73,10 @@ def find(name: str) -> Entry | None:
     return entry if is_theirs else None
 
 
-def _is_priced(entry: Entry) -> bool:
-    """An entry without a price reads as 0 in litellm, and a price that nobody knows is not 0."""
-    return "input_cost_per_token" in entry and "output_cost_per_token" in entry
+def is_priced(entry: Entry) -> bool:
+    """Whether an entry has a price: one without reads as 0 in litellm, and what nobody knows is not free."""
+    prices = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+    return all(isinstance(price, int | float) for price in prices)
 
 
 def _known() -> Mapping[str, Entry]:
