@@ -44,7 +44,6 @@ class Fault:
         waits: seconds that the retry has to wait, at least.
         settings: of the agent.
         model_calls: how many the run takes in all, failed attempts left out.
-        streams: whether it is a fault of streams.
     """
 
     does: Any
@@ -55,7 +54,6 @@ class Fault:
     waits: float = 0.0
     settings: tuple[tuple[str, Any], ...] = ()
     model_calls: int = 1
-    streams: bool = True
 
     def at(self, dialect: str) -> Any:
         """What the server does in a dialect."""
@@ -117,15 +115,11 @@ FAULTS = {
     "no answer": Fault(Silence(), "timeout", charged=True, settings=(("timeout", 0.5),)),
     "malformed JSON in a stream": Fault(Cut(how="garbage"), "connection", charged=True),
     "malformed JSON": Fault(
-        Raw(b'{"id": "chatcmpl-1", "cho'), "connection", charged=True, settings=(("stream", False),), streams=False
+        Raw(b'{"id": "chatcmpl-1", "cho'), "connection", charged=True, settings=(("stream", False),)
     ),
     "malformed JSON, streaming": Fault(Raw(b'{"id": "chatcmpl-1", "cho'), "connection", charged=True),
     "a page instead of an answer": Fault(
-        Raw(b"<html>hello</html>", "text/html"),
-        "connection",
-        charged=True,
-        settings=(("stream", False),),
-        streams=False,
+        Raw(b"<html>hello</html>", "text/html"), "connection", charged=True, settings=(("stream", False),)
     ),
     "truncated tool arguments": Fault(TRUNCATED, None, model_calls=2),
     "content filter, as an error": Fault(FILTERED, "content_filter", 400, final=True),
