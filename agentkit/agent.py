@@ -213,7 +213,12 @@ def _as_tool(tool: Any, owner: str) -> ToolSpec:
     if isinstance(tool, ToolSpec):
         return tool
     what = getattr(tool, "__name__", None) or repr(tool)
-    raise ConfigError(f"{owner}: {what} is not a tool; decorate the function with @ak.tool")
+    advice = "decorate the function with @ak.tool"
+    if callable(getattr(tool, "tools", None)):
+        advice = "it has some: give tools=[*server.tools()]"
+    elif isinstance(tool, list | tuple):
+        advice = "put a * before it: tools=[*those, …]"
+    raise ConfigError(f"{owner}: {what} is not a tool; {advice}")
 
 
 def _by_name(tools: Sequence[ToolSpec], owner: str) -> Mapping[str, ToolSpec]:

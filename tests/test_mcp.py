@@ -122,6 +122,14 @@ def test_a_wrong_option_says_what_to_write(shop, names, options, message):
         shop.tools(*names, **options)
 
 
+def test_a_server_is_no_tool(shop):
+    """Nor is a list of tools: the message says what to write."""
+    with pytest.raises(ConfigError, match=r"MCP.stdio\(.* is not a tool; it has some: give tools=\[\*server.tools"):
+        ak.Agent("clerk", ScriptedModel([]), tools=[shop])
+    with pytest.raises(ConfigError, match=r"is not a tool; put a \* before it"):
+        ak.Agent("clerk", ScriptedModel([]), tools=[shop.tools("look")])
+
+
 def test_two_servers_with_one_name_need_a_prefix(shop):
     """The agent says so."""
     with pytest.raises(ConfigError, match=r"two tools are named 'look'.*prefix="):
