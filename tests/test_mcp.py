@@ -1,5 +1,6 @@
 """MCP servers as tools: what a tool of one is, what it takes and what it returns."""
 
+import re
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from agentkit.errors import ConfigError
 from agentkit.events import ToolSucceeded
 from agentkit.mcp.arguments import Arguments
 from agentkit.mcp.results import as_value
+from agentkit.redact import Redactor
 from agentkit.testing import ScriptedModel, call
 
 
@@ -273,8 +275,16 @@ def test_structure_and_pictures_are_both_told():
     image = mcp_types.ImageContent(data="AAAA", mime_type="image/png")
     both = mcp_types.CallToolResult(content=[image], structured_content={"answer": 42})
     fact = {"type": "image", "media_type": "image/png", "bytes": 3}
-    assert as_value(both, None) == {"result": {"answer": 42}, "content": [fact]}
-    assert as_value(mcp_types.CallToolResult(content=[]), None) is None
+    assert as_value(both, None, Redactor()) == {"result": {"answer": 42}, "content": [fact]}
+    assert as_value(mcp_types.CallToolResult(content=[]), None, Redactor()) is None
+
+
+def test_a_secret_is_taken_out_before_a_result_is_cut():
+    """Half of one is as bad."""
+    import mcp_types
+
+    said = mcp_types.CallToolResult(content=[mcp_types.TextContent(text="it is hunter2-hunter2")])
+    assert "hunter" not in str(as_value(said, 13, Redactor([re.compile("hunter2-hunter2")])))
 
 
 def test_what_a_server_was_given_does_not_come_back(shop, log):

@@ -196,10 +196,10 @@ class Connection:
 
     def _told(self, text: str) -> str:
         """What a server says as it can be told: cut, and without the secrets that it was given."""
-        return self._redactor.text(clean_text(text[:_LONGEST_ERROR]))
+        return self._redactor.text(clean_text(text))[:_LONGEST_ERROR]
 
     async def _last_words(self) -> str:
-        return self._odd_line + self._redactor.text(await self._wire.last_words())
+        return self._odd_line + await self._wire.last_words()
 
     # the session's own task ------------------------------------------------------------------------------------------
 

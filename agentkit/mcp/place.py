@@ -24,7 +24,7 @@ class Wire(Protocol):
         ...
 
     async def last_words(self) -> str:
-        """What the server said beside its messages, for an error's message."""
+        """What the server said beside its messages, for an error's message: without secrets."""
         ...
 
 

@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from agentkit.jsonvalue import JsonValue, clean
+from agentkit.redact import Redactor
 
 if TYPE_CHECKING:
     from mcp_types import CallToolResult, ContentBlock
 
 
-def as_value(result: "CallToolResult", limit: int | None) -> JsonValue:
+def as_value(result: "CallToolResult", limit: int | None, redactor: Redactor) -> JsonValue:
     """A result as JSON: what it gives as structure, else its text; of anything else only what it is.
 
     Args:
         result: what the server answered.
         limit: characters of JSON; what is longer is cut, and says so. None is no limit.
+        redactor: takes out the secrets that the server was given, before anything is cut.
 
     Returns:
         The structured content where there is some, else the text; with images, sounds and files beside it, a list of
@@ -27,7 +29,7 @@ def as_value(result: "CallToolResult", limit: int | None) -> JsonValue:
         value = {"result": result.structured_content, "content": described} if described else result.structured_content
     else:
         value = parts if described else text_of(result)
-    return _cut(clean(value), limit)
+    return _cut(redactor.value(clean(value)), limit)
 
 
 def text_of(result: "CallToolResult") -> str | None:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from agentkit.errors import AgentKitError, ConfigError
+from agentkit.mcp.place import redactor
 from agentkit.redact import Redactor
 from agentkit.text import cut, inert
 
@@ -144,7 +145,8 @@ class StdioWire:
             if self._stderr.ended.is_set():
                 break
             await asyncio.sleep(0.02)
-        lines = self._stderr.lines[-_SHOWN_LINES:]
+        hide = redactor(self._server).text  # before anything is cut: half a secret is as bad
+        lines = [cut(inert(hide(line)), _LINE) for line in self._stderr.lines[-_SHOWN_LINES:]]
         return "; its last lines on stderr:" + "".join(f"\n  {line}" for line in lines) if lines else ""
 
 
@@ -157,8 +159,8 @@ class LastLines:
 
     @property
     def lines(self) -> list[str]:
-        """The last lines, inert and cut."""
-        return [cut(inert(line), _LINE) for line in self._kept if line]
+        """The last lines that are not empty, as they came."""
+        return [line for line in self._kept if line]
 
     def sink(self) -> TextIO:
         """A file for a process to write to; to be closed here once the process has it."""

@@ -130,9 +130,9 @@ class MCPTool:
             raise ToolError(f"nothing was done: {error}", retryable=True) from error
         if result.is_error:
             said = text_of(result) or "the tool failed and did not say why"
-            raise ToolError(self._redactor.text(clean_text(said[:_LONGEST_ERROR])))
+            raise ToolError(self._redactor.text(clean_text(said))[:_LONGEST_ERROR])
         return result
 
     def result_json(self, value: "mcp_types.CallToolResult") -> JsonValue:
         """The result as JSON, without the secrets that the server was given."""
-        return self._redactor.value(as_value(value, self._max_result))
+        return as_value(value, self._max_result, self._redactor)
