@@ -15,6 +15,7 @@ class HeldClaim:
         run_id: the run.
         owner: the process's name in the log: a forked child has another one and does not inherit the claim.
         head: the seq of the last event appended.
+        written: the seq up to which all is on disk, where the store keeps count.
         held: False once released.
         broken: what an append of this claim ran into; every later one fails with it.
     """
@@ -22,6 +23,7 @@ class HeldClaim:
     run_id: str
     owner: str
     head: int = 0
+    written: int = 0
     held: bool = True
     broken: LogError | None = field(default=None)
 

@@ -39,6 +39,7 @@ class _Entry:
     """Lines of one claim that wait to be written; the future, where there is one, waits for the disk."""
 
     claim: HeldClaim
+    head: int  # the claim's after these lines
     lines: bytes
     large: tuple[bytes, ...]
     future: Acknowledgement | None
@@ -88,7 +89,7 @@ class Journal:
             claim.head += len(events)
             here = alone and not self._awake and self._took < _QUICK
             future = Acknowledgement() if durable and not here else None
-            self._waiting.append(_Entry(claim, lines, large, future))
+            self._waiting.append(_Entry(claim, claim.head, lines, large, future))
             if future is not None and not self._awake:
                 self._awake = True
                 self._start()
@@ -150,6 +151,8 @@ class Journal:
             sound = [entry for entry in batch if entry.claim.broken is None]
             try:
                 self._write(sound)
+                for entry in sound:
+                    entry.claim.written = entry.head
             except Exception as error:  # noqa: BLE001  whatever it is, these events are not on disk
                 self._fail(sound, error)
             waiting = [(entry.future, entry.claim.broken) for entry in batch if entry.future is not None]

@@ -95,7 +95,8 @@ class EmbeddedStore:
             self._claims[run_id] = None
             watched = self._watched.pop(run_id, None)
         try:
-            claim = HeldClaim(run_id, self.process, head=self._take(run_id, new, watched))
+            head = self._take(run_id, new, watched)
+            claim = HeldClaim(run_id, self.process, head=head, written=head)
         except BaseException as error:
             with self._lock:
                 del self._claims[run_id]
@@ -117,7 +118,8 @@ class EmbeddedStore:
         with self._lock:
             if self._claims.get(held.run_id) is not held:
                 return
-        self._journal.settle()  # whoever appended what is lost was told by its own future
+        if held.written < held.head:
+            self._journal.settle()  # whoever appended what is lost was told by its own future
         with self._lock:
             held.held = False
             if watch and held.broken is None:
