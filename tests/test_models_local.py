@@ -12,10 +12,11 @@ import urllib.error
 import urllib.request
 from typing import Annotated, Literal
 
+import errands
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_weights import smollm2
+from local_weights import qwen_small, smollm2
 from pydantic import BaseModel, Field
 
 import agentkit as ak
@@ -484,3 +485,18 @@ def python(code):
         timeout=120,
         check=False,
     )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_half_billion_picks_the_right_tool():
+    """At least 16 of 20, with every argument that was asked for."""
+    model = open_model(f"local/{qwen_small()}")
+    right = 0
+    for text, name, arguments in errands.ASKED:
+        [call] = ask(model, text, tools=errands.TOOLS).message.tool_calls
+        good = call.name == name and arguments.items() <= call.arguments.items()
+        right += good
+        print("right" if good else "WRONG", text, call.name, call.arguments)
+    print(f"{right} of {len(errands.ASKED)}")
+    assert right >= 16

@@ -166,11 +166,8 @@ def pull_visibly(wanted: Weights) -> None:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns: tuple[Any, ...] = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    console.print(
-        f"fetching {wanted.name}, {wanted.size / 1e6:,.0f} MB. {wanted.notice}", markup=False, highlight=False
-    )
-    with Progress(*columns, console=console) as progress:
+    _say(f"fetching {wanted.name}, {wanted.size / 1e6:,.0f} MB. {wanted.notice}")
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(wanted.name, total=wanted.size)
         weights.pull(wanted.name, lambda done, total: progress.update(task, completed=done, total=total))
 

@@ -81,6 +81,7 @@ def _complete(weights: Weights, file: IO[bytes], on_progress: OnProgress) -> Non
         with _answer(weights, have) as answer:
             if answer.status == http.client.OK and have:  # the server knows no ranges and sends it all
                 have = file.truncate(0)
+            _check_length(weights, have, answer.length)
             on_progress(have, weights.size)
             while have <= weights.size and (block := _read(answer)):
                 file.write(block)
@@ -97,6 +98,11 @@ def _check_room(weights: Weights, have: int) -> None:
             f"{weights.path.parent} has {free / 1e6:,.0f} MB left and {(weights.size - have) / 1e6:,.0f} MB are "
             "needed; make room, or set $AGENTKIT_MODELS to a folder on another disk"
         )
+
+
+def _check_length(weights: Weights, have: int, coming: int | None) -> None:
+    if coming is not None and have + coming != weights.size:  # a page to sign in at, or another file of that name
+        raise PullFailed(f"{weights.url} is a file of {have + coming:,} bytes, and the weights have {weights.size:,}")
 
 
 def _answer(weights: Weights, have: int) -> http.client.HTTPResponse:
