@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import demo_models
+import local_weights
 import pytest
 from licence_data import Shelf, labels, packages
 
@@ -300,3 +301,29 @@ def test_the_summary_is_json_for_programs(tmp_path):
     assert told["status"] == "succeeded"
     assert told["output"]["packages"] == 24
     assert told["output"]["report"] == str(tmp_path / "licences.md")
+
+
+def real(model, chosen, log, folder):
+    """The demo's job over some of the sixty, read by a model that runs here."""
+    rows = rows_of(audit(model, log, folder, Shelf(chosen)))
+    left = [package for package, (_, by) in rows.items() if by == "nobody"]
+    print(f"\n{model}: {len(rows) - len(left)} decided, {len(left)} left to the person: {', '.join(left)}")
+    assert len(rows) == len(chosen)
+    assert wrong(rows) == {}
+
+
+@pytest.mark.timeout(600)
+def test_a_real_model_makes_no_row_wrong(log, tmp_path, all_to_the_model):
+    """The smallest one, on eight of the packages."""
+    local_weights.smollm2()
+    real("local/smollm2", packages()[::8], log, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("weights", ["smollm2", "qwen2_5_coder_0_5b"])
+def test_real_models_make_no_row_wrong(weights, log, tmp_path, all_to_the_model, monkeypatch):
+    """All sixty packages, by both models."""
+    monkeypatch.setattr(sys.modules[__name__], "SOON", 3600)
+    getattr(local_weights, weights)()
+    real("local/" + weights.replace("2_5", "2.5").replace("_0_5", "-0.5").replace("_", "-"), packages(), log, tmp_path)

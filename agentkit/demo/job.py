@@ -71,7 +71,7 @@ def settle(findings: list[dict[str, Any]], context: ak.Context) -> dict[str, Any
         package = shelf(context).get(item["package"])
         finding, whole = item.get("finding"), categories_of_all(package.says)
         if finding is None:
-            questions.append(_question(package, f"the model found nothing that holds ({item['problem']})"))
+            questions.append(_question(package, f"the model's answer did not hold: {item['problem']}"))
         elif finding["category"] == "unknown" and not whole:
             rows.append(_row(package, "unknown", "model", "it names no licence"))
         elif list(whole) == [finding["category"]]:
@@ -228,8 +228,15 @@ def package_of(task: str) -> str:
 
 def _finding(name: str, said: ToolMessage) -> dict[str, Any]:
     if said.is_error:
-        return {"package": name, "problem": str(said.content.get("message", said.content))[:200]}
+        return {"package": name, "problem": _problem(said.content)}
     return {"package": name, "finding": said.content}
+
+
+def _problem(content: Any) -> str:
+    """The last words of a reader that failed."""
+    error = cast("dict[str, Any]", content).get("error", content) if isinstance(content, dict) else content
+    message = cast("dict[str, Any]", error).get("message", error) if isinstance(error, dict) else error
+    return str(message).rpartition("the last time: ")[2][:200]
 
 
 def _answered(item: dict[str, str], said: ToolMessage) -> dict[str, Any]:

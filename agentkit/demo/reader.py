@@ -15,21 +15,19 @@ _EXCERPT = 800
 _FIELD = 300
 
 INSTRUCTIONS = """\
-You find out which kind of licence a Python package has.
-First call look_up. Then quote the few words of what it returned that name the licence, copied exactly, and say which
-kind they mean:
-- permissive: MIT, BSD, Apache, ISC, Python, zlib, public domain
-- weak copyleft: LGPL, MPL, EPL, Artistic
-- strong copyleft: GPL, AGPL
-- proprietary: commercial, non-commercial only, all rights reserved
-- unknown: nothing there names a licence
+Which kind of licence has the package? Call look_up, then quote the words that name its licence, and give its kind:
+MIT, BSD, Apache, ISC, PSF, Python, zlib, Unlicense, public domain: permissive
+LGPL, Lesser GPL, MPL, Mozilla, EPL, Eclipse, Artistic: weak copyleft
+GPL, GNU General Public License, AGPL, Affero: strong copyleft
+proprietary, commercial, EULA, non-commercial, all rights reserved: proprietary
+no licence is named: unknown
 """
 
 
 class Finding(BaseModel):
     """What the model found: the words, and what they mean."""
 
-    quotation: Annotated[ak.Quotation, Field(description="a few words of what look_up returned, copied exactly")]
+    quotation: Annotated[ak.Quotation, Field(description="the words that name the licence, copied", max_length=80)]
     category: Literal["permissive", "weak copyleft", "strong copyleft", "proprietary", "unknown"]
 
 
@@ -123,7 +121,9 @@ def agrees(finding: Finding, results: list[dict[str, Any]]) -> None:
     means = categories(finding.quotation)
     if list(means) != [finding.category]:
         what = " and ".join(sorted(means)) or "no licence at all"
-        raise ValueError(f"the words {finding.quotation!r} name {what}, not {finding.category}: look again")
+        raise ValueError(
+            f"the words {finding.quotation!r} name {what}, not {finding.category}: quote other words, or give that kind"
+        )
 
 
 def _texts(shown: Mapping[str, Any]) -> list[str]:
