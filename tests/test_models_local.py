@@ -2,7 +2,6 @@
 
 import asyncio
 import enum
-import json
 import os
 import subprocess
 import sys
@@ -10,30 +9,23 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Literal
+from uuid import UUID
 
 import errands
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from local_weights import qwen_small, smollm2
+from local_weights import ask, called, qwen_small, request, smollm2
 from pydantic import BaseModel, Field
 
 import agentkit as ak
 from agentkit.errors import ModelError, ModelNotFound
-from agentkit.messages import (
-    AssistantMessage,
-    MediaPart,
-    ModelRequest,
-    OutputSchema,
-    ToolCall,
-    ToolMessage,
-    UserMessage,
-)
+from agentkit.messages import MediaPart, UserMessage
 from agentkit.models.local import runtime
 from agentkit.models.local.engine import Engine
 from agentkit.models.local.model import LocalModel, open_model
-from agentkit.models.local.words import BORDER, chunks
+from agentkit.testing import RealModelForbidden
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -42,21 +34,6 @@ pytestmark = pytest.mark.timeout(300)
 def model():
     smollm2()
     return open_model("local/smollm2")
-
-
-def ask(model, text, **more):
-    return asyncio.run(model.respond(request(text, **more)))
-
-
-def request(text, *, tools=(), output=None, before=(), **parameters):
-    schema = output and OutputSchema(name="Output", json_schema=output.model_json_schema())
-    return ModelRequest(
-        instructions="You help with an online shop.",
-        messages=(*before, UserMessage(content=text)),
-        tools=tuple(tool.schema for tool in tools),
-        output=schema or None,
-        parameters=parameters,
-    )
 
 
 class Colour(enum.Enum):
@@ -146,6 +123,52 @@ def test_every_call_is_of_a_tool_that_is_there(quick):
     assert len(ids) == 10
 
 
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    tail: float
+
+
+class Odd(BaseModel):
+    at: datetime
+    id: UUID
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    sum: Decimal
+    few: Annotated[int, Field(le=5)]
+    pair: tuple[bool, date]
+    lives: Annotated[dict[str, Cat], Field(max_length=1)]
+
+
+def test_what_pydantic_can_describe_can_be_answered(model):
+    """Times, ids, unions, decimals, tuples and maps; a number has an end, though the model sees none."""
+    for seed in range(2):
+        Odd.model_validate_json(ask(model, "Make one up", output=Odd, seed=seed, temperature=1.0).message.text)
+
+
+def test_a_schema_that_no_grammar_can_say_is_an_error(model):
+    """And no answer of any other form."""
+
+    class Never(BaseModel):
+        number: Annotated[int, Field(ge=5, le=1)]
+
+    with pytest.raises(
+        ModelError, match="was not held to the schema: there is something in it that no grammar can say"
+    ):
+        ask(model, "Say hello.", output=Never)
+
+
+def test_paid_models_stay_forbidden_in_tests():
+    """What costs nothing was allowed by its prefix, and nothing else."""
+    with pytest.raises(RealModelForbidden):
+        ak.Agent("a", "openai/gpt-5.4-mini")
+    with pytest.raises(RealModelForbidden):
+        ak.Agent("a", "locally/smollm2")
+
+
 def test_streaming_gives_the_same(model):
     """The pieces are the text; text, usage and end are those of an answer that is not streamed."""
     asked = request("Tell me a story.", seed=3, temperature=1.0, max_tokens=24)
@@ -167,7 +190,7 @@ def test_a_seed_repeats_in_another_process(model):
     """Nothing of this process is in it."""
     here = ask(model, "Tell me a story.", seed=5, temperature=1.0, max_tokens=16)
     there = python("""
-        from test_models_local import ask, open_model
+        from local_weights import ask, open_model
         print(ask(open_model("local/smollm2"), "Tell me a story.", seed=5, temperature=1.0, max_tokens=16).message.text)
     """)
     assert there.stdout.removesuffix("\n") == here.message.text
@@ -229,61 +252,6 @@ def test_what_is_not_there_is_not_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(runtime.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModelNotFound, match=r"pip install 'jupyter-agentkit\[local\]'"):
         ak.Agent("a", "local/smollm2")
-
-
-TEXTS = [
-    'The "Software" is provided\n"as is", without\twarranty \\ of any kind.',
-    "Größe: 42 € — naïve 日本語 words, e-mail: a@b.example",
-    "Licensed under the Apache License, Version 2.0 (the License)",
-]
-
-
-class Quote(BaseModel):
-    words: ak.Quotation
-
-
-@ak.tool
-def cite(
-    source: str, words: Annotated[ak.Quotation, Field(max_length=20)], more: list[ak.Quotation] | None = None
-) -> str:
-    """Cite a text. Returns nothing of interest."""
-
-
-@pytest.mark.parametrize("text", TEXTS)
-def test_quotations_are_in_the_text(model, text):
-    """Whatever the heat: words of a tool's result, or of what the user said, with every mark and space."""
-    before = (UserMessage(content="Read it."), *called("read", {"file": "x"}, {"text": text, "lines": 3}))
-    for seed in range(2):
-        answer = ask(model, "What does it say?", before=before, output=Quote, seed=seed, temperature=1.2)
-        quoted = Quote.model_validate_json(answer.message.text).words
-        assert quoted.split()
-        assert quoted in text or quoted == "3"
-        [call] = ask(model, text, tools=[cite], seed=seed, temperature=1.2).message.tool_calls
-        arguments = cite.validate(call.arguments)
-        assert all(words in text for words in [arguments["words"], *(arguments["more"] or [])])
-        assert 0 < len(arguments["words"]) <= 20
-
-
-def test_a_refusal_is_not_quoted(model):
-    """What a check said of the answer before comes as the user's word, and is none."""
-    refused = UserMessage(content='Your answer was refused. Give it again, corrected.\n{"problem":"zebra"}')
-    before = (UserMessage(content="apples pears"), AssistantMessage(text='{"words":"apples"}'))
-    asked = request("", before=before, output=Quote, seed=1, temperature=1.5)
-    answer = asyncio.run(model.respond(asked.model_copy(update={"messages": (*before, refused)})))
-    assert Quote.model_validate_json(answer.message.text).words.strip() in "apples pears"
-
-
-def test_nothing_to_quote_is_an_empty_quotation(model):
-    """Nothing is made up."""
-    assert ask(model, "...", output=Quote).message.text == '{"words":""}'
-
-
-@given(st.lists(st.text(max_size=30), max_size=4))
-def test_the_pieces_of_a_text_are_the_text(texts):
-    """Put together again and read as JSON, they are the texts that have words, one after the other."""
-    joined = "".join(chunks(texts))
-    read = [json.loads(f'"{part}"') for part in joined.split(BORDER)] if joined else []
-    assert read == [text for text in texts if any(char.isalnum() or char == "_" for char in text)]
 
 
 class Answer(BaseModel):
@@ -429,7 +397,7 @@ def test_a_process_ends_in_the_middle_of_an_answer():
     smollm2()
     ended = python("""
         import asyncio, threading
-        from test_models_local import open_model, request
+        from local_weights import open_model, request
         model, began = open_model("local/smollm2"), threading.Event()
         answer = model.respond(request("A long story.", max_tokens=5000), on_text=lambda _: began.set())
         threading.Thread(target=asyncio.run, args=(answer,), daemon=True).start()
@@ -445,7 +413,7 @@ def test_a_forked_child_loads_its_own():
     smollm2()
     ended = python("""
         import os, sys
-        from test_models_local import ask, open_model
+        from local_weights import ask, open_model
         print(ask(open_model("local/smollm2"), "Say hello.", seed=1, max_tokens=3).message.text, flush=True)
         child = os.fork()
         if child == 0:
@@ -468,12 +436,6 @@ def test_threads_and_context_can_be_set(monkeypatch):
     monkeypatch.delenv("AGENTKIT_LOCAL_THREADS")
     with pytest.raises(ModelError, match="the local model reads"):
         ask(LocalModel("small", Engine(smollm2())), "word " * 300)
-
-
-def called(name, arguments, result):
-    """A call and what came of it."""
-    yield AssistantMessage(tool_calls=(ToolCall(id=name, name=name, arguments=arguments),))
-    yield ToolMessage(call_id=name, name=name, content=result)
 
 
 def python(code):

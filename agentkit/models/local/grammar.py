@@ -21,7 +21,8 @@ _COMPACT = {"whitespace_flexible": False, "lenient": True}
 
 # A small model that is lost repeats itself to the end of the room it has; these are ends for what has none.
 _LONGEST_STRING, _LONGEST_ARRAY, _LONGEST_NAME = 600, 16, 60  # characters, items, characters of a map's key
-_STRING_KEYS = {"const", "enum", "pattern", "format", "maxLength"}
+_TIMES, _LONGEST_TIME = {"date-time", "time", "duration"}, 40  # with microseconds and zone
+_LARGEST = 2**53 - 1  # the integers that every reader of JSON has exactly (RFC 8259, section 6)
 _VALUES = {"const", "enum", "default", "examples"}
 
 
@@ -174,7 +175,7 @@ class _Schema:
 
 
 def _ending(schema: Any) -> Any:
-    """The schema with an end to each text, list and object that has none of its own."""
+    """The schema with an end to each text, number, list and object that has none of its own."""
     if isinstance(schema, list):
         return [_ending(part) for part in cast("list[Any]", schema)]
     if not isinstance(schema, Mapping):
@@ -182,13 +183,26 @@ def _ending(schema: Any) -> Any:
     ended: dict[str, Any] = {
         key: part if key in _VALUES else _ending(part) for key, part in cast("Mapping[str, Any]", schema).items()
     }
-    if ended.get("type") == "string" and not ended.keys() & _STRING_KEYS:
-        ended["maxLength"] = max(_LONGEST_STRING, ended.get("minLength", 0))
-    if ended.get("type") == "array":
-        ended.setdefault("maxItems", max(_LONGEST_ARRAY, ended.get("minItems", 0)))
-    if ended.get("type") == "object":
-        if ended.get("properties"):
-            ended.setdefault("additionalProperties", False)
-        else:
-            ended.setdefault("maxProperties", max(_LONGEST_ARRAY, ended.get("minProperties", 0)))
+    if isinstance(kind := ended.get("type"), str) and not ended.keys() & {"const", "enum"}:
+        _end_one(ended, kind)
     return ended
+
+
+def _end_one(schema: dict[str, Any], kind: str) -> None:
+    match kind:
+        case "string":
+            longest = _LONGEST_TIME if schema.get("format") in _TIMES else _LONGEST_STRING
+            schema.setdefault("maxLength", max(longest, schema.get("minLength", 0)))
+        case "integer":
+            if not schema.keys() & {"maximum", "exclusiveMaximum"}:
+                schema["maximum"] = max(_LARGEST, schema.get("minimum", 0), schema.get("exclusiveMinimum", 0) + 1)
+            if not schema.keys() & {"minimum", "exclusiveMinimum"}:
+                schema["minimum"] = min(-_LARGEST, schema.get("maximum", 0), schema.get("exclusiveMaximum", 0) - 1)
+        case "array":
+            schema.setdefault("maxItems", max(_LONGEST_ARRAY, schema.get("minItems", 0)))
+        case "object" if schema.get("properties"):
+            schema.setdefault("additionalProperties", False)
+        case "object":
+            schema.setdefault("maxProperties", max(_LONGEST_ARRAY, schema.get("minProperties", 0)))
+        case _:
+            pass

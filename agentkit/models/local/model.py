@@ -117,6 +117,8 @@ class LocalModel:
                 finish = "length" if chosen.finish_reason == "length" else "tool_calls"
                 return self._response(AssistantMessage(tool_calls=(call,)), finish, spent)
         answer = await self._ask(request, _answer(request), on_text)
+        if request.output is not None and answer.finish_reason != "length" and not _is_json(answer.text):
+            raise _unusable(answer)
         return self._response(AssistantMessage(text=answer.text), answer.finish_reason, spent + _usage(answer))
 
     async def _ask(
@@ -198,11 +200,19 @@ def _read_call(chosen: Generation, request: ModelRequest) -> ToolCall | None:
     return ToolCall(id=f"call_{uuid4().hex}", name=name, arguments=arguments)
 
 
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _unusable(chosen: Generation) -> ModelError:
     if chosen.finish_reason == "length":
         problem = "ran out of room before it had named a tool; raise max_tokens, or give it a shorter prompt"
     else:
-        problem = "was not held to the tools' schemas: one of them has something that no grammar can say"
+        problem = "was not held to the schema: there is something in it that no grammar can say"  # it is not told what
     return ModelError(f"the local model's answer {problem}; it wrote {chosen.text[:200]!r}", kind="bad_request")
 
 
