@@ -29,7 +29,7 @@ def nothing_is_here(monkeypatch, tmp_path):
     monkeypatch.setenv("AGENTKIT_MODELS", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    default._say.cache_clear()
+    monkeypatch.setattr(default, "_announced", set())
 
 
 @pytest.fixture
@@ -185,8 +185,11 @@ def test_what_it_fetches_it_shows(monkeypatch, capsys):
     monkeypatch.setattr(weights, "pull", pull)
     monkeypatch.setattr(default, "hub_answers", lambda: True)
     assert ak.default_model() == "local/smollm2"
+    put_in_cache("smollm2")
+    assert ak.default_model() == "local/smollm2"
     said = capsys.readouterr().err
     assert pulled == ["qwen2.5-coder-0.5b", "smollm2"]
+    assert said.count("model: local/smollm2") == 1
     for part in ("qwen2.5-coder-0.5b, 491 MB", "Alibaba Cloud, Apache License 2.0", "connection was cut", "98 MB"):
         assert part in said
 

@@ -3,7 +3,6 @@
 A provider's key in the environment is its user's word that this provider may be asked and paid.
 """
 
-import functools
 import importlib.util
 import os
 import sys
@@ -29,6 +28,8 @@ _PULLED = "qwen2.5-coder-0.5b"  # the smallest that picks the right tool: 20 of 
 _LAST_RESORT = "smollm2"
 _HUB_SECONDS = 3.0
 _BY_NAME = "name one: $AGENTKIT_MODEL=provider/model, or a provider's key such as OPENAI_API_KEY"
+
+_announced: set[str] = set()  # a choice is said once a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,9 @@ def default_model() -> str:
     choice = choose()
     if choice.to_pull is not None:
         choice = _pulled(choice, choice.to_pull)
-    _say(str(choice))
+    if choice.name not in _announced:
+        _announced.add(choice.name)
+        _say(str(choice))
     return choice.name
 
 
@@ -172,6 +175,5 @@ def pull_visibly(wanted: Weights) -> None:
         weights.pull(wanted.name, lambda done, total: progress.update(task, completed=done, total=total))
 
 
-@functools.cache  # the same choice is said once
 def _say(line: str) -> None:
     sys.stderr.write(line + "\n")
