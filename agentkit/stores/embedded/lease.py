@@ -42,12 +42,8 @@ class Leases:
         self._alive: int | None = None
         self._spares: list[Path] = []
 
-    def take(self, run_id: str, *, new: bool = False) -> Holder | None:
+    def take(self, run_id: str) -> Holder | None:
         """Become the run's executor.
-
-        Args:
-            run_id: the run.
-            new: nobody else can know it, so there is no lease to read.
 
         Returns:
             What the lease said before: who had the run last, living or not.
@@ -56,7 +52,7 @@ class Leases:
             RunClaimed: a living process executes it.
         """
         with self._locked():
-            found = None if new else self._read(run_id)
+            found = self._read(run_id)
             failpoints.hit("lease.read")
             if found and found.activity == "executing" and self._is_other(found) and self._lives(found.process):
                 raise RunClaimed(run_id, str(found))

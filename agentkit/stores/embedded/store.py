@@ -219,7 +219,7 @@ class EmbeddedStore:
 
     def _take(self, run_id: str, new: bool, watched: int | None) -> int:
         """Take the lease and find the run's head."""
-        before = self._leases.take(run_id, new=new)
+        before = self._leases.take(run_id)
         if new:
             return 0
         if watched is not None and before is not None and before.process == self.process:
