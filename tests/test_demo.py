@@ -313,17 +313,19 @@ def real(model, chosen, log, folder):
 
 
 @pytest.mark.timeout(600)
-def test_a_real_model_makes_no_row_wrong(log, tmp_path, all_to_the_model):
-    """The smallest one, on eight of the packages."""
+def test_a_real_model_makes_no_row_wrong(log, tmp_path, all_to_the_model, monkeypatch):
+    """The smallest one, on six of the packages."""
+    monkeypatch.setattr(sys.modules[__name__], "SOON", 600)
     local_weights.smollm2()
-    real("local/smollm2", packages()[::8], log, tmp_path)
+    real("local/smollm2", packages()[::10], log, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("weights", ["smollm2", "qwen2_5_coder_0_5b"])
-def test_real_models_make_no_row_wrong(weights, log, tmp_path, all_to_the_model, monkeypatch):
+@pytest.mark.parametrize("model", ["local/smollm2", "local/qwen2.5-coder-0.5b"])
+def test_real_models_make_no_row_wrong(model, log, tmp_path, all_to_the_model, monkeypatch):
     """All sixty packages, by both models."""
     monkeypatch.setattr(sys.modules[__name__], "SOON", 3600)
-    getattr(local_weights, weights)()
-    real("local/" + weights.replace("2_5", "2.5").replace("_0_5", "-0.5").replace("_", "-"), packages(), log, tmp_path)
+    local_weights.smollm2()
+    local_weights.qwen_small()
+    real(model, packages(), log, tmp_path)

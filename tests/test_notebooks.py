@@ -19,7 +19,7 @@ def run(notebook, folder):
     local_weights.smollm2()
     shutil.copy(notebook, folder)
     done = subprocess.run(
-        [sys.executable, "-m", "nbclient.cli", "--inplace", "--timeout=600", notebook.name],
+        [Path(sys.executable).with_name("jupyter-execute"), "--inplace", "--timeout=600", notebook.name],
         cwd=folder,
         env={**os.environ, "AGENTKIT_MODEL": "local/smollm2", "AGENTKIT_LOG": str(folder / ".agentkit")},
         capture_output=True,
