@@ -11,13 +11,14 @@ from pathlib import Path
 from agentkit.messages import AssistantMessage, ModelRequest, OutputSchema, ToolCall, ToolMessage, UserMessage
 from agentkit.models import weights
 from agentkit.models.local.model import open_model
+from agentkit.models.pull import pull
 
 __all__ = ["ask", "called", "open_model", "qwen_small", "request", "smollm2"]
 
 
 def smollm2():
     """The path of the 135M's weights, pulled into the cache when they are not there."""
-    return weights.pull("smollm2")
+    return pull("smollm2")
 
 
 def qwen_small():

@@ -182,7 +182,7 @@ def test_what_it_fetches_it_shows(monkeypatch, capsys):
         if name != "smollm2":
             raise PullFailed(f"{name}: the connection was cut")
 
-    monkeypatch.setattr(weights, "pull", pull)
+    monkeypatch.setattr(default, "pull", pull)
     monkeypatch.setattr(default, "hub_answers", lambda: True)
     assert ak.default_model() == "local/smollm2"
     put_in_cache("smollm2")
@@ -200,7 +200,7 @@ def test_nothing_can_be_fetched_says_what_to_do(monkeypatch):
     def pull(name, on_progress):
         raise PullFailed("no network")
 
-    monkeypatch.setattr(weights, "pull", pull)
+    monkeypatch.setattr(default, "pull", pull)
     with pytest.raises(ModelNotFound, match=r"none can be fetched. Either name one: \$AGENTKIT_MODEL.*no network"):
         ak.default_model()
 

