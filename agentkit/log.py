@@ -54,9 +54,11 @@ class Log:
             RunNotFound: there is none, or several begin so.
         """
         found = self._ids(run_id)
-        if len(found) != 1:
-            several = f"{len(found)} runs begin with" if found else "no run"
-            raise RunNotFound(f"{several} {run_id!r} in the log {self.url}; log.runs() lists them")
+        if not found:
+            raise RunNotFound(f"no run {run_id!r} in the log {self.url}; log.runs() lists them")
+        if len(found) > 1:
+            first = "".join(f"\n  {one}" for one in sorted(found)[:10])
+            raise RunNotFound(f"{len(found)} runs begin with {run_id!r} in the log {self.url}; say more of it:{first}")
         state = load_state(self.store, found[0])
         owner = registry.defined(state.name)
         return Run(self.store, found[0], definition=owner.definition if owner is not None else None)

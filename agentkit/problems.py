@@ -43,6 +43,12 @@ def _problem(detail: ErrorDetails, value: Any, missing: Sequence[str], names: Se
     return {"path": path, "problem": problem, "input": short_input(detail["input"])}
 
 
+def unencodable(error: EncodingError) -> Problem:
+    """What to say of a value that JSON, or the log, cannot hold: its path may be as odd as the value."""
+    path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
+    return {"path": path.replace("\0", "\\0"), "problem": error.problem}
+
+
 def unknown_name(name: str, likely: Sequence[str], names: Sequence[str]) -> str:
     """What to say of a name that nothing has: the one that was probably meant, else those there are.
 

@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.jsonvalue import as_json
-from agentkit.problems import problems, short_input
+from agentkit.problems import problems, short_input, unencodable
 from agentkit.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 
 _SECRETS = (Secret, SecretStr, SecretBytes)
@@ -74,8 +74,7 @@ class Parameters:
             model = self._read(given)
             canonical = self._dump(model)
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
-            path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
-            raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
+            raise InvalidArguments([unencodable(error)]) from error
         return self._values(model if canonical == given else self._read_again(canonical))
 
     def _read_again(self, canonical: dict[str, Any]) -> BaseModel:

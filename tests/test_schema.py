@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Secret, SecretStr, computed_field
 from typing_extensions import TypedDict
@@ -482,6 +482,7 @@ ODD_JSON = st.recursive(
 
 
 @settings(max_examples=100, deadline=None)
+@example({"\0": {"\ud800": None}})
 @given(ODD_JSON | st.dictionaries(st.sampled_from(list(ARGUMENTS)), ODD_JSON).map(lambda odd: ARGUMENTS | odd))
 def test_whatever_a_model_writes_is_read_or_refused_in_words_that_can_be_logged(written):
     """Nothing else is raised, and what is said of it is JSON itself: paths, inputs and all."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ConfigError, EncodingError
 from agentkit.jsonvalue import as_json
-from agentkit.problems import Problem, short_input, unknown_name
+from agentkit.problems import Problem, short_input, unencodable, unknown_name
 from agentkit.schema import as_object
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ class Arguments:
         try:
             given = cast("dict[str, Any]", as_json(as_object(arguments), ""))
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
-            path = error.where.removeprefix(".").encode("utf-8", "backslashreplace").decode()
-            raise InvalidArguments([{"path": path, "problem": error.problem}]) from error
+            raise InvalidArguments([unencodable(error)]) from error
         problems = self._problems(given)
         if problems:
             raise InvalidArguments(problems)
