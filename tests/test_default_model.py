@@ -190,6 +190,7 @@ def test_what_it_fetches_it_shows(monkeypatch, capsys):
     said = capsys.readouterr().err
     assert pulled == ["qwen2.5-coder-0.5b", "smollm2"]
     assert said.count("model: local/smollm2") == 1
+    assert said.startswith("model: local/qwen2.5-coder-0.5b (runs here"), "the first line is the choice"
     for part in ("qwen2.5-coder-0.5b, 491 MB", "Alibaba Cloud, Apache License 2.0", "connection was cut", "98 MB"):
         assert part in said
 

@@ -136,12 +136,15 @@ def default_model() -> str:
         ModelNotFound: no model can be had; the message says what to do.
     """
     choice = choose()
-    if choice.to_pull is not None:
-        choice = _pulled(choice, choice.to_pull)
+    _announce(choice)
+    return (choice if choice.to_pull is None else _pulled(choice, choice.to_pull)).name
+
+
+def _announce(choice: Choice) -> None:
+    """Say a choice, once; before anything is fetched for it."""
     if choice.name not in _announced:
         _announced.add(choice.name)
         _say(str(choice))
-    return choice.name
 
 
 def _pulled(choice: Choice, wanted: Weights) -> Choice:
@@ -151,9 +154,10 @@ def _pulled(choice: Choice, wanted: Weights) -> Choice:
     except PullFailed as error:
         if wanted.name == _LAST_RESORT:
             raise ModelNotFound(f"no model is here, and none can be fetched. Either {_BY_NAME}, or: {error}") from error
-        smallest = weights.named(_LAST_RESORT)
         _say(f"{error}")
-        return _pulled(_smallest(f"{wanted.name} could not be fetched"), smallest)
+        last = _smallest(f"{wanted.name} could not be fetched")
+        _announce(last)
+        return _pulled(last, weights.named(_LAST_RESORT))
     return choice
 
 
