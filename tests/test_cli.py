@@ -42,6 +42,7 @@ support = ak.Agent("support", played(look, pay, "Done.\\x1b[31m red"), tools=too
 asker = ak.Agent("asker", played(call("ask_person", question="Which one?"), "Thanks."), tools=tools)
 echo = ak.Agent("echo", FunctionModel(lambda request: str(request.messages[0].content)))
 sleeper = ak.Agent("sleeper", played(call("wait", seconds=3.0), call("wait", seconds=0.1), "rested"), tools=tools)
+walker = ak.Agent("walker", played(call("wait", seconds=0.5), call("wait", seconds=3.0), "there"), tools=tools)
 broken = ak.Agent("broken", FunctionModel(lambda request: 1 / 0), retry=ak.Retry(max_attempts=1))
 
 def clerk():
@@ -143,7 +144,7 @@ def test_a_failed_run_says_why(agentkit):
     [
         (("run", "shop:suport", "hi"), "no agent 'suport' in shop. Agents there: shop:support, shop:asker"),
         (("run", "nowhere:x", "hi"), "there is no module nowhere here"),
-        (("run", "shop.py", "hi"), "shop.py defines 5 agents; say which"),
+        (("run", "shop.py", "hi"), "shop.py defines 6 agents; say which"),
         (("run", "shop:support"), "give what the user says, or --input FILE"),
         (("run", "shop:echo", "--input", "gone.json"), "--input gone.json cannot be read"),
         (("run", "shop:echo", "x", "--usd", "-1"), "a budget is above 0"),
@@ -248,6 +249,13 @@ def test_ctrl_c_pauses_and_resume_goes_on(agentkit, shop):
     assert (code, out) == (0, "rested\n")
     _, out, _ = agentkit("sql", "SELECT count(*) FROM events WHERE type = 'tool_started'", "--csv")
     assert out.split() == ["count_star()", "2"]
+
+
+def test_a_long_run_says_each_step_where_nothing_can_be_redrawn(agentkit):
+    """Into a file or a pipe: a line when a step is done, the tree at the end."""
+    code, out, err = agentkit("run", "shop:walker", "hi")
+    assert (code, out) == (0, "there\n")
+    assert "✓ tool/wait/1 wait · 5" in err.partition("✓ walker")[0]
 
 
 def test_a_killed_run_is_resumed(agentkit, shop):

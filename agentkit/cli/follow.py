@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import typer
 
-from agentkit.cli.live import Tree, coloured, room
+from agentkit.cli.live import Steps, Tree, coloured, room
 from agentkit.cli.screen import errors, out, say
 from agentkit.demo import job
 from agentkit.demo.summary import summary as job_summary
@@ -59,15 +59,20 @@ def _at_the_end(run: Run) -> str:
 
 
 def _settle(run: Run) -> int:
-    """Wait, showing the tree, until the run ends or waits."""
+    """Wait, showing what happens, until the run ends or waits."""
+    steps = Steps(run)
     with _live(run):
-        try:
-            run.result()
-        except RunPaused:
-            return WAITS
-        except (RunFailed, RunCancelled, ResumeError):
-            return _CODES.get(run.status, FAILED)
-    return DONE
+        while True:
+            try:
+                run.result(timeout=None if errors().is_terminal else 1)
+            except TimeoutError:
+                steps.tell()  # a file or a pipe has no place to redraw: a line a step
+            except RunPaused:
+                return WAITS
+            except (RunFailed, RunCancelled, ResumeError):
+                return _CODES.get(run.status, FAILED)
+            else:
+                return DONE
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agentkit import render
-from agentkit.cli.screen import errors
+from agentkit.cli.screen import errors, say
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
 
@@ -45,6 +45,29 @@ class Tree:
             return "\n".join(lines)
         kept = self._lines - 2
         return "\n".join([lines[0], f"   … {len(lines) - 1 - kept} lines above …", *lines[-kept:]])
+
+
+class Steps:
+    """What a run did since it was last told of, a line a step, for where nothing can be redrawn.
+
+    Args:
+        run: the run.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._seq = run.state.seq
+
+    def tell(self) -> None:
+        """Say what is new, on standard error."""
+        for event in self._run.events(after=self._seq):
+            self._seq = event.seq
+            if event.type in _TOLD:
+                took = "" if event.duration_ms is None else f" · {render.duration(event.duration_ms / 1000)}"
+                say(f"{'✗' if event.status == 'error' else '✓'} {event.step} {event.name or ''}{took}")
+
+
+_TOLD = {"tool_succeeded", "tool_failed", "model_responded", "model_failed"}
 
 
 def coloured(tree: str) -> "Text":
