@@ -8,6 +8,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import pexpect
 import pytest
 
 SHOP = """
@@ -236,6 +237,22 @@ def started(shop, *arguments):
         time.sleep(0.05)
     process.kill()
     raise TimeoutError(process.communicate()[1])
+
+
+def test_a_person_at_a_terminal_is_asked(shop):
+    """The tree is live; what will run is shown argument by argument; an edit is what runs."""
+    screen = pexpect.spawn(COMMAND[0], [*COMMAND[1:], "run", "shop:support", "hi"], cwd=str(shop), encoding="utf-8")
+    screen.setwinsize(40, 110)
+    screen.expect("amount = 80.0", timeout=60)
+    screen.expect("reject.?")
+    screen.sendline("e")
+    screen.expect("as JSON")
+    screen.sendline('{"amount": 20}')
+    screen.expect(r"approved by \w+ with \{'amount': 20\}")
+    screen.expect(r"Done.\\x1b\[31m red")
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.exitstatus == 0
 
 
 def test_ctrl_c_pauses_and_resume_goes_on(agentkit, shop):
