@@ -141,6 +141,40 @@ def messy(name, **more):
     )
 
 
+def test_a_package_that_is_gone_is_a_row_of_its_own(log, tmp_path):
+    """Removed while the audit waited: it stays unknown, and the rest goes on."""
+
+    class Leaving(Shelf):
+        def get(self, name):
+            if name == "one" and not self.here:
+                raise KeyError(name)
+            return super().get(name)
+
+    shelf = Leaving([messy("one"), messy("two")])
+    shelf.here = True
+
+    def answer(texts, rng):
+        shelf.here = False
+        return "MIT terms", "permissive"
+
+    rows = rows_of(audit(demo_models.reader(answer), log, tmp_path, shelf))
+    assert rows == {"one": ("unknown", "nobody"), "two": ("permissive", "model")}
+
+
+def test_a_job_that_cannot_look_fails_with_the_reason(log, tmp_path):
+    """No half report."""
+
+    class Broken(Shelf):
+        def names(self):
+            raise OSError("the disk is gone")
+
+    run = make_audit(demo_models.reader(demo_models.honest)).run(
+        {"model": "", "limit": None, "report": str(tmp_path / "r.md")}, deps=Broken([]), log=log
+    )
+    with pytest.raises(ak.RunFailed, match="read_metadata failed: the disk is gone"):
+        run.result(SOON)
+
+
 def test_who_says_no_gets_no_report(log, tmp_path):
     """The run ends, and nothing is written."""
     run = audit(demo_models.reader(demo_models.honest), log, tmp_path, Shelf([messy("one")]), approve=False)

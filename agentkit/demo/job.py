@@ -17,6 +17,7 @@ from agentkit.demo.packages import Package
 from agentkit.demo.reader import make_reader, shelf
 from agentkit.demo.reading import categories_of_all
 from agentkit.demo.report import Row, report
+from agentkit.errors import ModelError
 from agentkit.messages import AssistantMessage, ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
 
 NAME = "licence-audit"
@@ -68,7 +69,12 @@ def settle(findings: list[dict[str, Any]], context: ak.Context) -> dict[str, Any
     rows: list[dict[str, Any]] = []
     questions: list[dict[str, str]] = []
     for item in findings:
-        package = shelf(context).get(item["package"])
+        try:
+            package = shelf(context).get(item["package"])
+        except KeyError:  # the audit was resumed after somebody removed it
+            package = Package(item["package"], version="?")
+            rows.append(_row(package, "unknown", "nobody", "it is not installed any more"))
+            continue
         finding, whole = item.get("finding"), categories_of_all(package.says)
         if finding is None:
             questions.append(_question(package, f"the model's answer did not hold: {item['problem']}"))
@@ -174,7 +180,7 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
     surveyed = done.results("read_metadata")
     if not surveyed:
         return [_call("read_metadata", limit=done.input.get("limit"))]
-    survey: dict[str, Any] = surveyed[0][1].content
+    survey = _content(surveyed[0][1])
     read = {package_of(arguments["task"]): said for arguments, said in done.results("reader")}
     unread = [name for name in survey["unclear"] if name not in read]
     if unread:
@@ -182,7 +188,8 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
     settled = done.results("settle")
     if read and not settled:
         return [_call("settle", findings=[_finding(name, said) for name, said in read.items()])]
-    found: dict[str, Any] = settled[0][1].content if settled else {"rows": [], "questions": []}
+    nothing: dict[str, Any] = {"rows": [], "questions": []}
+    found = _content(settled[0][1]) if settled else nothing
     asked = done.results("ask_person")
     if found["questions"] and not asked:
         return [_call("ask_person", question=item["question"], options=OPTIONS) for item in found["questions"]]
@@ -192,6 +199,13 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
     if not written:
         return [_call("write_report", path=done.input["report"], report=report(rows))]
     return _summary(rows, written[0][1])
+
+
+def _content(said: ToolMessage) -> dict[str, Any]:
+    """What a step of plain code gave; the audit cannot go on without it."""
+    if said.is_error:
+        raise ModelError(f"{said.name} failed: {_problem(said.content)}")
+    return said.content
 
 
 def _summary(rows: Sequence[Row], written: ToolMessage) -> Audit:
