@@ -88,7 +88,7 @@ class Agent:
         self._definition = AgentDefinition(
             name=name,
             instructions=instructions,
-            models=tuple(_resolve(chosen) for chosen in (model, *fallback)),
+            models=tuple(as_model(chosen) for chosen in (model, *fallback)),
             tools=_by_name(specs, name),
             output=_output(output, name),
             checks=tuple(checks),
@@ -125,7 +125,7 @@ class Agent:
         tags: Iterable[str] = (),
         session: str | None = None,
         user: str | None = None,
-        log: Log | None = None,
+        log: "Log | str | None" = None,
     ) -> Run:
         """Start a run in the background and return at once.
 
@@ -137,7 +137,7 @@ class Agent:
             tags: recorded, to find the run by.
             session: recorded.
             user: recorded.
-            log: where it is recorded; `ak.open_log()` when left out.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
 
         Returns:
             The run: `.result()`, `await run`, `.pending`, `.approve()`, `.trace`, …
@@ -146,14 +146,15 @@ class Agent:
             LogError: the log cannot be used; nothing was started.
             EncodingError: the input or the answer's schema is not JSON.
         """
-        store = (log or open_log()).store
+        log = log if isinstance(log, Log) else open_log(log)
+        store = log.store
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
         driver = start(
             store,
             definition,
             input,
             deps=deps,
-            after=(log or open_log()).run(after).run_id if isinstance(after, str) else after and after.run_id,
+            after=log.run(after).run_id if isinstance(after, str) else after and after.run_id,
             tags=tags,
             session=session,
             user=user,
@@ -243,8 +244,16 @@ def _output(output: Any, owner: str) -> Output:
         ) from error
 
 
-def _resolve(model: Any) -> Model:
-    """A model by name, through the adapter whose prefix it has; a `Model` object is one already."""
+def as_model(model: Any) -> Model:
+    """A model by name, through the adapter whose prefix it has; a `Model` object is one already.
+
+    Args:
+        model: a name, or a `Model`.
+
+    Raises:
+        ModelNotFound: no adapter answers to the name.
+        ConfigError: it is neither.
+    """
     if isinstance(model, Model):
         return model
     if not isinstance(model, str):

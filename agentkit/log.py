@@ -228,7 +228,7 @@ def open_log(url: str | Path | None = None) -> Log:
         LogUnwritable, LogTooNew: it cannot be used; the message says why.
         ConfigError: no store opens such a URL.
     """
-    place = str(url) if url is not None else _default_place()
+    place = str(url) if url is not None else default_place() or _new_place()
     scheme = place.partition(":")[0] if ":" in place[2:] or place.startswith("memory:") else ""
     if scheme not in registry.STORES:
         known = ", ".join(sorted(name + ":" for name in registry.STORES if name))
@@ -246,16 +246,19 @@ def open_log(url: str | Path | None = None) -> Log:
         return log
 
 
-def _default_place() -> str:
-    named = os.environ.get("AGENTKIT_LOG")
-    if named:
+def default_place() -> str | None:
+    """Where the default log is: `$AGENTKIT_LOG`, else the nearest `.agentkit/` upwards; None where none is yet."""
+    if named := os.environ.get("AGENTKIT_LOG"):
         return named
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / ".agentkit").is_dir():
-            return str(folder / ".agentkit")
-    print(f"agentkit: a new log in {here / '.agentkit'}", file=sys.stderr)  # noqa: T201  a file nobody asked for is said
-    return str(here / ".agentkit")
+    folders = (folder / ".agentkit" for folder in (here, *here.parents))
+    return next((str(folder) for folder in folders if folder.is_dir()), None)
+
+
+def _new_place() -> str:
+    place = Path.cwd() / ".agentkit"
+    print(f"agentkit: a new log in {place}", file=sys.stderr)  # noqa: T201  a file nobody asked for is said
+    return str(place)
 
 
 def resume(run_id: str, *, log: Log | None = None, deps: Any = None, budget: Budget | None = None) -> Run:

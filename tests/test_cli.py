@@ -41,6 +41,8 @@ look = call("find_order", order_id="A-1", why="to see it")
 pay = call("refund", order_id="A-1", amount=80.0)
 support = ak.Agent("support", played(look, pay, "Done.\\x1b[31m red"), tools=tools)
 asker = ak.Agent("asker", played(call("ask_person", question="Which one?"), "Thanks."), tools=tools)
+which = call("ask_person", question="Which one?", options=["red", "blue"])
+chooser = ak.Agent("chooser", played(which, "Thanks."), tools=tools)
 echo = ak.Agent("echo", FunctionModel(lambda request: str(request.messages[0].content)))
 sleeper = ak.Agent("sleeper", played(call("wait", seconds=3.0), call("wait", seconds=0.1), "rested"), tools=tools)
 walker = ak.Agent("walker", played(call("wait", seconds=0.5), call("wait", seconds=3.0), "there"), tools=tools)
@@ -145,7 +147,7 @@ def test_a_failed_run_says_why(agentkit):
     [
         (("run", "shop:suport", "hi"), "no agent 'suport' in shop. Agents there: shop:support, shop:asker"),
         (("run", "nowhere:x", "hi"), "there is no module nowhere here"),
-        (("run", "shop.py", "hi"), "shop.py defines 6 agents; say which"),
+        (("run", "shop.py", "hi"), "shop.py defines 7 agents; say which"),
         (("run", "shop:support"), "give what the user says, or --input FILE"),
         (("run", "shop:echo", "--input", "gone.json"), "--input gone.json cannot be read"),
         (("run", "shop:echo", "x", "--usd", "-1"), "a budget is above 0"),
@@ -165,6 +167,53 @@ def test_what_is_wrong_is_said_in_a_line(agentkit, arguments, says):
     code, out, err = agentkit(*arguments)
     assert (code, out) == (2, "")
     assert says in err
+
+
+def test_a_wrong_edit_is_refused_before_it_is_an_answer(agentkit):
+    """2, what is wrong with it, and the question still waits."""
+    agentkit("run", "shop:support", "hi")
+    code, _, err = agentkit("approve", "--edit", '{"amount": "a lot"}')
+    assert (code, "are not valid" in err) == (2, True)
+    assert len(json.loads(agentkit("pending", "--json")[1])) == 1
+
+
+def test_an_answer_is_one_of_the_options(agentkit):
+    """By its number, or in its words; another is refused, and says what there is to choose from."""
+    agentkit("run", "shop:chooser", "hi")
+    assert "'red'|'blue'" in agentkit("pending")[1]
+    [asked] = json.loads(agentkit("pending", "--json")[1])
+    code, _, err = agentkit("answer", asked["id"], "green")
+    assert (code, "choose from: 'red', 'blue'" in err) == (2, True)
+    assert agentkit("answer", asked["id"], "2")[:2] == (0, "Thanks.\n")
+    _, out, _ = agentkit("sql", "SELECT verdict, through FROM approvals", "--json")
+    assert json.loads(out) == [{"verdict": "answer", "through": "cli"}]
+
+
+def test_where_the_agent_is_not_the_answer_is_kept_for_later(agentkit, shop):
+    """3: nobody goes on with the run yet, and what to run is said."""
+    agentkit("run", "shop:support", "hi")
+    (shop / "shop.py").rename(shop / "moved.py")
+    code, _, err = agentkit("approve")
+    assert (code, "does not load here" in err) == (3, True)
+    (shop / "moved.py").rename(shop / "shop.py")
+    assert agentkit("resume")[0] == 0
+
+
+def test_who_only_looks_makes_no_log(agentkit, shop):
+    """A wrong folder, or a typo in --log, is said."""
+    (shop / ".agentkit").rmdir()
+    assert "there is no log in this folder" in agentkit("runs")[2]
+    code, _, err = agentkit("runs", "--log", "typo")
+    assert (code, "there is no log at typo" in err) == (2, True)
+    assert not (shop / "typo").exists()
+    assert not (shop / ".agentkit").exists()
+
+
+def test_a_module_that_raises_is_a_wrong_command(agentkit, shop):
+    """Where and what, in one line."""
+    (shop / "bad.py").write_text("import agentkit\n\nx = 1 / 0\n")
+    code, _, err = agentkit("run", "bad:x", "hi")
+    assert (code, err) == (2, "agentkit: bad cannot be imported: ZeroDivisionError, line 3: division by zero\n")
 
 
 def test_several_questions_are_listed(agentkit):
@@ -219,10 +268,11 @@ def test_a_conversation_goes_on_and_a_run_is_forked(agentkit):
 def test_pruning_asks_first(agentkit):
     """Without --yes nothing is removed unasked."""
     agentkit("run", "shop:echo", "hi")
-    assert agentkit("prune", "--status", "succeeded", given="n\n")[0] != 0
+    code, _, err = agentkit("prune", "--status", "succeeded", given="n\n")
+    assert (code, "give --yes" in err) == (2, True)
     code, _, err = agentkit("prune", "--status", "succeeded", "--yes")
     assert (code, err) == (0, "1 run removed\n")
-    assert "no such run" in agentkit("runs")[2]
+    assert "no runs yet" in agentkit("runs")[2]
 
 
 def started(shop, *arguments):

@@ -161,6 +161,17 @@ def test_a_package_that_is_gone_is_a_row_of_its_own(log, tmp_path):
     assert rows == {"one": ("unknown", "nobody"), "two": ("permissive", "model")}
 
 
+def test_a_model_that_cannot_be_asked_ends_the_job(log, tmp_path):
+    """A key that is missing is no question about a package."""
+
+    def refuse(request):
+        raise ak.AgentKitError("set SOME_KEY in the environment")
+
+    model = demo_models.FunctionModel(refuse, name="refuses")
+    with pytest.raises(ak.RunFailed, match=r"the model cannot be asked: .*set SOME_KEY"):
+        audit(model, log, tmp_path, Shelf([messy("one"), messy("two")]))
+
+
 def test_a_job_that_cannot_look_fails_with_the_reason(log, tmp_path):
     """No half report."""
 
@@ -186,8 +197,8 @@ def test_who_says_no_gets_no_report(log, tmp_path):
 def test_a_file_that_is_no_report_is_not_overwritten(log, tmp_path):
     """Somebody else's words stay."""
     (tmp_path / "r.md").write_text("my notes")
-    run = audit(demo_models.reader(demo_models.honest), log, tmp_path, Shelf([messy("one")]))
-    assert run.output.report is None
+    with pytest.raises(ak.RunFailed, match="is there and no report of this tool"):
+        audit(demo_models.reader(demo_models.honest), log, tmp_path, Shelf([messy("one")]))
     assert (tmp_path / "r.md").read_text() == "my notes"
 
 

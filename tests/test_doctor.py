@@ -79,6 +79,16 @@ def test_a_sound_installation_is_told(tmp_path):
     assert "sk-not-shown" not in str(found)
 
 
+@pytest.mark.parametrize(
+    ("model", "says"), [("opnai/gpt-5", "did you mean"), ("local/nope", "no local model is called 'nope'")]
+)
+def test_a_default_model_that_cannot_answer_is_an_error(tmp_path, model, says):
+    """A wrong name in $AGENTKIT_MODEL."""
+    code, found = checks(tmp_path, AGENTKIT_MODEL=model)
+    assert code == 1
+    assert (found["default model"]["state"], says in found["default model"]["found"]) == ("error", True)
+
+
 def test_a_missing_extra_says_what_to_install(tmp_path, monkeypatch):
     """A note, no error: it is not needed."""
     monkeypatch.setattr(doctor, "find_spec", lambda module: None)

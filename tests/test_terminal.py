@@ -67,11 +67,13 @@ def test_reject_and_answer(log, person):
 
 
 @pytest.mark.parametrize(
-    ("typed", "answer"), [("2", "no"), ("maybe", "maybe"), ("7", 7)], ids=["number", "words", "no such number"]
+    ("typed", "answer"),
+    [(["2"], "no"), (["No"], "no"), (["maybe", "7", "1"], "yes")],
+    ids=["number", "words", "none of them"],
 )
 def test_an_option_is_chosen_by_its_number(log, person, capsys, typed, answer):
-    """Or said in words; what is none of them is the person's own answer."""
-    person += [typed]
+    """Or said in words; what is none of them is said, and asked again."""
+    person += typed
     run = agent(ScriptedModel([call("ask_person", question="Sure?", options=["yes", "no"]), "ok"])).run("hi", log=log)
     assert run.wait(SOON) == "ok"
     assert told(run) == [answer]

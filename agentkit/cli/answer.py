@@ -1,18 +1,19 @@
 """Answering what runs wait for, from any terminal that opens the log."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from agentkit.cli import find
 from agentkit.cli.execute import RunId
-from agentkit.cli.follow import finish, follow
+from agentkit.cli.follow import WAITS, finish, follow
 from agentkit.cli.options import Approve, AsJson, LogUrl, json_object, json_value, the_log
 from agentkit.cli.screen import say
 from agentkit.errors import ConfigError
 from agentkit.log import Log
 from agentkit.runner.answers import Answered
 from agentkit.runner.run import Run
+from agentkit.runner.terminal import chosen
 
 Question = Annotated[
     str | None,
@@ -57,7 +58,8 @@ def answer(
 ) -> None:
     """Answer a question, or give a call's result instead of running it."""
     place, run, asked = _asked(id, log)
-    _go_on(place, run, run.answer(asked, _loose(value)), json=json, approve=approve)
+    options = next(one.options for one in run.pending if one.id == asked)
+    _go_on(place, run, run.answer(asked, chosen(value, options)), json=json, approve=approve)
 
 
 def resolve(
@@ -100,15 +102,10 @@ def _asked(key: str | None, url: str | None) -> tuple[Log, Run, str]:
     return log, find.top_of(log, found.run_id), found.id
 
 
-def _loose(text: str) -> Any:
-    try:
-        return json_value(text, "the answer")
-    except ConfigError:
-        return text
-
-
 def _go_on(log: Log, run: Run, answered: Answered, *, json: bool, approve: Literal["all", "none"] | None) -> None:
     """Say who goes on with the run; where that is this process, stay until it is through."""
     say(str(answered))
     if run.is_here:
         finish(run, follow(run, approve=approve), log, json=json)
+    if log.store.holder(run.run_id) is None:
+        raise typer.Exit(WAITS)

@@ -9,6 +9,7 @@ from agentkit.cli.follow import finish, follow
 from agentkit.cli.options import Approve, AsJson, LogUrl, the_log
 from agentkit.cli.screen import say
 from agentkit.demo.job import make_audit
+from agentkit.errors import ConfigError
 from agentkit.models.default import default_model
 
 
@@ -35,7 +36,10 @@ def demo(
         model = default_model()
     else:
         say(f"model: {model} (--model names it)")
-    given = {"model": model, "limit": limit, "report": str(report.resolve())}
-    place = the_log(log)
-    run = make_audit(model).run(given, tags=["demo"], log=place)
-    finish(run, follow(run, approve=approve), place, json=json)
+    place = report.resolve()
+    if place.is_dir() or not place.parent.is_dir():
+        raise ConfigError(f"--report {report}: give a file in a folder that is there")
+    given = {"model": model, "limit": limit, "report": str(place)}
+    where = the_log(log, make=True)
+    run = make_audit(model).run(given, tags=["demo"], log=where)
+    finish(run, follow(run, approve=approve), where, json=json)

@@ -14,9 +14,10 @@ from typing import Literal
 import typer
 
 import agentkit
+from agentkit.agent import as_model
 from agentkit.cli.options import AsJson, LogUrl, the_log
 from agentkit.cli.screen import out
-from agentkit.errors import AgentKitError, ModelNotFound
+from agentkit.errors import AgentKitError, ConfigError, ModelNotFound
 from agentkit.log import Log
 from agentkit.models import weights
 from agentkit.models.default import PROVIDERS, choose
@@ -112,6 +113,13 @@ def _models() -> Iterator[Check]:
         choice = choose()
     except ModelNotFound as error:
         yield Check("default model", "warning", "none", str(error))
+        return
+    try:
+        as_model(choice.name)
+        if choice.name.startswith("local/") and choice.to_pull is None and not choice.name.endswith(".gguf"):
+            weights.find(choice.name)
+    except AgentKitError as error:
+        yield Check("default model", "error", f"{choice.name} ({choice.why}): {error}")
     else:
         yield Check("default model", "ok", f"{choice.name}: {choice.why}", choice.better and f"better: {choice.better}")
 
@@ -119,6 +127,9 @@ def _models() -> Iterator[Check]:
 def _log(url: str | None) -> Iterator[Check]:
     try:
         log = the_log(url)
+    except ConfigError as error:
+        yield Check("log", "note", str(error))
+        return
     except AgentKitError as error:
         yield Check("log", "error", str(error))
         return

@@ -50,8 +50,8 @@ def run(
     if (text is None) == (input is None):
         raise ConfigError("give what the user says, or --input FILE (- for standard input)")
     found = find.agent_at(agent)
-    place = the_log(log)
     given = text if input is None else _given(input)
+    place = the_log(log, make=True)
     started = found.run(
         given,
         after=after,

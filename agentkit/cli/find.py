@@ -1,15 +1,18 @@
 """Finding what a command is about: an agent by where it is defined, a run by its id, a question by its own."""
 
+import contextlib
 import importlib
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from agentkit import registry
 from agentkit.agent import Agent
 from agentkit.demo import job
-from agentkit.errors import ApprovalError, ConfigError, RunNotFound
+from agentkit.errors import AgentKitError, ApprovalError, ConfigError, RunNotFound
 from agentkit.log import Log
+from agentkit.runner import start
 from agentkit.runner.family import root_of
 from agentkit.runner.run import Run
 from agentkit.state import Approval
@@ -60,8 +63,12 @@ def _names(place: str) -> dict[str, Any]:
         if error.name is not None and place.split(".", maxsplit=1)[0] == error.name.split(".", maxsplit=1)[0]:
             raise ConfigError(f"there is no module {place} here; give module:agent, or path/file.py:agent") from error
         raise ConfigError(f"{place} cannot be imported: {error}") from error
-    except ImportError as error:
-        raise ConfigError(f"{place} cannot be imported: {error}") from error
+    except Exception as error:  # a module may raise anything
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
+        ]
+        where = f", line {lines[-1]}" if len(lines) > 1 else ""
+        raise ConfigError(f"{place} cannot be imported: {type(error).__name__}{where}: {error}") from error
 
 
 def run_by(log: Log, run_id: str | None) -> Run:
@@ -77,9 +84,10 @@ def run_by(log: Log, run_id: str | None) -> Run:
         if not rows:
             raise RunNotFound(f"no run in the log {log.url} yet; agentkit run module:agent starts one")
         return run_by(log, str(rows[0][0]))
+    define(log.run(run_id))
     run = log.run(run_id)
-    define(run)
-    return log.run(run.run_id)
+    run.through = "cli"
+    return run
 
 
 def unfinished(log: Log, run_id: str | None) -> Run:
@@ -108,10 +116,18 @@ def top_of(log: Log, run_id: str) -> Run:
 
 
 def define(run: Run) -> None:
-    """Define the demo's agent where the run is one of the demo's: its model stands in the run's input."""
+    """Have a run's agent at hand where that is possible: an answer is checked against its tools before it is given.
+
+    The demo's is made of its run's input, which names the model; others are imported from where the run says they are.
+    """
     state = run.state
-    if state.name == job.NAME and registry.defined(job.NAME) is None:
+    if registry.defined(state.name) is not None or state.ended:
+        return
+    if state.name == job.NAME:
         _kept.append(job.make_audit(state.input["model"]))
+        return
+    with contextlib.suppress(AgentKitError):  # it is not here: whoever resumes says so, or checks the answer
+        start.find_definition(state)
 
 
 _kept: list[Agent] = []  # the registry holds agents weakly

@@ -134,9 +134,9 @@ def how_to_answer(asked: Approval) -> str:
     key = asked.id[:8]
     ways = {
         "call": f"agentkit approve {key}   or: agentkit reject {key} --reason …",
-        "question": f"agentkit answer {key} …",
+        "question": f"agentkit answer {key} " + ("|".join(map(repr, asked.options)) or "…"),
         "in_doubt": f"agentkit resolve {key} happened --result …   or: 'did not', stop",
-        "budget": f'agentkit approve {key} --edit \'{{"usd": …, "model_calls": …}}\'   or: agentkit reject {key}',
+        "budget": f'agentkit approve {key} --edit \'{{"usd": 1.0, "model_calls": 100}}\'   or: agentkit reject {key}',
         "loop": f"agentkit approve {key}   or: agentkit reject {key}",
     }
     return ways[asked.kind]

@@ -1,5 +1,7 @@
 """Looking: runs, one run's tree and events, what waits for a person, and SQL."""
 
+import csv as csv_format
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
@@ -33,7 +35,7 @@ def runs(
     if json:
         out(rows.dicts())
     elif not rows:
-        say(f"no such run in the log {the_log(log).url}")
+        say(f"no {'such run' if name or status else 'runs yet'} in the log {the_log(log).url}")
     else:
         _print_rows(
             Rows(("run", "name", "status", "started (UTC)", "took", "cost", "error"), [*map(_run, rows.dicts())])
@@ -72,6 +74,7 @@ def show(run_id: NewestRun = None, json: AsJson = False, log: LogUrl = None) -> 
 def events(
     run_id: NewestRun = None,
     after: Annotated[int, typer.Option(min=0, help="Only those with a higher seq.")] = 0,
+    json: Annotated[bool, typer.Option("--json", hidden=True, help="As it is anyway.")] = True,  # noqa: ARG001
     log: LogUrl = None,
 ) -> None:
     """Print a run's events, one JSON object a line."""
@@ -161,10 +164,7 @@ def _cell(value: Any) -> str:
 
 
 def _print_csv(rows: Rows) -> None:
-    import csv
-    import sys
-
-    writer = csv.writer(sys.stdout)
+    writer = csv_format.writer(sys.stdout, lineterminator="\n")
     writer.writerow(rows.columns)
     writer.writerows(
         [canonical(value).decode() if isinstance(value, dict | list) else value for value in row] for row in rows
@@ -187,8 +187,11 @@ def prune(
     place = the_log(log)
     if not run_ids and before is None and status is None:
         raise ConfigError("say which runs: ids, --before TIME, --status STATUS")
+    which = ", ".join(run_ids) if run_ids else "the ended runs that these options choose"
+    if not yes and not sys.stdin.isatty():
+        raise ConfigError(f"nobody is there to be asked about {which}: give --yes")
     if not yes:
-        typer.confirm("Remove these runs for good?", abort=True, err=True)
+        typer.confirm(f"Remove {which} for good?", abort=True, err=True)
     when = before.replace(tzinfo=UTC) if before is not None and before.tzinfo is None else before
     count = place.prune(run_ids or None, before=when, status=status)
     say(f"{count} run{'' if count == 1 else 's'} removed")

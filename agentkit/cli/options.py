@@ -7,7 +7,7 @@ import typer
 from pydantic_core import from_json
 
 from agentkit.errors import ConfigError
-from agentkit.log import Log, open_log
+from agentkit.log import Log, default_place, open_log
 from agentkit.policy import Budget
 
 LogUrl: TypeAlias = Annotated[
@@ -38,8 +38,21 @@ Deps: TypeAlias = Annotated[
 ]
 
 
-def the_log(url: str | None) -> Log:
-    """The log that the option names."""
+def the_log(url: str | None, *, make: bool = False) -> Log:
+    """The log that the option names.
+
+    Args:
+        url: what the option says, if anything.
+        make: make one where there is none; who only looks is told instead.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place = url or default_place()
+    if not make and place is None:
+        raise ConfigError("there is no log in this folder or above, and no $AGENTKIT_LOG; `agentkit run` makes one")
+    if not make and place is not None and "://" not in place and place != "memory:" and not Path(place).exists():
+        raise ConfigError(f"there is no log at {place}; `agentkit run --log {place} …` makes one")
     return open_log(url)
 
 
@@ -52,7 +65,7 @@ def the_budget(usd: float | None, model_calls: int | None) -> Budget | None:
     if usd is None and model_calls is None:
         return None
     if (usd is not None and usd <= 0) or (model_calls is not None and model_calls < 1):
-        raise ConfigError(f"a budget is above 0, not --usd {usd} --model-calls {model_calls}")
+        raise ConfigError(f"a budget is above 0, not {usd if usd is not None and usd <= 0 else model_calls}")
     return Budget(usd=usd, model_calls=model_calls) if model_calls is not None else Budget(usd=usd)
 
 

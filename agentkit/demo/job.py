@@ -183,6 +183,7 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
     survey = _content(surveyed[0][1])
     read = {package_of(arguments["task"]): said for arguments, said in done.results("reader")}
     unread = [name for name in survey["unclear"] if name not in read]
+    _check_the_model(list(read.values()))
     if unread:
         return [_call("reader", task=_task(name)) for name in unread[:TOGETHER]]
     settled = done.results("settle")
@@ -198,7 +199,16 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
     written = done.results("write_report")
     if not written:
         return [_call("write_report", path=done.input["report"], report=report(rows))]
+    if written[0][1].is_error and "rejected" not in written[0][1].content:
+        raise ModelError(f"no report was written: {_problem(written[0][1].content)}")
     return _summary(rows, written[0][1])
+
+
+def _check_the_model(read: Sequence[ToolMessage]) -> None:
+    """Stop where the model could not be asked at all: a person is asked about packages, not about keys and networks."""
+    unasked = [said for said in read if said.is_error and "was refused" not in str(said.content)]
+    if read and len(unasked) == len(read):
+        raise ModelError(f"the model cannot be asked: {_problem(unasked[0].content)}")
 
 
 def _content(said: ToolMessage) -> dict[str, Any]:

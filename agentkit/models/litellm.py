@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, cast
@@ -13,6 +14,9 @@ from agentkit.models.answer import Answer
 from agentkit.models.errors import translate
 from agentkit.models.loading import Litellm, loaded, warm
 from agentkit.models.options import Options, options
+
+_ONE_KEY = {"openai", "anthropic", "gemini", "mistral", "deepseek", "xai", "groq", "openrouter"}
+"""Providers that are asked with one key from one variable; others have roles, files and hosts of their own."""
 
 
 class LitellmModel:
@@ -54,7 +58,9 @@ class LitellmModel:
         """
         litellm = await loaded()
         provider = self._provider(litellm)
-        chosen = options({**request.parameters, **self._settings})
+        given = {**request.parameters, **self._settings}
+        chosen = options(given)
+        self._check_key(litellm, provider, given)
         try:
             return await self._ask(litellm, provider, request, chosen, on_text)
         except ModelError:
@@ -88,6 +94,13 @@ class LitellmModel:
         if self._found is None:
             self._found = catalogue.provider_of(litellm, self.name)
         return self._found[0]
+
+    def _check_key(self, litellm: Litellm, provider: str, given: Mapping[str, Any]) -> None:
+        """Refuse to ask where no key is set: litellm finds that out late on some of its ways, after connecting."""
+        places = (f"{provider.upper()}_API_BASE", f"{provider.upper()}_BASE_URL")
+        elsewhere = any(name in given for name in ("api_base", "base_url")) or any(map(os.environ.get, places))
+        if provider in _ONE_KEY and not elsewhere and (missing := self._missing_keys(litellm)):
+            raise ModelError(f"{provider}: no key; set {' and '.join(missing)} in the environment", kind="auth")
 
     def _missing_keys(self, litellm: Litellm) -> list[str]:
         with contextlib.suppress(Exception):  # it is advice only

@@ -110,6 +110,9 @@ def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition |
         raise ApprovalError(
             f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}"
         )
+    if asked.kind == "question" and answer.verdict == "answer" and asked.options and answer.value not in asked.options:
+        offered = ", ".join(map(repr, asked.options))
+        raise ApprovalError(f"{answer.value!r} is none of the answers to choose from: {offered}")
     if asked.kind == "budget" and answer.verdict in {"approve", "edit"}:
         _check_budget(asked, answer.edits)
     if asked.kind == "call" and answer.verdict == "edit":

@@ -48,6 +48,7 @@ class Run:
         self._definition = driver.definition if driver is not None else definition
         self._root: Driver | None = None  # who was resumed here so that this child run goes on
         self.run_id = run_id
+        self.through = "python"  # what answers given by this handle are recorded to have come through
 
     @property
     def _redactor(self) -> Redactor:
@@ -326,9 +327,9 @@ class Run:
                 if key.startswith(approval) and key in run.state.approvals:
                     raise already_answered(key, given)
 
-    def _give(self, asked: Approval, verdict: Verdict, *, through: str = "python", **more: Any) -> Answered:
+    def _give(self, asked: Approval, verdict: Verdict, *, through: str | None = None, **more: Any) -> Answered:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
-        given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through, **more)
+        given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through or self.through, **more)
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
         check_answer(asked, given, definition)
         put_answer(self._store, asked, given)
@@ -383,7 +384,7 @@ class Run:
             self._tell(name, answer)
 
     def _control(self, verdict: Verdict, who: str | None, why: str | None) -> Answer:
-        given = Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through="python")
+        given = Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through=self.through)
         return self._redactor.fact(given)
 
     def _tell(self, name: str, answer: Answer) -> None:

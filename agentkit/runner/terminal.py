@@ -85,13 +85,23 @@ def _read_answer(options: tuple[str, ...]) -> tuple[Verdict, dict[str, Any]]:
     """A question's answer: one of the options by its number or its words, or anything else; nothing rejects it."""
     for number, option in enumerate(options, 1):
         _say(_shown(f"  [{number}] {option}"))
-    how = f"1 to {len(options)}, or in words" if options else "text or JSON"
+    how = f"1 to {len(options)}" if options else "text or JSON"
     text = input(f"  answer ({how}; empty: no answer): ").strip()
     if not text:
         return "reject", {"comment": "no answer was given"}
-    if options and text.isdecimal() and 1 <= int(text) <= len(options):
-        return "answer", {"value": options[int(text) - 1]}
-    return "answer", {"value": _loose(text)}
+    return "answer", {"value": chosen(text, options)}
+
+
+def chosen(text: str, options: tuple[str, ...]) -> Any:
+    """What somebody typed as an answer: an option by its number or its words, else JSON where it is JSON, else text.
+
+    Args:
+        text: what was typed.
+        options: what there was to choose from, if anything.
+    """
+    if text.isdecimal() and 1 <= int(text) <= len(options):
+        return options[int(text) - 1]
+    return next((option for option in options if option.casefold() == text.casefold()), None) or _loose(text)
 
 
 def _say(text: str) -> None:

@@ -5,6 +5,7 @@ This one is a `flock`, which belongs to the open file; each holder opens its own
 """
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -78,5 +79,7 @@ def hold(path: Path, *, shared: bool, timeout: float) -> Generator[None, None, N
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except PermissionError:  # a log that is only readable
-        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        return os.open(path, os.O_RDONLY)  # a log that is only readable, by its permissions or its file system
