@@ -77,8 +77,15 @@ def _of_parsed(node: Any) -> Category | None:  # license-expression has no types
         return strictest(known) if kind == "AND" else freest(known)
     if kind == "LicenseWithExceptionSymbol":
         category = _of_key(node.license_symbol.key)
-        return "weak copyleft" if category == "strong copyleft" else category
+        return (
+            "weak copyleft" if category == "strong copyleft" and _is_weakening(node.exception_symbol.key) else category
+        )
     return _of_key(node.key)
+
+
+def _is_weakening(exception: str) -> bool:
+    """Whether an exception lets others link or bundle: a promise to forgive breaches (GPL-CC) does not."""
+    return _index().get(exception) in {"weak copyleft", "permissive"} and exception != "GPL-CC-1.0"
 
 
 def _of_key(key: str) -> Category | None:

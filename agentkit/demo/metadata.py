@@ -1,6 +1,6 @@
 """The half that needs no model: which packages say plainly what their licence is."""
 
-from agentkit.demo.categories import Category, of_expression
+from agentkit.demo.categories import Category, of_expression, strictest
 from agentkit.demo.packages import Package, classifier_name, said
 from agentkit.demo.reading import categories, categories_of_all
 
@@ -11,8 +11,8 @@ _SHORT = 60
 def plain_category(package: Package) -> tuple[Category, str] | None:
     """The category of a package whose metadata is clean.
 
-    It is where an SPDX expression says so, or a licence's plain name that the classifiers agree with; and nothing else
-    of the package contradicts it.
+    It is where an SPDX expression says so, or a licence's plain name that the classifiers agree with; and its licence
+    files do not contradict it.
 
     Args:
         package: what it says.
@@ -47,6 +47,14 @@ def _by_field(package: Package) -> tuple[Category, str] | None:
 
 
 def _contradicted(package: Package, category: Category) -> bool:
-    """Whether licence files are there, and none of them speaks of that category."""
-    found = [categories(text) for text in package.texts.values()]
-    return any(found) and not any(category in categories_ for categories_ in found)
+    """Whether the licence files speak of something else, or of something stricter too.
+
+    An expression of the field made for it (PEP 639) is its authors' sum of all files, so that only what is not free at
+    all contradicts it; what another field says, every stricter word.
+    """
+    found = categories_of_all(package.texts.values())
+    if not found:
+        return any(text.strip() for text in package.texts.values()) and package.expression is None
+    if package.expression is not None:
+        return "proprietary" in found - {category}
+    return category not in found or any(strictest((category, other)) != category for other in found)

@@ -12,7 +12,7 @@ LONGEST = 100_000
 _LICENCE_FILE = re.compile(
     r"(^|/)(licen[cs]e|copying|notice|copyright|eula|unlicense)[^/]*$|(^|/)licen[cs]es/[^/]+$", re.IGNORECASE
 )
-_NOT_A_LICENCE = re.compile(r"readme|changelog|changes|authors|contributors|code_of_conduct", re.IGNORECASE)
+_NOT_A_LICENCE = re.compile(r"readme|changelog|changes|authors|contributors|code_of_conduct|notice", re.IGNORECASE)
 _NOTHING = {"", "unknown", "none", "n/a", "noassertion", "tbd"}
 
 

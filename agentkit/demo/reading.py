@@ -1,8 +1,9 @@
 """What prose says about licences, read by plain code: which categories of licence its words name.
 
 It knows licences by the names people give them and by the sentences that the short ones consist of. It passes over
-what names a licence without granting it: a negation ("not the GPL"), a remark ("GPL-compatible"), and the other GNU
-licences that the text of one mentions. It takes no word's side: where two categories are named, both are found.
+what names a licence without granting it: a negation ("not the GPL"), a remark ("GPL-compatible"), and what the text of
+a long licence says of others. It takes no word's side: where two categories are named, both are found, and what sounds
+like a restriction counts as one, so that a person looks.
 """
 
 import functools
@@ -13,41 +14,56 @@ from itertools import zip_longest
 from agentkit.demo.categories import Category, of_expression
 
 _GNU_NAME = r"(?:GNU )?(?:(?:Lesser|Library|Affero) )?General Public Licen[cs]e|\b[AL]?GPL"
-_IN_LONG_ONES = re.compile(rf"{_GNU_NAME}|\bproprietary\b|\bnon-?commercial\w*", re.IGNORECASE)
 
-# a line that is nothing but the title of a long licence, whose own text mentions others and forbids this and that
-_TITLES: tuple[tuple[str, Category], ...] = (
-    (r"(?:GNU )?AFFERO GENERAL PUBLIC LICEN[CS]E", "strong copyleft"),
-    (r"(?:GNU )?(?:LESSER|LIBRARY) GENERAL PUBLIC LICEN[CS]E", "weak copyleft"),
-    (r"(?:GNU )?GENERAL PUBLIC LICEN[CS]E", "strong copyleft"),
-    (r"MOZILLA PUBLIC LICEN[CS]E", "weak copyleft"),
-    (r"ECLIPSE PUBLIC LICEN[CS]E", "weak copyleft"),
-    (r"COMMON DEVELOPMENT AND DISTRIBUTION LICEN[CS]E(?: \(CDDL\))?", "weak copyleft"),
-    (r"EUROPEAN UNION PUBLIC LICEN[CS]E", "weak copyleft"),
-    (r"PYTHON SOFTWARE FOUNDATION LICEN[CS]E|PSF LICEN[CS]E AGREEMENT.*", "permissive"),
-    (r"APACHE LICEN[CS]E", "permissive"),
+# a line that is nothing but the title of a long licence, whose own text mentions others and forbids this and that; and
+# how many characters that text has at most: what comes after it is somebody else's words
+_TITLES: tuple[tuple[str, Category, int], ...] = (
+    (r"(?:GNU )?AFFERO GENERAL PUBLIC LICEN[CS]E", "strong copyleft", 36_000),
+    (r"(?:GNU )?(?:LESSER|LIBRARY) GENERAL PUBLIC LICEN[CS]E", "weak copyleft", 27_500),
+    (r"(?:GNU )?GENERAL PUBLIC LICEN[CS]E", "strong copyleft", 36_500),
+    (r"MOZILLA PUBLIC LICEN[CS]E", "weak copyleft", 26_500),
+    (r"ECLIPSE PUBLIC LICEN[CS]E", "weak copyleft", 15_500),
+    (r"COMMON DEVELOPMENT AND DISTRIBUTION LICEN[CS]E(?: \(CDDL\))?", "weak copyleft", 19_500),
+    (r"EUROPEAN UNION PUBLIC LICEN[CS]E", "weak copyleft", 15_500),
+    (r"PYTHON SOFTWARE FOUNDATION LICEN[CS]E|PSF LICEN[CS]E AGREEMENT.*", "permissive", 3_500),
+    (r"APACHE LICEN[CS]E", "permissive", 11_700),
 )
+_SHORTEST_BODY = 1_000
+"""Characters: a title with less below it is a heading of prose."""
 _VERSION = r"(?:,? *(?:- *)?\(?(?:v|version)?\.? *\d+(?:\.\d+)*\)?)?(?:,? .{0,20}\d{4})?"
 _TITLE = re.compile(
-    rf"^[ \t#*=]*(?:the )?(?:{'|'.join(f'(?P<t{i}>{title})' for i, (title, _) in enumerate(_TITLES))})"
+    rf"^[ \t#*=]*(?:the )?(?:{'|'.join(f'(?P<t{i}>{title})' for i, (title, _, _) in enumerate(_TITLES))})"
     rf"{_VERSION}[ \t#*=]*$",
     re.IGNORECASE | re.MULTILINE,
 )
+_COPYLEFT_SAYS = re.compile(
+    rf"{_GNU_NAME}|\bproprietary\b|\bnon-?commercial\w*|all end user licen[cs]e agreements"
+    r"|personal, family, or household purposes",
+    re.IGNORECASE,
+)
+_IN_LONG_ONES: dict[Category, re.Pattern[str]] = {  # what the long licences say of others, and of uses
+    "permissive": re.compile(r"\bproprietary\b|GPL-compatible", re.IGNORECASE),
+    "weak copyleft": _COPYLEFT_SAYS,
+    "strong copyleft": _COPYLEFT_SAYS,
+}
 
 _PASSED_OVER = re.compile(
     rf"(?:{_GNU_NAME})\w*[- ]?\(?(?:v?\d(?:\.\d)?)?\)?[- ]?(?:in)?compatib\w+"
     rf"|compatib\w+ with (?:the |both |version \d of the )?(?:{_GNU_NAME})"
-    rf"|(?:\bnot\b|\bno longer\b|n't\b|\brather than\b|\binstead of\b|\bunlike\b)(?! only)[^.;:\n]{{0,60}}?"
-    r"(?:General Public Licen[cs]e|\b[AL]?GPL\w*|\bMIT\b|\bBSD\b|Apache Licen[cs]e|Mozilla Public Licen[cs]e"
-    r"|\bproprietary\b|public domain)"
+    r"|\bnot (?:be )?(?:(?:licensed|released|distributed|covered|available) )?(?:under |by )?(?:the |an? )?"
+    r"(?:terms of the )?(?:GNU )?(?:General Public Licen[cs]e|[AL]?GPL\w*|MIT|BSD|Apache Licen[cs]e|Mozilla Public)"
+    r"|\bunlike the (?:GNU )?GPL"
     r"|proprietary (?:programs|rights|notice|marking|information of)"  # what the licences say of other software
     r"|(?:into|in|with|of|for|including) proprietary"
     r"|you may not use this file except in compliance"
-    r"|commercial (?:or|and) non-?commercial"
-    r"|other software that is released under the GPL",
+    r"|commercial (?:or|and) non-?commercial|non-?commercial (?:or|and) commercial"
+    # the history that goes with Python's licence
+    r"|GPL-? from compatible|distributing Python under the GPL|other software that is released under the GPL"
+    r"|previously distributed under the GNU General Public License \(GPL\)|a non-profit organization created",
     re.IGNORECASE,
 )
 
+_FOR_SOME = "(?:education(?:al)?|academic|research|scientific|teaching|non-?profit|not-for-profit|personal|internal)"
 # in this order: what an earlier pattern took is gone for the later ones
 _NAMES: dict[Category, tuple[str, ...]] = {
     "weak copyleft": (
@@ -64,13 +80,16 @@ _NAMES: dict[Category, tuple[str, ...]] = {
         r"^GNU$|Open Software Licen[cs]e|\bOSL[ -]?\d|CeCILL(?!-B)|Sleepycat",
     ),
     "proprietary": (
-        r"\bproprietary\b|\bEULA\b|End[- ]User Licen[cs]e|\bnon-?commercial|\bNC\b|\bBusiness Source Licen[cs]e|\bBUSL",
-        r"Elastic Licen[cs]e|Server Side Public Licen[cs]e|\bSSPL|Commons Clause|Functional Source Licen[cs]e",
+        r"\bproprietary\b|\bEULA\b|End[- ]User Licen[cs]e|\bnon-?commercial|\bNC\b|\bBusiness Source|\bBUSL",
+        r"\bBSL[ -]?1\.1|Change Licen[cs]e|Elastic Licen[cs]e|Server Side Public Licen[cs]e|\bSSPL|Commons Clause|Functional Source",
         r"PolyForm|Confluent Community|Redis Source Available|source[- ]available|\bconfidential\b|trade secret",
-        r"\bevaluation (?:purposes|only|licen[cs]e)|commercial licen[cs]e|free for (?:personal|academic|research)",
-        r"(?:academic|research|educational|personal|internal)[- ](?:use )?only|free to use but restricted|freeware",
-        r"free for (?:non|home)|no licen[cs]e is granted|licen[cs]e is not granted|subscription agreement",
-        r"licen[cs]e agreement for NVIDIA|NVIDIA (?:Software )?Licen[cs]e|shall be used for Good",
+        r"Hippocratic|anti[- ]?996|Fair Source|\b(?:Open)?RAIL\b|with restrictions|shall be used for Good",
+        r"\bevaluation (?:purposes|only|licen[cs]e)|\btrial\b|licensed,? (?:and )?not sold|subscription|licen[cs]e key",
+        r"commercial (?:licen[cs]|terms|use)|^commercial\b|contact sales|\bpaid\b|(?:be|been) (?:bought|purchased)",
+        rf"{_FOR_SOME}(?:,? (?:and |or )?[\w-]+){{0,2}} (?:purposes?|use|only|organi[sz]ations?|institutions?)\b",
+        r"free for (?:personal|academic|research|non|home)|free to use but restricted|freeware|without an agreement",
+        r"no licen[cs]e is granted|licen[cs]e is not granted|requires? an? [^.]{0,40}(?:account|agreement|permission)",
+        r"licen[cs]e agreement for NVIDIA|NVIDIA (?:Software )?Licen[cs]e",
     ),
     "permissive": (
         r"\bMIT\b|\bExpat\b|\bX11\b|Permission is hereby granted, free of charge",
@@ -80,7 +99,7 @@ _NAMES: dict[Category, tuple[str, ...]] = {
         r"Python Software Foundation|\bPSF|Python Licen[cs]e|^Python$|\bCNRI\b|^Python-2",
         r"zlib|libpng|provided 'as-is', without any express or implied",
         r"Zope Public|\bZPL|public[- ]domain|\bCC0|Unlicen[cs]e|WTFPL|Do What The F|Beer-?ware|MIT-0",
-        r"Boost Software|\bBSL-1|\bNCSA\b|PostgreSQL Licen[cs]e|\bHPND\b|Historical Permission|\bPIL Licen",
+        r"Boost Software|\bBSL-1\.0|\bNCSA\b|PostgreSQL Licen[cs]e|\bHPND\b|Historical Permission|\bPIL Licen",
         r"\bAFL\b|Academic Free",
         r"CeCILL-B|Creative Commons Attribution \d|\bCC[- ]BY[- ]\d|\bCC[- ]BY$|Microsoft Public|\bMs-PL\b|\bW3C Soft",
         r"Mulan P|\bUPL\b|Universal Permissive|Blue Oak|OpenLDAP Public",
@@ -98,12 +117,18 @@ _PATTERNS: tuple[tuple[Category, re.Pattern[str]], ...] = tuple(
     (category, re.compile("|".join(names), re.IGNORECASE)) for category, names in _NAMES.items()
 )
 _EXCEPTION = re.compile(
-    r"special exception|(?:linking|classpath|runtime library|FOSS|bootloader) exception"
-    r"|in addition to the permissions in the GNU",
+    r"(?<!no )(?<!without )(?<!without the )(?<!without any )"
+    r"(?:special exception|(?:linking|classpath|runtime library|FOSS|bootloader) exception"
+    r"|in addition to the permissions in the GNU)",
     re.IGNORECASE,
 )
 _RESERVED = re.compile(
     r"all rights (?:are )?reserved|todos los derechos reservados|alle rechte vorbehalten", re.IGNORECASE
+)
+_GRANT = re.compile(
+    r"Permission is hereby granted|Redistribution and use in source|Permission to use, copy|Licensed under"
+    r"|General Public Licen[cs]e|This software is provided 'as-is'",
+    re.IGNORECASE,
 )
 
 
@@ -125,15 +150,20 @@ def categories(text: str) -> frozenset[Category]:
     if expression is not None:
         return frozenset({expression})
     found: set[Category] = set()
+    prose: list[str] = []
     for title, body in _sections(text.replace("\r", "")):
-        if title is not None:
+        if title is None:
+            prose.append(body)
+        else:
             found.add(title)
-        found |= _named(body, titled=title is not None)
-    if "strong copyleft" in found and _EXCEPTION.search(text):
+            found |= _named(_IN_LONG_ONES[title].sub(" ~ ", _flat(body)))
+    said = " ".join(prose)
+    found |= _named(said) | _forbidding(said)
+    if "strong copyleft" in found and _EXCEPTION.search(said):
         found.remove("strong copyleft")
         found.add("weak copyleft")
-    if not found and _RESERVED.search(text):  # where rights are granted too, these words are the usual beginning
-        found.add("proprietary")
+    if _RESERVED.search(text) and not found - {"proprietary"} and not _GRANT.search(text):
+        found.add("proprietary")  # where rights are granted too, these words are the usual beginning
     return frozenset(found)
 
 
@@ -158,25 +188,33 @@ def _flat(text: str) -> str:
 
 
 def _sections(text: str) -> list[tuple[Category | None, str]]:
-    """The text cut at lines that are a licence's title: the title's category, and what follows it."""
+    """The text cut into long licences, each with its title's category, and into the prose around them."""
     cuts = list(_TITLE.finditer(text))
-    sections: list[tuple[Category | None, str]] = [(None, text[: cuts[0].start()] if cuts else text)]
+    sections: list[tuple[Category | None, str]] = []
+    sections.append((None, text[: cuts[0].start()] if cuts else text))
     for cut, after in zip_longest(cuts, cuts[1:]):
         which = next(index for index in range(len(_TITLES)) if cut[f"t{index}"] is not None)
-        sections.append((_TITLES[which][1], text[cut.end() : after.start() if after is not None else None]))
+        _, category, longest = _TITLES[which]
+        body = text[cut.end() : after.start() if after is not None else None]
+        if len(body) < _SHORTEST_BODY:
+            sections.append((None, cut.group() + body))
+        else:
+            sections.append((category, body[:longest]))
+            sections.append((None, body[longest:]))
     return sections
 
 
-def _named(text: str, *, titled: bool) -> set[Category]:
-    """The categories that prose names; under a long licence's title its mentions and clauses are passed over."""
+def _named(text: str) -> set[Category]:
+    """The categories of the licences that a text names."""
     text = _PASSED_OVER.sub(" ~ ", _flat(text))
     found: set[Category] = set()
-    if titled:
-        text = _IN_LONG_ONES.sub(" ~ ", text)
-    elif _CLAUSES.search(text):
-        found.add("proprietary")
     for category, pattern in _PATTERNS:
         text, count = pattern.subn(" ~ ", text)
         if count:
             found.add(category)
     return found
+
+
+def _forbidding(text: str) -> set[Category]:
+    """Whether prose forbids what a free licence allows."""
+    return {"proprietary"} if _CLAUSES.search(_PASSED_OVER.sub(" ~ ", _flat(text))) else set()
