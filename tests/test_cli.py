@@ -154,6 +154,8 @@ def test_a_failed_run_says_why(agentkit):
         (("show",), "no run in the log"),
         (("show", "0123"), "no run '0123'"),
         (("approve",), "nothing waits for a person"),
+        (("approve", ""), "the question's id is empty"),
+        (("run", "shop:echo", "x", "--usd", "nan"), "a budget is above 0"),
         (("resume",), "is unfinished"),
         (("sql", "DROP TABLE events"), "only"),
         (("sql", "SELECT 1", "-p", "x"), "write name=value"),
@@ -213,6 +215,8 @@ def test_a_module_that_raises_is_a_wrong_command(agentkit, shop):
     """Where and what, in one line."""
     (shop / "bad.py").write_text("import agentkit\n\nx = 1 / 0\n")
     code, _, err = agentkit("run", "bad:x", "hi")
+    (shop / "leaves.py").write_text("raise SystemExit(0)")
+    assert agentkit("run", "leaves:x", "hi")[0] == 2
     assert (code, err) == (2, "agentkit: bad cannot be imported: ZeroDivisionError, line 3: division by zero\n")
 
 
@@ -356,7 +360,8 @@ def test_a_reader_that_leaves_is_no_error(agentkit, shop):
 def test_what_a_model_said_does_nothing_to_the_terminal(agentkit):
     """No command lets an escape through."""
     agentkit("run", "shop:support", "hi", "--approve", "all")
-    for command in (("show",), ("show", "--json"), ("events",), ("sql", "SELECT * FROM model_calls")):
+    asked = ("sql", "SELECT text, body FROM model_calls JOIN events USING (run_id, seq)")
+    for command in (("show",), ("show", "--json"), ("events",), asked, (*asked, "--csv"), (*asked, "--json")):
         _, out, err = agentkit(*command)
         assert "red" in out
         assert "\x1b" not in out + err, command

@@ -1,6 +1,7 @@
 """The demo: its rows are right whatever the model says, a person decides the rest, and the report is written once."""
 
 import json
+import os
 import random
 import re
 import signal
@@ -16,8 +17,10 @@ from licence_data import Shelf, labels, packages
 
 import agentkit as ak
 from agentkit.demo import metadata
+from agentkit.demo.categories import of_expression
 from agentkit.demo.job import make_audit, package_of
 from agentkit.demo.packages import Package, installed
+from agentkit.demo.reading import categories
 from agentkit.demo.report import Row, report
 from agentkit.demo.summary import decided_by, summary
 
@@ -216,6 +219,78 @@ def test_what_packages_say_stays_words_in_the_report(log, tmp_path):
     row = Row(package="a|b", version="1", category="unknown", by="nobody", why="<b>x</b>\n| c | [d](javascript:e)")
     [line] = [line for line in report([row]).splitlines() if "javascript" in line]
     assert line == "| a\\|b | 1 | unknown | nobody | \\<b\\>x\\</b\\> \\| c \\| \\[d\\](javascript:e) |"
+
+
+ODD = {
+    "latin-1.0.dist-info": {"METADATA": "Name: latin\nVersion: 1.0\nAuthor: Ren\xe9\n".encode("latin-1")},
+    "nul-1.0.dist-info": {"METADATA": b"Name: nul\nVersion: 1\x00\nLicense: MIT \x00 terms\n"},
+    "none-1.0.dist-info": {"METADATA": b"Name: none\nLicense: MIT or so\n"},
+    "record-1.0.dist-info": {"METADATA": b"Name: record\nVersion: 1.0\nLicense: MIT\n", "RECORD": b"a\x00,,\n\n"},
+    "secret-1.0.dist-info": {"METADATA": b"Name: secret\nVersion: 1.0\nLicense: MIT, see http://me:pass@host/x\n"},
+    "wide-1.0.dist-info": {
+        "METADATA": b"Name: wide\nVersion: 1.0\n",
+        "LICENSE": "The MIT License".encode("utf-16"),
+        "RECORD": b"wide-1.0.dist-info/LICENSE,,\n",
+    },
+    "esc-1.0.dist-info": {"METADATA": b"Name: e\x1b[31msc\nVersion: 1.0\nLicense: MIT\n"},
+}
+
+
+def test_odd_packages_are_rows_like_others(log, tmp_path):
+    """Not UTF-8, NUL, no version, a broken list of files, a secret, an escape: none of them ends the audit."""
+    for folder, files in ODD.items():
+        (tmp_path / "site" / folder).mkdir(parents=True)
+        for name, data in files.items():
+            (tmp_path / "site" / folder / name).write_bytes(data)
+    os.mkfifo(tmp_path / "site" / "wide-1.0.dist-info" / "COPYING")
+    found = installed([str(tmp_path / "site")])
+    assert {package.name for package in found} >= {"latin", "nul", "none", "record", "wide"}
+    assert next(package for package in found if package.name == "wide").texts == {"LICENSE": "The MIT License"}
+    audit(demo_models.reader(demo_models.honest), log, tmp_path, Shelf(found))
+    text = (tmp_path / "r.md").read_text()
+    assert text.count("\n| ") == len(found) + 1
+    assert "\x1b" not in text
+    assert "me:pass" not in text
+
+
+def test_a_planted_link_is_not_written_through(log, tmp_path):
+    """The half-written report has a name that nobody can guess."""
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "r.md.part").symlink_to(tmp_path / "victim")
+    audit(demo_models.reader(demo_models.honest), log, tmp_path, Shelf([messy("one")]))
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert not (tmp_path / "r.md").is_symlink()
+
+
+RESTRICTED = {
+    "not for profit": "Permission to use, copy, modify and distribute this for not-for-profit purposes is granted.",
+    "research": "Redistribution and use in source and binary forms are permitted for academic and research purposes.",
+    "a heading": "# Apache License 2.0\n\nFree for non-commercial use. Companies may not use it without an agreement.",
+    "not except": "It may not be redistributed except under the terms of the GPL, version 2. The test data is MIT.",
+    "no exception": "GPLv3, no linking exception",
+    "don't forget": "Don't forget that the bindings fall under the GPL. The scripts are in the public domain.",
+    "paid": "Versions up to 1.9 were MIT. From 2.0 on, use in production needs a paid licence key.",
+    "BSL": "BSL 1.1. Change License: Apache License, Version 2.0",
+    "reserved": "All rights reserved. It requires an account. The bundled jquery is MIT.",
+}
+
+
+@pytest.mark.parametrize("text", RESTRICTED.values(), ids=RESTRICTED)
+def test_what_sounds_like_a_restriction_is_not_called_permissive(text):
+    """Nor weak copyleft: a person looks, or it is what it says."""
+    found = categories(text)
+    assert found - {"permissive", "weak copyleft"}
+
+
+def test_a_clause_beside_a_free_licence_makes_metadata_unclear():
+    """MIT in every field, and Commons Clause in the file; a promise that is no exception."""
+    clause = "Commons Clause License Condition\n\nThe MIT License\n\nPermission is hereby granted, free of charge"
+    package = messy(
+        "one", license="MIT", classifiers=("License :: OSI Approved :: MIT License",), texts={"LICENSE": clause}
+    )
+    assert metadata.plain_category(package) is None
+    assert of_expression("GPL-2.0-only WITH GPL-CC-1.0") == "strong copyleft"
+    assert of_expression("GPL-2.0-only WITH Classpath-exception-2.0") == "weak copyleft"
 
 
 def test_the_installed_packages_are_found():

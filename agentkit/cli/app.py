@@ -78,3 +78,6 @@ def main() -> None:
     except BrokenPipeError:  # `agentkit runs | head`: whoever read has seen enough
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a full disk, a closed standard output
+        say(f"agentkit: {error}")
+        sys.exit(2)

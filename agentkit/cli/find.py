@@ -58,12 +58,15 @@ def _names(place: str) -> dict[str, Any]:
             sys.path.insert(0, str(path.parent))
         place = path.stem
     try:
-        return dict(vars(importlib.import_module(place)))
+        with contextlib.redirect_stdout(sys.stderr):  # standard output is for the run's
+            return dict(vars(importlib.import_module(place)))
     except ModuleNotFoundError as error:
         if error.name is not None and place.split(".", maxsplit=1)[0] == error.name.split(".", maxsplit=1)[0]:
             raise ConfigError(f"there is no module {place} here; give module:agent, or path/file.py:agent") from error
         raise ConfigError(f"{place} cannot be imported: {error}") from error
-    except Exception as error:  # a module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a module may raise anything, and exit
         lines = [
             frame.lineno for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename
         ]
@@ -140,6 +143,8 @@ def question_by(log: Log, key: str | None) -> Approval:
         ApprovalError: none, or several: the message lists them.
     """
     pending = log.pending()
+    if key is not None and not key.strip():
+        raise ApprovalError("the question's id is empty; agentkit pending lists them")
     found = [asked for asked in pending if key is None or asked.id.startswith(key) or asked.run_id.startswith(key)]
     if len(found) == 1:
         return found[0]

@@ -10,7 +10,7 @@ from agentkit.cli.live import Steps, Tree, coloured, room
 from agentkit.cli.screen import errors, out, say
 from agentkit.demo import job
 from agentkit.demo.summary import summary as job_summary
-from agentkit.errors import AgentKitError, ApprovalError, ResumeError, RunCancelled, RunFailed, RunPaused
+from agentkit.errors import AgentKitError, ApprovalError, ResumeError, RunCancelled, RunClaimed, RunFailed, RunPaused
 from agentkit.log import Log
 from agentkit.runner.run import Run
 from agentkit.runner.terminal import can_ask
@@ -36,12 +36,12 @@ def follow(run: Run, *, approve: Literal["all", "none"] | None = None) -> int:
         The exit code.
     """
     try:
-        while _settle(run) == WAITS and _answer(run, approve):
+        while (settled := _settle(run)) == WAITS and _answer(run, approve):
             pass
     except KeyboardInterrupt:
         return _interrupt(run)
     errors().print(coloured(_at_the_end(run)))
-    code = _CODES.get(run.status, FAILED)
+    code = WRONG if settled == WRONG else _CODES.get(run.status, FAILED)
     if code == WAITS:
         say(how_to_go_on(run))
     return code
@@ -69,8 +69,11 @@ def _settle(run: Run) -> int:
                 steps.tell()  # a file or a pipe has no place to redraw: a line a step
             except RunPaused:
                 return WAITS
-            except (RunFailed, RunCancelled, ResumeError):
+            except (RunFailed, RunCancelled):
                 return _CODES.get(run.status, FAILED)
+            except (ResumeError, RunClaimed) as error:  # another process was quicker
+                say(f"agentkit: {error}")
+                return WRONG
             else:
                 return DONE
 
@@ -114,7 +117,7 @@ def _rule(run: Run, asked: Approval, approve: Literal["all", "none"]) -> None:
 def _interrupt(run: Run) -> int:
     """Ctrl-C: stop after what is in flight; a second one leaves at once, and nothing is lost by it."""
     say("\nstopping after what is in flight; Ctrl-C again leaves at once")
-    with contextlib.suppress(KeyboardInterrupt, AgentKitError):
+    with contextlib.suppress(KeyboardInterrupt, AgentKitError, TimeoutError):
         run.pause()
         run.result(timeout=60)
     say(f"agentkit resume {run.run_id} goes on")

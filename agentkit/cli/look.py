@@ -1,6 +1,7 @@
 """Looking: runs, one run's tree and events, what waits for a person, and SQL."""
 
 import csv as csv_format
+import json as json_format
 import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
@@ -14,7 +15,6 @@ from agentkit.cli.options import AsJson, LogUrl, json_value, read_file, the_log
 from agentkit.cli.screen import errors, out, say
 from agentkit.errors import ConfigError
 from agentkit.events import RunStatus
-from agentkit.jsonvalue import canonical
 from agentkit.rows import Rows
 from agentkit.text import inert, one_line
 
@@ -149,7 +149,7 @@ def _print_rows(rows: Rows) -> None:
         console = Console(highlight=False, markup=False, emoji=False, width=10_000)
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in rows.columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(inert(column), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
@@ -166,9 +166,14 @@ def _cell(value: Any) -> str:
 def _print_csv(rows: Rows) -> None:
     writer = csv_format.writer(sys.stdout, lineterminator="\n")
     writer.writerow(rows.columns)
-    writer.writerows(
-        [canonical(value).decode() if isinstance(value, dict | list) else value for value in row] for row in rows
-    )
+    writer.writerows([_field(value) for value in row] for row in rows)
+
+
+def _field(value: Any) -> Any:
+    """A value as CSV holds it: JSON for what is nested, and no character that acts on a terminal."""
+    if isinstance(value, dict | list):
+        value = json_format.dumps(value, default=str)
+    return inert(value) if isinstance(value, str) else value
 
 
 def prune(

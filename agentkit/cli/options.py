@@ -1,5 +1,6 @@
 """Options that several commands take, and what they become."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -64,8 +65,9 @@ def the_budget(usd: float | None, model_calls: int | None) -> Budget | None:
     """
     if usd is None and model_calls is None:
         return None
-    if (usd is not None and usd <= 0) or (model_calls is not None and model_calls < 1):
-        raise ConfigError(f"a budget is above 0, not {usd if usd is not None and usd <= 0 else model_calls}")
+    odd = [given for given in (usd, model_calls) if given is not None and not 0 < given < math.inf]
+    if odd:
+        raise ConfigError(f"a budget is above 0, not {odd[0]}")
     return Budget(usd=usd, model_calls=model_calls) if model_calls is not None else Budget(usd=usd)
 
 

@@ -4,6 +4,8 @@ The checklist is plain code in the place of a model: what comes next is known, s
 """
 
 import json
+import re
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -83,8 +85,9 @@ def settle(findings: list[dict[str, Any]], context: ak.Context) -> dict[str, Any
         elif list(whole) == [finding["category"]]:
             rows.append(_row(package, finding["category"], "model", finding["quotation"]))
         else:
-            named = " and ".join(sorted(whole)) or "none"
-            questions.append(_question(package, f"it names licences of more than one kind: {named}"))
+            named = " and ".join(sorted(whole)) or "no licence"
+            why = f"the model says {finding['category']}, and all that the package says names {named}"
+            questions.append(_question(package, why))
     return {"rows": rows, "questions": questions}
 
 
@@ -99,7 +102,10 @@ def write_report(path: str, report: str, context: ak.Context) -> dict[str, Any]:
     """
     place, mark = Path(path), f"<!-- agentkit {context.idempotency_key} -->\n"
     if place.exists():
-        old = place.read_text("utf-8", errors="replace")
+        try:
+            old = place.read_text("utf-8", errors="replace")
+        except OSError as error:
+            raise ak.ToolError(f"{path} cannot be read ({error.strerror or error}); give another path") from error
         if mark in old:  # this very call wrote it, and its process died before saying so
             return {"path": str(place), "bytes": place.stat().st_size}
         if "<!-- agentkit " not in old:
@@ -110,12 +116,16 @@ def write_report(path: str, report: str, context: ak.Context) -> dict[str, Any]:
 
 def _write(place: Path, text: str) -> None:
     """All of it or nothing, also where the process is killed in between."""
-    half = place.with_name(place.name + ".part")
+    half: Path | None = None
     try:
-        half.write_text(text, "utf-8")
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, delete=False) as file:
+            half = Path(file.name)
+            file.write(text)
+        half.chmod(0o644)
         half.replace(place)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        if half is not None:
+            half.unlink(missing_ok=True)
         raise ak.ToolError(f"{place} cannot be written ({error.strerror or error}); give another path") from error
 
 
@@ -235,7 +245,9 @@ def _counts(words: Any) -> dict[str, int]:
 
 
 def _call(tool: str, **arguments: Any) -> ToolCall:
-    return ToolCall(id="", name=tool, arguments=arguments)
+    """A call. A call that holds the log's marker of a secret is refused, so where a package shows one, that is said."""
+    plain = re.sub(r"\[redacted:[\w-]+\]", "(a secret)", json.dumps(arguments))
+    return ToolCall(id="", name=tool, arguments=json.loads(plain))
 
 
 _TASK = "Which kind of licence has the package "
@@ -273,7 +285,8 @@ def _answered(item: dict[str, str], said: ToolMessage) -> dict[str, Any]:
 
 
 def _row(package: Package, category: str, by: str, why: str) -> dict[str, Any]:
-    return {"package": package.name, "version": package.version, "category": category, "by": by, "why": why[:100]}
+    words = " ".join(why.split())[:100]
+    return {"package": package.name, "version": package.version, "category": category, "by": by, "why": words}
 
 
 def _question(package: Package, why: str) -> dict[str, str]:

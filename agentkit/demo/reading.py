@@ -81,8 +81,9 @@ _NAMES: dict[Category, tuple[str, ...]] = {
     ),
     "proprietary": (
         r"\bproprietary\b|\bEULA\b|End[- ]User Licen[cs]e|\bnon-?commercial|\bNC\b|\bBusiness Source|\bBUSL",
-        r"\bBSL[ -]?1\.1|Change Licen[cs]e|Elastic Licen[cs]e|Server Side Public Licen[cs]e|\bSSPL|Commons Clause|Functional Source",
-        r"PolyForm|Confluent Community|Redis Source Available|source[- ]available|\bconfidential\b|trade secret",
+        r"\bBSL[ -]?1\.1|Change Licen[cs]e|Elastic Licen[cs]e|Server Side Public Licen[cs]e|\bSSPL",
+        r"Commons Clause|Functional Source|PolyForm|Confluent Community|Redis Source Available|source[- ]available",
+        r"\bconfidential\b|trade secret",
         r"Hippocratic|anti[- ]?996|Fair Source|\b(?:Open)?RAIL\b|with restrictions|shall be used for Good",
         r"\bevaluation (?:purposes|only|licen[cs]e)|\btrial\b|licensed,? (?:and )?not sold|subscription|licen[cs]e key",
         r"commercial (?:licen[cs]|terms|use)|^commercial\b|contact sales|\bpaid\b|(?:be|been) (?:bought|purchased)",

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from agentkit.demo.categories import CATEGORIES
+from agentkit.text import inert
 
 
 class Row(BaseModel):
@@ -57,5 +58,5 @@ def _count(rows: Sequence[Row], category: str) -> int:
 
 def _cell(text: str) -> str:
     """Somebody else's words in a Markdown table: one line, and no markup."""
-    flat = " ".join(text.split())
+    flat = inert(" ".join(text.split()))
     return "".join("\\" + char if char in "\\`*_[]<>|#" else char for char in flat)
