@@ -49,7 +49,7 @@ _IN_LONG_ONES: dict[Category, re.Pattern[str]] = {  # what the long licences say
 
 _PASSED_OVER = re.compile(
     rf"(?:{_GNU_NAME})\w*[- ]?\(?(?:v?\d(?:\.\d)?)?\)?[- ]?(?:in)?compatib\w+"
-    rf"|compatib\w+\W{0,2} with (?:the |both |version \d of the )?(?:{_GNU_NAME})"
+    rf"|compatib\w+\W{{0,2}} with (?:the |both |version \d of the )?(?:{_GNU_NAME})"
     r"|\bnot (?:be )?(?:(?:licensed|released|distributed|covered|available) )?(?:under |by )?(?:the |an? )?"
     r"(?:terms of the )?(?:GNU )?(?:General Public Licen[cs]e|[AL]?GPL\w*|MIT|BSD|Apache Licen[cs]e|Mozilla Public)"
     r"|\bunlike the (?:GNU )?GPL"
