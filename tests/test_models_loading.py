@@ -84,6 +84,34 @@ atexit.register(lambda: print("litellm.main" in sys.modules))
     assert (done.returncode, done.stdout, done.stderr) == (0, "False\n", "")
 
 
+def test_a_run_cancelled_in_the_midst_of_the_import_takes_nothing_along():
+    """Nor does a wait that timed out: the other run, and each run after it, gets litellm."""
+    done = python(
+        """
+import asyncio
+from agentkit.models.loading import at_hand, loaded, warm
+from faults import FaultServer
+forbid_real_models()
+with FaultServer() as server:
+    settings = {"api_base": server.url}
+    agents = [ak.Agent(name, "loopback/openai/gpt-5-mini", settings=settings) for name in ("one", "other")]
+    cancelled, kept = [agent.run("Where is it?", log=ak.open_log("memory:")) for agent in agents]
+    try:
+        asyncio.run(asyncio.wait_for(loaded(), 0.2))
+    except TimeoutError:
+        print("gave up")
+    cancelled.cancel()
+    print("imported:", warm().done())
+    print(kept.result(timeout=100))
+    print(cancelled.status, at_hand() is sys.modules["litellm"])
+    print(agents[0].run("And now?", log=ak.open_log("memory:")).result(timeout=100))
+""",
+        OPENAI_API_KEY=KEY,
+    )
+    said = ["gave up", "imported: False", "It is on its way.", "cancelled True", "It is on its way."]
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (0, said, "")
+
+
 def test_a_wrong_name_is_told_without_the_import():
     """The error comes in the cell that made the mistake, and costs no seconds."""
     done = python("""

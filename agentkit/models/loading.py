@@ -24,6 +24,7 @@ def warm() -> "Future[Litellm]":
     with _lock:
         if _loading is None:
             _loading = Future()
+            _loading.set_running_or_notify_cancel()  # who gives up waiting must not cancel it for all others
             threading.Thread(target=_load, args=(_loading,), name="agentkit-litellm", daemon=True).start()
         return _loading
 
