@@ -84,6 +84,7 @@ TOOLS = [
     listed("fail", annotations=READ),
     listed("broken", annotations=READ),
     listed("liar", annotations=READ, output={"type": "object", "properties": {"answer": {"type": "integer"}}}),
+    listed("slow", annotations=READ, output={"type": "object", "properties": {"answer": {"pattern": "^(a+)+$"}}}),
     listed("leak", annotations=READ),
     listed("chatter", annotations=READ),
     listed("grow", annotations=READ),
@@ -195,6 +196,10 @@ async def do_broken(ctx, arguments):
 
 async def do_liar(ctx, arguments):
     return text("", structured_content={"answer": "x" * 10_000})
+
+
+async def do_slow(ctx, arguments):
+    return text("a", structured_content={"answer": "a" * 40 + "!"})
 
 
 async def do_leak(ctx, arguments):

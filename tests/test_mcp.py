@@ -165,9 +165,9 @@ def test_arguments_are_validated_against_the_servers_schema(shop):
     """Each problem with its path and what was given, as a function's."""
     (order,) = shop.tools("order")
     with pytest.raises(InvalidArguments) as raised:
-        order.validate({"items": [{"sku": "a", "count": "1"}, {}], "sped": "fast"})
+        order.validate({"items": [{"sku": 1, "count": "1"}, {}], "sped": "fast"})
     assert raised.value.errors == [
-        {"path": "items[0].sku", "problem": "'a' does not match '^[A-Z]-[0-9]+$'", "input": "a"},
+        {"path": "items[0].sku", "problem": "1 is not of type 'string'", "input": 1},
         {"path": "items[0].count", "problem": "'1' is not of type 'integer'", "input": "1"},
         {"path": "items[1].sku", "problem": "missing"},
         {"path": "items[1].count", "problem": "missing"},
@@ -196,7 +196,7 @@ def test_a_long_wrong_value_is_not_repeated(shop):
     """The model pays for it once."""
     (order,) = shop.tools("order")
     with pytest.raises(InvalidArguments) as raised:
-        order.validate({"items": [{"sku": "x" * 100_000, "count": 1}]})
+        order.validate({"items": [{"sku": ["x" * 100_000], "count": 1}]})
     assert len(str(raised.value.errors)) < 1500
 
 
@@ -211,6 +211,53 @@ def test_what_cannot_be_checked_here_is_left_to_the_server(part):
     """A schema elsewhere, which is never fetched, and a pattern of another language."""
     arguments = Arguments("look", {"type": "object", "properties": {"name": part}})
     assert arguments.validate({"name": "x"}) == {"name": "x"}
+
+
+HOURS = {"type": "string", "pattern": "^(a+)+$"}  # that is how long Python's re takes for the text below
+SLOW = "a" * 40 + "!"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"properties": {"name": HOURS}},
+        {"properties": {"name": {"$ref": "#/$defs/Name"}}, "$defs": {"Name": HOURS}},
+        {"properties": {"name": {"anyOf": [HOURS, {"type": "null"}]}}},
+        {"properties": {"name": {"oneOf": [HOURS, {"type": "string", "minLength": 1}]}}},
+        {"properties": {"name": {"not": HOURS}}},
+        {"properties": {"name": {"if": HOURS, "then": {"maxLength": 1}}}},
+        {"properties": {"name": {"format": "regex"}}, "patternProperties": {"^(a+)+$": {}}, "required": ["name"]},
+        {"patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False},
+        {"patternProperties": {"^(a+)+$": {"type": "integer"}}, "unevaluatedProperties": False},
+        {"propertyNames": HOURS},
+        {"$schema": "http://json-schema.org/draft-07/schema#", "properties": {"name": HOURS}},
+        {"$schema": "http://json-schema.org/draft-03/schema#", "properties": {"name": {"disallow": [HOURS]}}},
+    ],
+)
+def test_a_servers_patterns_are_never_run(schema):
+    """A schema can stop no run, and refuses nothing for want of them; the server judges by its own patterns."""
+    arguments = Arguments("look", {"type": "object", **schema})
+    given = {"name": SLOW, SLOW: 1}
+    assert arguments.validate(given) == given
+
+
+def test_what_stands_beside_a_pattern_is_checked():
+    """Types, lengths, missing and unknown names; an argument may be called pattern."""
+    properties = {"name": {**HOURS, "maxLength": 3}, "pattern": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": ["pattern"], "additionalProperties": False}
+    with pytest.raises(InvalidArguments) as raised:
+        Arguments("look", schema).validate({"name": SLOW, "nam": 1})
+    assert [problem["path"] for problem in raised.value.errors] == ["name", "pattern", "nam"]
+    exact = {"type": "object", "properties": {"pattern": {"not": {"const": "*"}}}}
+    with pytest.raises(InvalidArguments):
+        Arguments("look", exact).validate({"pattern": "*"})
+
+
+def test_a_pattern_of_results_is_not_run_either(shop, log):
+    """The rest of a tool's schema of results is, and the model sees its schema of arguments whole."""
+    order, slow = shop.tools("order", "slow")
+    assert results(log, [slow], call("slow")) == [{"answer": SLOW}]
+    assert order.schema.parameters["$defs"]["Item"]["properties"]["sku"]["pattern"] == "^[A-Z]-[0-9]+$"
 
 
 def test_defaults_are_filled_in(shop, log):

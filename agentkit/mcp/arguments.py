@@ -1,19 +1,17 @@
-"""What a model wrote, checked against the JSON schema that a server gave."""
+"""What a model wrote, checked against the JSON schema that a server gave, its patterns left to the server."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ConfigError, EncodingError
 from agentkit.jsonvalue import as_json
+from agentkit.mcp.schemas import LONGEST_PROBLEM, Checker
 from agentkit.problems import Problem, short_input, unencodable, unknown_name
 from agentkit.schema import as_object
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
-
-_LONGEST_PROBLEM = 300  # characters: jsonschema repeats the whole value in its messages
 
 
 class Arguments:
@@ -21,25 +19,20 @@ class Arguments:
 
     Args:
         owner: the tool, for errors.
-        schema: as the server gave it.
+        schema: as the server gave it; its regular expressions are not run (see `agentkit.mcp.schemas`).
 
     Raises:
         ConfigError: it is no JSON schema.
     """
 
     def __init__(self, owner: str, schema: dict[str, Any]) -> None:
-        from jsonschema import Draft202012Validator
-        from jsonschema.validators import validator_for
-        from referencing import Registry
-
-        kind = validator_for(schema, default=Draft202012Validator)
-        wrong = cast("Iterable[ValidationError]", kind(kind.META_SCHEMA).iter_errors(schema))
-        for error in wrong:  # without formats, as check_schema has them: a pattern may be another language's
+        try:
+            self._checker = Checker(schema)
+        except ValueError as error:
             raise ConfigError(
-                f"{owner}: the server's schema for it is no JSON schema ({error.message[:_LONGEST_PROBLEM]}); "
+                f"{owner}: the server's schema for it is no JSON schema ({error}); "
                 "leave it out: name the others in .tools(…)"
-            )
-        self._validator = kind(schema, registry=Registry())  # an empty registry: no $ref is ever fetched
+            ) from None
         self._properties = _properties(schema)
 
     def validate(self, arguments: Any) -> dict[str, Any]:
@@ -64,16 +57,8 @@ class Arguments:
         return given if self._problems(whole) else whole  # a default that the server's own schema refuses is left to it
 
     def _problems(self, given: dict[str, Any]) -> list[Problem]:
-        found = [problem for error in self._errors(given) for problem in _problems(error)]
+        found = [problem for error in self._checker.errors(given) for problem in _problems(error)]
         return [problem for index, problem in enumerate(found) if problem not in found[:index]]
-
-    def _errors(self, given: dict[str, Any]) -> "list[ValidationError]":
-        from referencing.exceptions import Unresolvable
-
-        try:
-            return list(cast("Iterable[ValidationError]", self._validator.iter_errors(given)))
-        except (Unresolvable, re.error):  # a $ref elsewhere, another language's pattern: the server knows what it means
-            return []
 
 
 def _properties(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -113,9 +98,9 @@ def _problems(error: "ValidationError") -> Iterator[Problem]:
 
 
 def _message(error: "ValidationError") -> str:
-    if len(error.message) <= _LONGEST_PROBLEM:
+    if len(error.message) <= LONGEST_PROBLEM:
         return error.message
-    return f"does not satisfy {error.validator}: {str(error.validator_value)[:_LONGEST_PROBLEM]}"
+    return f"does not satisfy {error.validator}: {str(error.validator_value)[:LONGEST_PROBLEM]}"
 
 
 def _path(parts: "Iterable[str | int]") -> str:

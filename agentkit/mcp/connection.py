@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from agentkit.errors import ConfigError, ServerUnavailable, ToolError
 from agentkit.jsonvalue import clean_text
 from agentkit.mcp.place import Place, redactor
+from agentkit.mcp.schemas import Checker
 from agentkit.mcp.streamable_http import ANSWER, Answer
 from agentkit.policy import Retry
 
@@ -234,7 +235,22 @@ class Connection:
             cache=None,  # the tools are kept here, and listed again when the server says so
         )
         async with client:
+            client.session.validate_tool_result = self._check_result  # the package's own runs the server's patterns
             yield client
+
+    async def _check_result(self, name: str, result: "mcp_types.CallToolResult") -> None:
+        """Refuse a result that its tool's own schema does not allow.
+
+        Raises:
+            ValueError: with what is wrong.
+        """
+        tool = self._tools.get(name)
+        if tool is None or tool.output_schema is None:
+            return
+        if result.structured_content is None and "structured_content" not in result.model_fields_set:
+            raise ValueError(f"{name} has a schema of its results, and gave no structured content")
+        for error in Checker(tool.output_schema).errors(result.structured_content):
+            raise ValueError(error.message)
 
     async def _list(self, client: "Client") -> "dict[str, mcp_types.Tool]":
         """Every page of the server's tools."""

@@ -34,6 +34,8 @@ class MCP:
 
     The server sees the arguments of its calls and nothing else of a run. What it says of its tools are claims: of one
     you do not trust, say `tools(writes=True, approve=True)`. A call that its tool reports as failed counts as not done.
+    Arguments and results are checked against the server's schemas, all but the regular expressions in them: the model
+    sees these, and only the server runs them.
 
     Args:
         place: where the server is.
