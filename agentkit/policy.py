@@ -7,6 +7,9 @@ from pydantic import Field
 
 from agentkit.messages import Fact
 
+LONGEST_WAIT = 31_536_000.0
+"""Seconds, a year: what somebody asks for beyond it has no date that every computer can write."""
+
 
 class Retry(Fact):
     """Exponential backoff with jitter.
@@ -36,7 +39,7 @@ class Retry(Fact):
 
         Args:
             attempt: the attempt that failed, from 1.
-            retry_after: what the other side asked for, in seconds; the wait is never shorter.
+            retry_after: what the other side asked for, in seconds; the wait is never shorter, and at most a year.
             rng: where the jitter comes from; the default is the process's own.
 
         Returns:
@@ -45,7 +48,7 @@ class Retry(Fact):
         bound = min(self.max, self.initial * self.factor ** (attempt - 1))
         if self.jitter == "full":
             bound = (rng or random).uniform(0, bound)
-        return max(bound, retry_after or 0.0)
+        return min(max(bound, retry_after or 0.0), LONGEST_WAIT)
 
 
 NO_RETRY = Retry(max_attempts=1)

@@ -5,9 +5,10 @@ import time
 import pytest
 from dialects import Reply
 from fault_server import FaultServer, Status
-from faults import FAULTS, KEY, MODELS, QUICK, REFUSED, Fault, keys, meet
+from faults import FAULTS, KEY, MODELS, QUICK, REFUSED, SLOW_DOWN, Fault, keys, meet
 
 import agentkit as ak
+from agentkit.policy import LONGEST_WAIT
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -75,6 +76,35 @@ def test_a_fallback_of_another_provider_answers(log):
     assert [request.path for request in server.requests] == ["/chat/completions"] * 3 + ["/v1/messages"]
     rows = log.sql("SELECT model, status FROM model_calls ORDER BY attempt")
     assert [tuple(row) for row in rows] == [(MODELS["openai"], "error")] * 3 + [(MODELS["anthropic"], "ok")]
+
+
+@pytest.mark.parametrize(
+    ("value", "hours"),
+    [
+        ("3601", "1"),
+        ("3600000", "1,000"),
+        ("100000000000000000", "2.778e+13"),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", ""),
+    ],
+)
+def test_more_than_an_hour_is_not_waited_for(log, value, hours):
+    """The run does not sleep until then: the error says how long it would be, and the fallback is asked at once."""
+    fault = Fault(Status(429, **SLOW_DOWN, headers={"Retry-After": value}), "rate_limit")
+    met = meet(fault, "openai", log, fallback=[f"loopback/{MODELS['openai']}-2025-08-07"])
+    [failed] = met.failed
+    assert (met.run.status, met.requests, met.waits, failed.error.retryable) == ("succeeded", 2, [], False)
+    assert f"Too many requests; it asks to wait {hours}" in failed.error.message
+    assert 3600 < failed.retry_after <= LONGEST_WAIT
+
+
+@pytest.mark.parametrize(
+    "value", ["9" * 400, "-1", "nan", "soon", "Fri, 99 Foo 99999 00:00:00 GMT", f"Fri, 01 Jan 2027 0:0:0 +{'9' * 20}"]
+)
+def test_a_retry_after_that_is_no_time_is_none(log, value):
+    """The attempt is made again after the agent's own wait."""
+    met = meet(Fault(Status(429, **SLOW_DOWN, headers={"Retry-After": value}), "rate_limit"), "openai", log)
+    assert (met.run.status, met.requests, met.failed[0].retry_after) == ("succeeded", 2, None)
+    assert met.waits == [QUICK.initial]
 
 
 def test_a_missing_key_says_which_variable_to_set(log, monkeypatch):

@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any, cast
 
 from agentkit.errors import ModelError
 from agentkit.messages import Usage
+from agentkit.policy import LONGEST_WAIT
 from agentkit.redact import Redactor
 
 _BY_STATUS = {
@@ -20,6 +22,7 @@ _BY_STATUS = {
     429: "rate_limit",
     504: "timeout",
 }
+_LONGEST_WAITED_FOR = 3600.0  # seconds; whoever asks for more is no help to a run today, and a fallback may be
 _RETRYABLE = frozenset({"rate_limit", "timeout", "server", "connection"})
 
 # What providers write where the status alone says too little; codes first, then words of their messages.
@@ -55,9 +58,10 @@ def translate(error: BaseException, provider: str, missing_keys: list[str]) -> M
     message, code = _said(response, error)
     kind = _kind(status, f"{code} {message}", causes, is_guess=response is None)
     answered = f"{provider} answered {status}" if response is not None else provider
-    advice = _advice(kind, provider, missing_keys)
+    wait = _retry_after(response)
+    advice = _advice(kind, provider, missing_keys, wait)
     text = f"{answered}: {message.rstrip('.') if advice else message}{advice}"
-    return _made(text, kind, retry_after=_retry_after(response), status=status)
+    return _made(text, kind, retry_after=wait, status=status)
 
 
 def clean(message: str) -> str:
@@ -68,8 +72,14 @@ def clean(message: str) -> str:
     return Redactor().text(message)
 
 
-def _made(message: str, kind: str, **more: Any) -> ModelError:
-    return ModelError(clean(message)[:1000], kind=kind, retryable=kind in _RETRYABLE, **more)
+def _made(message: str, kind: str, *, retry_after: float | None = None, **more: Any) -> ModelError:
+    retryable = kind in _RETRYABLE and not _is_too_long(retry_after)
+    wait = None if retry_after is None else min(retry_after, LONGEST_WAIT)
+    return ModelError(clean(message)[:1000], kind=kind, retryable=retryable, retry_after=wait, **more)
+
+
+def _is_too_long(retry_after: float | None) -> bool:
+    return retry_after is not None and retry_after > _LONGEST_WAITED_FOR
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -182,21 +192,24 @@ def _retry_after(response: Any | None) -> float | None:
         return seconds
     try:
         due = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     due = due if due.tzinfo is not None else due.replace(tzinfo=UTC)
     return max(0.0, (due - datetime.now(UTC)).total_seconds())
 
 
 def _number(value: str) -> float | None:
-    return float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else None
+    number = float(value) if re.fullmatch(r"\d+(\.\d+)?", value.strip()) else math.inf
+    return number if math.isfinite(number) else None
 
 
-def _advice(kind: str, provider: str, missing_keys: list[str]) -> str:
+def _advice(kind: str, provider: str, missing_keys: list[str], wait: float | None) -> str:
     if kind == "auth" and missing_keys:
         return f"; set {' and '.join(missing_keys)} in the environment"
     if kind == "quota":
         return f"; waiting does not help: look at the account's limits at {provider}"
     if kind == "context_overflow":
         return "; give the agent history_tokens=, or less to read"
+    if wait is not None and kind in _RETRYABLE and _is_too_long(wait):
+        return f"; it asks to wait {wait / 3600:,.4g} h, and more than one hour is not waited for"
     return ""

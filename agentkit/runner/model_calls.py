@@ -27,6 +27,7 @@ from agentkit.events import (
 )
 from agentkit.jsonvalue import canonical, clean, clean_text
 from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
+from agentkit.policy import LONGEST_WAIT
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
@@ -230,7 +231,7 @@ def _record_failure(
         ModelFailed(
             error=error_info(error, retryable=retryable, traced=not known),
             kind=kind,
-            retry_after=error.retry_after if known else None,
+            retry_after=_retry_after(error) if known else None,
             cost_is_estimate=broke_off,
         ),
         step=action.step,
@@ -242,6 +243,13 @@ def _record_failure(
         output_tokens=used.output_tokens if used is not None else None,
         cost_usd=cost,
     )
+
+
+def _retry_after(error: ModelError) -> float | None:
+    """The wait that was asked for in seconds; a number that is no length of time counts as none."""
+    seconds: Any = error.retry_after  # of anybody's adapter
+    is_time = isinstance(seconds, int | float) and 0 <= seconds < math.inf
+    return float(min(seconds, LONGEST_WAIT)) if is_time else None
 
 
 async def accept(act: "Activation", step: str) -> None:
