@@ -162,14 +162,14 @@ def test_nothing_at_all_says_what_to_do(monkeypatch):
 
 
 def test_it_says_once_which_and_why(capsys):
-    """One line on stderr, with how to get a better one."""
+    """On stderr: a line, and another with how to get a better one."""
     put_in_cache("smollm2")
     assert ak.default_model() == ak.default_model() == "local/smollm2"
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("model: local/smollm2 (runs here and costs nothing: perfect form")
     assert "for a better one `agentkit models pull" in said.err
-    assert said.err.count("\n") == 1
+    assert said.err.count("\n") == 2
 
 
 def test_what_it_fetches_it_shows(monkeypatch, capsys):

@@ -50,8 +50,8 @@ class Choice:
     to_pull: Weights | None = None
 
     def __str__(self) -> str:
-        better = f"; for a better one {self.better}" if self.better else ""
-        return f"model: {self.name} ({self.why}{better})"
+        better = f"\n  for a better one {self.better}" if self.better else ""
+        return f"model: {self.name} ({self.why}){better}"
 
 
 def choose() -> Choice:
