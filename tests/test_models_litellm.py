@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 from dialects import Reply
-from fault_server import FaultServer, Status
+from fault_server import FaultServer, Raw, Status
 from faults import CALL, KEY, MODELS, find_order, keys
 from pydantic import BaseModel
 
@@ -164,6 +164,57 @@ def test_usage_that_is_not_reported_has_no_cost(server, log):
     """Litellm counts for itself then; that is an estimate, and no price is claimed."""
     server.plan(Reply(counted=False))
     assert run(server, log, OPENAI).usage.cost_usd is None
+
+
+def reported(usage, *, stream):
+    """An answer with that as its usage."""
+    said = {"role": "assistant", "content": "On its way."}
+    choice = {"index": 0, "delta" if stream else "message": said, "finish_reason": "stop"}
+    answer = {"id": "1", "created": 1, "model": "gpt-5-mini", "choices": [choice], "usage": usage}
+    if not stream:
+        return Raw(json.dumps({**answer, "object": "chat.completion"}).encode())
+    event = json.dumps({**answer, "object": "chat.completion.chunk"})
+    return Raw(f"data: {event}\n\ndata: [DONE]\n\n".encode(), "text/event-stream")
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("prompt", "completion", "tokens"),
+    [
+        (None, None, (0, 0)),
+        (0, 0, (0, 0)),
+        (100, None, (100, 0)),
+        (None, 20, (0, 20)),
+        (-5, 20, (0, 20)),
+        (100, -1, (100, 0)),
+        (10**30, 20, (0, 20)),
+        (100, 10**13, (100, 0)),
+    ],
+)
+def test_a_count_that_cannot_be_is_unknown_and_not_free(server, log, stream, prompt, completion, tokens):
+    """Null, negative or absurd: such tokens count as none, and the cost is NULL and neither 0 nor a fortune."""
+    usage = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": 1}
+    server.plan(reported(usage, stream=stream))
+    done = run(server, log, OPENAI, settings={"stream": stream})
+    assert (done.usage.input_tokens, done.usage.output_tokens, done.usage.cost_usd) == (*tokens, None)
+
+
+@pytest.mark.parametrize("usage", [None, {}])
+def test_a_whole_answer_without_usage_has_no_cost(server, log, usage):
+    """As one in pieces: litellm makes zeros of it."""
+    server.plan(reported(usage, stream=False))
+    assert run(server, log, OPENAI, settings={"stream": False}).usage.cost_usd is None
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_no_more_tokens_are_cached_than_were_sent(server, log, stream):
+    """Nor paid."""
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    server.plan(reported({**counts, "prompt_tokens_details": {"cached_tokens": 10**6}}, stream=stream))
+    done = run(server, log, OPENAI, settings={"stream": stream})
+    [answer] = answers(done)
+    assert (done.usage.input_tokens, answer.body.cached_tokens) == (1000, 1000)
+    assert done.usage.cost_usd == pytest.approx(0.000225)  # 0.025 and 2 USD a million tokens
 
 
 @pytest.mark.parametrize(

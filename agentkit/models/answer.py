@@ -1,6 +1,5 @@
 """What litellm brings, whole or in pieces, as a `ModelResponse`."""
 
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -9,8 +8,8 @@ from pydantic_core import from_json
 
 from agentkit.errors import ModelError
 from agentkit.messages import AssistantMessage, ModelResponse, ToolCall, Usage
-from agentkit.models.catalogue import find, is_priced
 from agentkit.models.loading import Litellm
+from agentkit.models.usage import read
 
 
 @dataclass
@@ -101,7 +100,9 @@ class Answer:
         Raises:
             ModelError: the provider withheld the answer; it has the usage.
         """
-        usage = _usage(litellm, self.usage, self.name, service_tier) if self.usage is not None else Usage(cost_usd=None)
+        usage = Usage(cost_usd=None)
+        if self.usage is not None:
+            usage = read(litellm, self.usage, self.name, service_tier, said_something=not self.is_empty)
         if not counted:
             usage = usage.model_copy(update={"cost_usd": None})
         if self.finish_reason == "content_filter":
@@ -157,26 +158,3 @@ def _plain(block: Any) -> dict[str, Any]:
     if isinstance(block, dict):
         return dict(cast("dict[str, Any]", block))
     return block.model_dump(mode="json", exclude_none=True)
-
-
-def _usage(litellm: Litellm, usage: Any, name: str, service_tier: str | None) -> Usage:
-    read, written = getattr(usage, "prompt_tokens_details", None), getattr(usage, "completion_tokens_details", None)
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_tokens=getattr(read, "cached_tokens", None) or 0,
-        cache_write_tokens=getattr(read, "cache_creation_tokens", None) or 0,
-        reasoning_tokens=getattr(written, "reasoning_tokens", None) or 0,
-        cost_usd=_cost(litellm, usage, name, service_tier),
-    )
-
-
-def _cost(litellm: Litellm, usage: Any, name: str, service_tier: str | None) -> float | None:
-    """By litellm's list, which has prices of its own for cached tokens and long prompts; None where it has none."""
-    entry = find(name)
-    if entry is None or not is_priced(entry):
-        return None
-    with contextlib.suppress(Exception):  # a price that cannot be told is unknown; it must not lose the answer
-        parts = litellm.cost_per_token(model=name, usage_object=usage, service_tier=service_tier)
-        return float(sum(parts))
-    return None
