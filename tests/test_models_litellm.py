@@ -7,11 +7,11 @@ from typing import Literal
 import pytest
 from dialects import Reply
 from fault_server import FaultServer, Raw, Status
-from faults import CALL, KEY, MODELS, find_order, keys
+from faults import CALL, KEY, MODELS, QUICK, find_order, keys
 from pydantic import BaseModel
 
 import agentkit as ak
-from agentkit.events import ModelResponded
+from agentkit.events import ModelFailed, ModelResponded
 from agentkit.messages import ModelRequest, UserMessage
 from agentkit.models.litellm import LitellmModel, open_model
 from agentkit.testing import RealModelForbidden
@@ -52,6 +52,18 @@ def answers(run):
     return [event for event in run.events() if isinstance(event.body, ModelResponded)]
 
 
+def said(*messages, stream, **more):
+    """An answer of that message, or of these pieces, as they are; `more` is what stands beside them."""
+    head = {"id": "1", "created": 1, "model": "gpt-5-mini", **more}
+    place, kind = ("delta", "chat.completion.chunk") if stream else ("message", "chat.completion")
+    choices = [{"index": 0, place: {"role": "assistant", **message}, "finish_reason": None} for message in messages]
+    choices[-1]["finish_reason"] = "stop"
+    bodies = [json.dumps({**head, "object": kind, "choices": [choice]}) for choice in choices]
+    if not stream:
+        return Raw(bodies[0].encode())
+    return Raw("".join(f"data: {body}\n\n" for body in [*bodies, "[DONE]"]).encode(), "text/event-stream")
+
+
 # tools and answers ---------------------------------------------------------------------------------------------------
 
 
@@ -84,6 +96,40 @@ def test_arguments_that_are_no_json_are_kept_as_written(server, log, model):
     assert answers(done)[0].body.tool_calls[0].arguments == '{"order_id": '
     assert done.state.calls["tool/find_order/1"].outcome == "error"
     assert "invalid_json" in json.dumps(server.requests[1].body)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("content", [5, [{"type": "text", "text": "On its way."}]])
+def test_an_answer_that_is_no_text_is_asked_for_again(server, log, stream, content):
+    """The error says that the answer cannot be read; it may have been charged, so its estimate counts."""
+    server.plan(said({"content": content}, stream=stream))
+    done = run(server, log, OPENAI, settings={"stream": stream}, retry=QUICK)
+    [failed] = [event for event in done.events() if isinstance(event.body, ModelFailed)]
+    assert (failed.body.kind, failed.body.error.retryable, len(server.requests)) == ("connection", True, 2)
+    assert failed.body.error.message.startswith("openai: the answer cannot be read: ")
+    assert failed.body.cost_is_estimate
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_number_is_an_id_too(server, log, stream):
+    """Ids mean nothing, so that any will do."""
+    server.plan(said({"content": "On its way."}, stream=stream, id=5))
+    [answer] = answers(run(server, log, OPENAI, settings={"stream": stream}))
+    assert (answer.body.text, answer.body.response_id) == ("On its way.", "5")
+
+
+@pytest.mark.parametrize("number", [{}, {"index": 0}])
+def test_calls_without_numbers_are_told_apart_by_their_ids(server, log, number):
+    """A piece with another id and a name begins another call; one without a name goes on with the last."""
+    pieces = [
+        *[("a", "find_order", '{"order_id":'), ("a", None, ' "A-1"}')],
+        *[("b", "find_order", '{"order_id":'), ("other", None, ' "A-2"'), (None, None, "}")],
+    ]
+    calls = [{**number, "id": key, "function": {"name": name, "arguments": words}} for key, name, words in pieces]
+    server.plan(said(*({"tool_calls": [{"type": "function", **call}]} for call in calls), stream=True))
+    done = run(server, log, OPENAI, tools=[find_order])
+    asked = [(call.call_id, call.arguments["order_id"]) for call in done.state.calls.values()]
+    assert asked == [("a", "A-1"), ("b", "A-2")]
 
 
 def test_text_comes_in_pieces_and_whole(server, model):
@@ -168,13 +214,7 @@ def test_usage_that_is_not_reported_has_no_cost(server, log):
 
 def reported(usage, *, stream):
     """An answer with that as its usage."""
-    said = {"role": "assistant", "content": "On its way."}
-    choice = {"index": 0, "delta" if stream else "message": said, "finish_reason": "stop"}
-    answer = {"id": "1", "created": 1, "model": "gpt-5-mini", "choices": [choice], "usage": usage}
-    if not stream:
-        return Raw(json.dumps({**answer, "object": "chat.completion"}).encode())
-    event = json.dumps({**answer, "object": "chat.completion.chunk"})
-    return Raw(f"data: {event}\n\ndata: [DONE]\n\n".encode(), "text/event-stream")
+    return said({"content": "On its way."}, stream=stream, usage=usage)
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -14,6 +14,7 @@ from agentkit.models.usage import read
 
 @dataclass
 class _Call:
+    index: int
     id: str = ""
     name: str = ""
     arguments: str = ""
@@ -36,7 +37,7 @@ class Answer:
     thoughts: str = ""
     blocks: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     items: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    calls: dict[int, _Call] = field(default_factory=dict[int, _Call])
+    calls: list[_Call] = field(default_factory=list[_Call])
     usage: Any = None  # litellm's own type
     finish_reason: str | None = None
     model: str | None = None
@@ -48,9 +49,13 @@ class Answer:
         return not (self.text or self.thoughts or self.blocks or self.items or self.calls)
 
     def add(self, chunk: Any) -> None:
-        """Take a piece: one chunk of a stream, or a whole answer, whose parts have the same names."""
-        self.id = self.id or getattr(chunk, "id", None)
-        self.model = getattr(chunk, "model", None) or self.model
+        """Take a piece: one chunk of a stream, or a whole answer, whose parts have the same names.
+
+        Raises:
+            ModelError: what should be text is none.
+        """
+        self.id = self.id or str(getattr(chunk, "id", None) or "") or None
+        self.model = str(getattr(chunk, "model", None) or "") or self.model
         self.usage = getattr(chunk, "usage", None) or self.usage
         for choice in chunk.choices[:1]:
             self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
@@ -59,11 +64,11 @@ class Answer:
                 self._hear(said)
 
     def _hear(self, said: Any) -> None:
-        if content := getattr(said, "content", None):
+        if content := self._words("content", getattr(said, "content", None)):
             self.text += content
             if self.on_text is not None:
                 self.on_text(content)
-        self.thoughts += getattr(said, "reasoning_content", None) or ""
+        self.thoughts += self._words("reasoning_content", getattr(said, "reasoning_content", None))
         for block in getattr(said, "thinking_blocks", None) or ():
             self._think(_plain(block))
         self.items += [_plain(item) for item in getattr(said, "reasoning_items", None) or ()]
@@ -83,10 +88,29 @@ class Answer:
 
     def _call(self, position: int, piece: Any) -> None:
         index = getattr(piece, "index", None)
-        call = self.calls.setdefault(position if index is None else index, _Call())
-        call.id = call.id or getattr(piece, "id", None) or ""
-        call.name = call.name or piece.function.name or ""
-        call.arguments += piece.function.arguments or ""
+        id_ = str(getattr(piece, "id", None) or "")
+        name = self._words("tool call's name", piece.function.name)
+        call = self._open_call(position if index is None else index, id_, name)
+        call.id = call.id or id_
+        call.name = call.name or name
+        call.arguments += self._words("tool call's arguments", piece.function.arguments)
+
+    def _open_call(self, index: int, id_: str, name: str) -> _Call:
+        """The call that a piece belongs to. Some servers number none, and some give each piece an id of its own."""
+        last = next((call for call in reversed(self.calls) if call.index == index), None)
+        if last is not None and not (name and id_ and last.id and id_ != last.id):
+            return last
+        self.calls.append(_Call(index))
+        return self.calls[-1]
+
+    def _words(self, what: str, said: Any) -> str:
+        if said is None or isinstance(said, str):
+            return said or ""
+        raise ModelError(
+            f"{self.provider}: the answer cannot be read: its {what} is a {type(said).__name__} and no text",
+            kind="connection",
+            retryable=True,
+        )
 
     def response(self, litellm: Litellm, *, service_tier: str | None, counted: bool, json_only: bool) -> ModelResponse:
         """The whole answer.
@@ -122,7 +146,7 @@ class Answer:
         )
 
     def _tool_calls(self) -> tuple[ToolCall, ...]:
-        calls = (self.calls[index] for index in sorted(self.calls))
+        calls = sorted(self.calls, key=lambda call: call.index)
         return tuple(ToolCall(id=call.id, name=call.name, arguments=_arguments(call.arguments)) for call in calls)
 
     def _reasoning(self) -> tuple[dict[str, Any], ...]:

@@ -38,6 +38,7 @@ _SAID = (
         re.compile(r"content_filter|content[ _]policy|content_policy_violation|content filtering|ResponsibleAIPolicy"),
     ),
 )
+_UNREADABLE = re.compile(r"(?i)invalid response (?:from LLM endpoint|object)|validation errors? for Usage")
 _NOISE = re.compile(r" ssl:<[^>]*>")
 _SENTENCE = re.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception|Timeout)\b(?: Error)?\s*[:-]\s*)+")
 
@@ -112,7 +113,7 @@ def _broke_off(causes: list[BaseException]) -> str | None:
             if "payload is not completed" in str(cause):
                 return "the connection broke off in the midst of the answer"
             return f"the connection failed ({_plain(cause)})"
-        if isinstance(cause, json.JSONDecodeError) or "invalid response from LLM endpoint" in str(cause)[:300]:
+        if isinstance(cause, json.JSONDecodeError) or _UNREADABLE.search(str(cause)[:300]):
             return f"the answer cannot be read: {_plain(cause)}"
         if isinstance(cause, StopAsyncIteration):
             return "the stream ended before the answer did"
@@ -163,7 +164,7 @@ def _text(response: Any | None) -> str:
 
 def _plain(error: BaseException) -> str:
     """What an exception says, without the names of classes and objects that litellm and aiohttp write around it."""
-    first = str(error).strip().partition("\n")[0].partition(" Original exception:")[0]
+    first = re.split(r"\n| Original exception:| Traceback \(most recent", str(error).strip(), maxsplit=1)[0]
     return _NOISE.sub("", _SENTENCE.sub("", first))[:500] or type(error).__name__
 
 
