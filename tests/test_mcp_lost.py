@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,11 +126,12 @@ def test_another_version_of_the_server_asks_again(tmp_path, log):
 
 
 def test_a_call_that_takes_too_long_is_given_up(desk, log):
-    """The server is told, and serves the next call."""
+    """The server is told, and serves the next call; the error says which server, which tool and how long."""
     server, folder = desk
     tools = [*server.tools("wait", timeout=0.2, retry=ONCE), *server.tools("look")]
     late, number = results(log, tools, call("wait"), call("look"))
     assert late["error"]["type"] == "TimeoutError"
+    assert re.fullmatch(r"wait of python .*mcp_server\.py .* gave no result within 0\.2 s", late["error"]["message"])
     assert int(number)
     until(lambda: "cancelled" in ledger(folder))
 

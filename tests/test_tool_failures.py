@@ -301,7 +301,7 @@ def test_a_stuck_read_that_fails_late_is_tried_again_then(log):
 
 
 def test_an_async_timeout_is_a_transient_error(log):
-    """It is stopped and tried again; a plain write's effect is unknown."""
+    """It is stopped and tried again; a plain write's effect is unknown; the error says of what and how long."""
     calls = []
 
     async def sleep_once():
@@ -334,6 +334,7 @@ def test_an_async_timeout_is_a_transient_error(log):
     run = run_of(log, write, call("write", what="x"))
     assert run.result(SOON) == "ok"
     assert "unknown" in told(run)[0]["error"]["effect"]
+    assert bodies(run, ToolFailed)[0].error.message == "write gave no result within 0.05 s"
 
 
 def test_an_unknown_tool_is_told_with_those_there_are(log):

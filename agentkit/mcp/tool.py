@@ -80,7 +80,8 @@ class MCPTool:
         self.retry: Retry = NO_RETRY if self._is_plain_write else choice.retry or Retry()
         self.retry_on = TRANSIENT
         self.timeout = choice.timeout
-        self._arguments = Arguments(f"{tool.name} of {link.place.shown}", self.schema.parameters)
+        self.shown = f"{tool.name} of {link.place.shown}"
+        self._arguments = Arguments(self.shown, self.schema.parameters)
         self._max_result = choice.max_result
         self._link = link
         self._redactor = redactor(link.place)

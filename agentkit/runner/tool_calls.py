@@ -143,8 +143,7 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
     began = time.perf_counter()
     try:
         if tool.is_async:
-            async with asyncio.timeout(tool.timeout):
-                value = await tool.call(arguments, context)
+            value = await _in_time(tool, arguments, context)
         else:
             value = await _in_thread(act, action, tool, partial(tool.call, arguments, context))
         late = act.state.calls[action.step].status == "stuck"
@@ -169,6 +168,19 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         duration_ms=since(began),
     )
     failpoints.hit("tool.recorded")
+
+
+async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Any:
+    """Run an asynchronous tool, for as long as it may take."""
+    patience = asyncio.timeout(tool.timeout)
+    try:
+        async with patience:
+            return await tool.call(arguments, context)
+    except TimeoutError as error:
+        if not patience.expired():  # the tool's own
+            raise
+        shown = getattr(tool, "shown", tool.schema.name)  # a server's tool says which server it is of
+        raise TimeoutError(f"{shown} gave no result within {tool.timeout:g} s") from error
 
 
 async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, function: Any) -> Any:
