@@ -87,8 +87,9 @@ def run_by(log: Log, run_id: str | None) -> Run:
         if not rows:
             raise RunNotFound(f"no run in the log {log.url} yet; agentkit run module:agent starts one")
         return run_by(log, str(rows[0][0]))
-    define(log.run(run_id))
     run = log.run(run_id)
+    if define(run):
+        run = log.run(run.run_id)
     run.through = "cli"
     return run
 
@@ -118,19 +119,24 @@ def top_of(log: Log, run_id: str) -> Run:
     return run_by(log, root_of(log.store, log.run(run_id).state).run_id)
 
 
-def define(run: Run) -> None:
+def define(run: Run) -> bool:
     """Have a run's agent at hand where that is possible: an answer is checked against its tools before it is given.
 
     The demo's is made of its run's input, which names the model; others are imported from where the run says they are.
+
+    Returns:
+        Whether it was not at hand before, and is now.
     """
     state = run.state
     if registry.defined(state.name) is not None or state.ended:
-        return
+        return False
     if state.name == job.NAME:
         _kept.append(job.make_audit(state.input["model"]))
-        return
+        return True
     with contextlib.suppress(AgentKitError):  # it is not here: whoever resumes says so, or checks the answer
         start.find_definition(state)
+        return True
+    return False
 
 
 _kept: list[Agent] = []  # the registry holds agents weakly

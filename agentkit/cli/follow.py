@@ -50,12 +50,10 @@ def follow(run: Run, *, approve: Literal["all", "none"] | None = None) -> int:
 def _at_the_end(run: Run) -> str:
     """The tree that stays on the terminal; of a long one, its first line and where the rest is."""
     tree = Tree(run).text()
-    count = tree.count("\n")
-    return (
-        tree
-        if count <= _LONG
-        else f"{tree.partition(chr(10))[0]}\n   ({count} steps and lines: agentkit show {run.run_id})"
-    )
+    first, *rest = tree.splitlines()
+    if len(rest) <= _LONG:
+        return tree
+    return f"{first}\n   ({len(rest)} steps and lines: agentkit show {run.run_id})"
 
 
 def _settle(run: Run) -> int:

@@ -6,6 +6,7 @@ The checklist is plain code in the place of a model: what comes next is known, s
 import json
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -231,17 +232,10 @@ def _content(said: ToolMessage) -> dict[str, Any]:
 def _summary(rows: Sequence[Row], written: ToolMessage) -> Audit:
     return Audit(
         packages=len(rows),
-        by=_counts(row.by for row in rows),
-        categories=_counts(row.category for row in rows),
+        by=dict(Counter(row.by for row in rows)),
+        categories=dict(Counter(row.category for row in rows)),
         report=None if written.is_error else written.content["path"],
     )
-
-
-def _counts(words: Any) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in words:
-        counts[word] = counts.get(word, 0) + 1
-    return counts
 
 
 def _call(tool: str, **arguments: Any) -> ToolCall:
