@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import concurrent.futures
 import os
-import threading
 import weakref
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,7 +17,7 @@ from agentkit.ids import digest
 from agentkit.jsonvalue import clean
 from agentkit.mcp.connection import Connection, SessionForgotten, living
 from agentkit.mcp.place import Place
-from agentkit.runner.engine import Engine
+from agentkit.runner.engine import Engine, PerProcess
 
 if TYPE_CHECKING:
     import mcp_types
@@ -168,27 +167,12 @@ def wait(coroutine: Coroutine[Any, Any, T]) -> T:
     return future.result()
 
 
-_lock = threading.Lock()
-_loop: Engine | None = None
+_loop = PerProcess("agentkit-mcp")
 
 
 def loop() -> Engine:
     """The process's loop for servers; a forked child gets one of its own."""
-    global _loop  # noqa: PLW0603  one a process is the point
-    if _loop is None or _loop.pid != os.getpid():
-        with _lock:
-            if _loop is None or _loop.pid != os.getpid():
-                _loop = Engine("agentkit-mcp")
-    return _loop
-
-
-def _unlock_after_fork() -> None:
-    global _lock  # noqa: PLW0603  the parent's thread may have held it
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_after_fork)
+    return _loop.get()
 
 
 async def _close_all() -> None:
@@ -204,6 +188,6 @@ def _forget(held: list[Connection]) -> None:
 @atexit.register
 def _at_exit() -> None:
     """No server outlives the process that started it."""
-    if _loop is not None and _loop.pid == os.getpid():
-        future = asyncio.run_coroutine_threadsafe(_close_all(), _loop.loop)
+    if (made := _loop.made) is not None:
+        future = asyncio.run_coroutine_threadsafe(_close_all(), made.loop)
         concurrent.futures.wait([future], _SECONDS_AT_EXIT)

@@ -97,24 +97,42 @@ def is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-_lock = threading.Lock()
-_engine: Engine | None = None
+class PerProcess:
+    """An engine that is made when it is first asked for, one a process: a forked child gets one of its own.
+
+    Args:
+        name: of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._made: Engine | None = None
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._unlock)
+
+    @property
+    def made(self) -> Engine | None:
+        """This process's, if it was asked for already."""
+        return self._made if self._made is not None and self._made.pid == os.getpid() else None
+
+    def get(self) -> Engine:
+        """This process's."""
+        found = self.made
+        if found is None:
+            with self._lock:
+                found = self.made
+                if found is None:
+                    found = self._made = Engine(self._name)
+        return found
+
+    def _unlock(self) -> None:
+        self._lock = threading.Lock()  # the parent's thread may have held it
+
+
+_engine = PerProcess("agentkit")
 
 
 def engine() -> Engine:
     """The process's engine; a forked child gets one of its own."""
-    global _engine  # noqa: PLW0603  one a process is the point
-    if _engine is None or _engine.pid != os.getpid():
-        with _lock:
-            if _engine is None or _engine.pid != os.getpid():
-                _engine = Engine()
-    return _engine
-
-
-def _unlock_after_fork() -> None:
-    global _lock  # noqa: PLW0603  the parent's thread may have held it
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock_after_fork)
+    return _engine.get()
