@@ -1,6 +1,6 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from agentkit.definition import AgentDefinition, ToolSpec
+from agentkit.definition import Definition, ToolSpec
 from agentkit.errors import ResumeError, RunNotFound
 from agentkit.events import RunStarted, ToolFact
 from agentkit.fold import fold
@@ -33,7 +33,7 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     return fold(events, base)
 
 
-def check_definition(definition: AgentDefinition, state: State) -> None:
+def check_definition(definition: Definition, state: State) -> None:
     """Refuse to go on where the definition contradicts what is recorded.
 
     A changed instruction, model, budget or unused tool is fine. A tool whose call is not settled has to be there, and
@@ -50,6 +50,8 @@ def check_definition(definition: AgentDefinition, state: State) -> None:
         fact = recorded.get(call.name)
         if call.status == "done" or fact is None:
             continue
+        if call.within is not None:
+            continue  # only the step that made it knows its tool
         tool = definition.tools.get(call.name)
         if tool is None:
             raise ResumeError(
@@ -77,9 +79,7 @@ def _differences(call: CallStep, fact: ToolFact, tool: ToolSpec) -> str | None:
     )
 
 
-def definition_of(
-    store: Store, state: State, definition: AgentDefinition | None, run_id: str
-) -> AgentDefinition | None:
+def definition_of(store: Store, state: State, definition: Definition | None, run_id: str) -> Definition | None:
     """The agent of a run or of one of its unfinished child runs, where it is known.
 
     Args:
@@ -91,7 +91,7 @@ def definition_of(
     if definition is None or run_id == state.run_id:
         return definition
     for call in (state.calls[step] for step in state.open_calls):
-        tool = definition.tools.get(call.name)
+        tool = definition.tool_at(call.step, call.name)
         if tool is None or tool.child is None or call.child_run_id is None or call.status == "done":
             continue
         if call.child_run_id == run_id:

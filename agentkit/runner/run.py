@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 from agentkit import registry
-from agentkit.definition import AgentDefinition
+from agentkit.definition import Definition
 from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed, RunPaused
 from agentkit.events import Event, Graded, RunCancelledEvent, Verdict
 from agentkit.jsonvalue import as_json
@@ -41,7 +41,7 @@ class Run:
     """
 
     def __init__(
-        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: AgentDefinition | None = None
+        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: Definition | None = None
     ) -> None:
         self._store = store
         self._driver = driver
@@ -118,13 +118,13 @@ class Run:
         """The runs that this run's tools started, in the order of their calls."""
         calls = self.state.calls.values()
         return [
-            Run(self._store, call.child_run_id, definition=self._child(call.name))
+            Run(self._store, call.child_run_id, definition=self._child(call.step, call.name))
             for call in calls
             if call.child_run_id is not None
         ]
 
-    def _child(self, name: str) -> AgentDefinition | None:
-        tool = self._definition.tools.get(name) if self._definition is not None else None
+    def _child(self, step: str, name: str) -> Definition | None:
+        tool = self._definition.tool_at(step, name) if self._definition is not None else None
         return tool.child if tool is not None else None
 
     def events(self, after: int = 0) -> list[Event]:

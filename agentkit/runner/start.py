@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agentkit import registry
-from agentkit.definition import AgentDefinition
+from agentkit.definition import Definition
 from agentkit.errors import ConfigError, ForkError, ResumeError
 from agentkit.events import Event, Origin, ParentWrite, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import new_id
@@ -21,7 +21,7 @@ from agentkit.store import Store
 
 def start(
     store: Store,
-    definition: AgentDefinition,
+    definition: Definition,
     given: Any,
     *,
     deps: Any = None,
@@ -81,7 +81,7 @@ def _labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
 
 
 def resume(
-    store: Store, run_id: str, definition: AgentDefinition, *, deps: Any = None, budget: Budget | None = None
+    store: Store, run_id: str, definition: Definition, *, deps: Any = None, budget: Budget | None = None
 ) -> Driver:
     """Go on with a run in this process, in the background.
 
@@ -96,7 +96,7 @@ def resume(
     return driver
 
 
-def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, deps: Any = None) -> Driver:
+def fork(store: Store, run_id: str, at: Any, definition: Definition, *, deps: Any = None) -> Driver:
     """Begin a new run that shares another's events up to `at`.
 
     Args:
@@ -169,7 +169,7 @@ def _writes_after(base: State, events: list[Event]) -> tuple[ParentWrite, ...]:
     return tuple(begun.values())
 
 
-def find_definition(state: State) -> AgentDefinition:
+def find_definition(state: State) -> Definition:
     """The agent of a run: among those defined in this process, else where `run_started` says it is.
 
     Raises:
