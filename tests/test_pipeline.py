@@ -185,7 +185,8 @@ def test_a_gated_step_waits_for_a_person_and_runs_once(log):
         run.result(timeout=10)
     assert paid == [10]
     run.approve(edit={"facts": {"theAmount": 55}})
-    assert run.result(timeout=10).key and paid == [10, 55]
+    assert run.result(timeout=10).key
+    assert paid == [10, 55]
 
 
 @pytest.mark.parametrize(
@@ -268,7 +269,7 @@ def test_an_async_step_awaits_what_it_asks_and_calls(log):
 
 
 def test_a_gated_call_inside_a_step_parks_it_and_what_was_done_before_is_used_again(log):
-    """The step is entered again on resume: the model is not asked again, the read not done again, the write done once."""
+    """The step is entered again on resume: nothing is asked or done a second time."""
     reads, writes, entered = [], [], []
 
     @ak.tool
@@ -369,6 +370,7 @@ def test_a_cached_step_uses_another_runs_result_and_says_so(log):
     first = pipeline.run(x=3, log=log)
     assert first.result(timeout=10) == 6
     second = pipeline.run(x=3, log=log)
-    assert second.result(timeout=10) == 6 and pipeline.run(x=4, log=log).result(timeout=10) == 8
+    assert second.result(timeout=10) == 6
+    assert pipeline.run(x=4, log=log).result(timeout=10) == 8
     assert calls == [3, 4]
     assert second.state.calls["slow"].cached_from == first.run_id
