@@ -15,7 +15,7 @@ from agentkit.messages import Usage, is_media
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
 from agentkit.state import Approval, CallStep, ModelStep, State
-from agentkit.text import brief, call_text, cut, one_line
+from agentkit.text import brief, call_text, cut, dollars, duration, one_line
 
 WIDTH = 100
 """Columns of a line: what a notebook's cell and a terminal show without breaking it."""
@@ -342,24 +342,8 @@ def used(usage: Usage) -> str:
     """Tokens and money as text; nothing where nothing is known to be used."""
     if not (usage.input_tokens or usage.output_tokens or usage.cost_usd is None or usage.cost_usd):
         return ""
-    cost = "cost unknown" if usage.cost_usd is None else _dollars(usage.cost_usd)
+    cost = "cost unknown" if usage.cost_usd is None else dollars(usage.cost_usd)
     return f"{usage.input_tokens:,} + {usage.output_tokens:,} tokens · {cost}"
-
-
-def _dollars(cost: float) -> str:
-    if 0 < cost < 0.0001:
-        return "<$0.0001"
-    return f"${cost:.4f}" if cost else "$0"
-
-
-def duration(seconds: float) -> str:
-    """A duration as text, in the unit that suits it."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _attempts(count: int) -> str:
