@@ -374,3 +374,127 @@ def test_a_cached_step_uses_another_runs_result_and_says_so(log):
     assert pipeline.run(x=4, log=log).result(timeout=10) == 8
     assert calls == [3, 4]
     assert second.state.calls["slow"].cached_from == first.run_id
+
+
+# forks ----------------------------------------------------------------------------------------------------------------
+
+
+def three_steps(done):
+    pipeline = ak.Pipeline("three", input={"x": int, "y": (int, 1)})
+
+    @pipeline.step
+    def a(x: int) -> int:
+        done.append("a")
+        return x * 10
+
+    @pipeline.step
+    def b(a: int, y: int) -> int:
+        done.append("b")
+        return a + y
+
+    @pipeline.step
+    def c(b: int) -> str:
+        done.append("c")
+        return f"c{b}"
+
+    return pipeline
+
+
+def test_a_fork_does_a_step_and_what_needs_it_again(log):
+    """What came before is shared; the parent stays as it was."""
+    done = []
+    run = three_steps(done).run(x=1, log=log)
+    assert run.result(timeout=10) == "c11"
+    assert run.fork(at="b").result(timeout=10) == "c11"
+    assert done == ["a", "b", "c", "b", "c"]
+
+
+def test_a_fork_with_another_input_does_again_what_needs_it(log):
+    """Only that: the rest is shared."""
+    done = []
+    run = three_steps(done).run(x=1, log=log)
+    run.result(timeout=10)
+    assert run.fork(input={"y": 5}).result(timeout=10) == "c15"
+    assert done == ["a", "b", "c", "b", "c"]
+
+
+def test_a_fork_without_a_place_does_again_what_changed(log):
+    """A cell executed again with other code, then `run.fork()`; where nothing changed, it says so."""
+    done = []
+    pipeline = three_steps(done)
+    run = pipeline.run(x=1, log=log)
+    run.result(timeout=10)
+    with pytest.raises(ak.ForkError, match=r"nothing of run .* failed, and no step or input changed"):
+        run.fork()
+
+    @pipeline.step
+    def b(a: int, y: int) -> int:
+        done.append("new b")
+        return a - y
+
+    assert run.fork().result(timeout=10) == "c9"
+    assert done == ["a", "b", "c", "new b", "c"]
+
+
+def test_a_failed_run_is_forked_from_what_failed(log):
+    """Of a fan-out only the items that failed, and those that had not begun, are done again."""
+    broken, done = [True], []
+    pipeline = ak.Pipeline("p", input={"numbers": list[int]})
+
+    @pipeline.step(each="numbers", concurrency=1)
+    def work(number: int) -> int:
+        done.append(number)
+        if number == 2 and broken[0]:
+            raise ValueError("broken")
+        return number
+
+    @pipeline.step
+    def total(work: list[int]) -> int:
+        return sum(work)
+
+    run = pipeline.run(numbers=[1, 2, 3], log=log)
+    with pytest.raises(ak.RunFailed):
+        run.result(timeout=10)
+    broken[0] = False
+    fork = run.fork()
+    assert fork.result(timeout=10) == 6
+    assert done == [1, 2, 2, 3]
+    assert fork.fork(at="work[0]").result(timeout=10) == 6
+    assert done == [1, 2, 2, 3, 1]
+
+
+def test_a_fork_asks_before_a_write_that_its_parent_did(log):
+    """The person sees what became of it there."""
+    paid = []
+    pipeline = ak.Pipeline("p", input={"x": int})
+
+    @pipeline.step
+    def amount(x: int) -> int:
+        return x
+
+    @pipeline.step(writes=True)
+    def pay(amount: int) -> str:
+        paid.append(amount)
+        return "paid"
+
+    run = pipeline.run(x=1, log=log)
+    run.result(timeout=10)
+    fork = run.fork(at="amount")
+    with pytest.raises(ak.RunPaused):
+        fork.result(timeout=10)
+    (asked,) = fork.pending
+    assert (asked.because, asked.shows[0]["outcome"]) == ("parent_did_it", {"result": "paid"})
+    fork.reject(reason="it is paid")
+    with pytest.raises(ak.RunFailed):
+        fork.result(timeout=10)
+    assert paid == [1]
+
+
+def test_a_fork_names_what_there_is_to_fork_at(log):
+    """A step that is not there is answered with those that are."""
+    run = three_steps([]).run(x=1, log=log)
+    run.result(timeout=10)
+    with pytest.raises(ak.ForkError, match="three has no step 'd': a, b, c"):
+        run.fork(at="d")
+    with pytest.raises(ak.ForkError, match=r"z: .*\(inputs: x, y\)"):
+        run.fork(input={"z": 1})

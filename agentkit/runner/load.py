@@ -1,6 +1,6 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from agentkit.definition import Definition, ToolSpec
+from agentkit.definition import Definition, PipelineDefinition, ToolSpec
 from agentkit.errors import ResumeError, RunNotFound
 from agentkit.events import RunStarted, ToolFact
 from agentkit.fold import fold
@@ -54,15 +54,29 @@ def check_definition(definition: Definition, state: State) -> None:
             continue  # only the step that made it knows its tool
         tool = definition.tools.get(call.name)
         if tool is None:
+            what = "step" if call.is_step else "tool"
             raise ResumeError(
-                f"run {state.run_id} waits at {step}, and {state.name!r} has no tool {call.name!r} any more; "
+                f"run {state.run_id} waits at {step}, and {state.name!r} has no {what} {call.name!r} any more; "
                 "give it back, or cancel the run"
             )
+        if isinstance(definition, PipelineDefinition) and "[" not in step:
+            _check_fan(definition, state, step)
         differences = _differences(call, fact, tool)
         if differences:
             raise ResumeError(
                 f"run {state.run_id} started {step} when {call.name!r} was {differences}; make it so again, or cancel"
             )
+
+
+def _check_fan(definition: PipelineDefinition, state: State, step: str) -> None:
+    """A step that runs once for each element of a list goes on so, and one that does not, neither."""
+    was, now = step in state.fans, definition.steps[step].each is not None
+    if was != now:
+        began, again = ("a list's elements", "once") if was else ("once", "a list's elements")
+        raise ResumeError(
+            f"run {state.run_id} started {step!r} for {began}, and now it is for {again}; make it so again, or fork "
+            f"the run: run.fork(at={step!r})"
+        )
 
 
 def _differences(call: CallStep, fact: ToolFact, tool: ToolSpec) -> str | None:
