@@ -25,7 +25,7 @@ from agentkit.text import call_text, one_line
 
 ModelStatus: TypeAlias = Literal["running", "interrupted", "failed", "waiting", "done"]
 CallStatus: TypeAlias = Literal[
-    "proposed", "asked", "cleared", "answered", "running", "stuck", "interrupted", "failed", "waiting", "done"
+    "proposed", "asked", "cleared", "answered", "running", "stuck", "interrupted", "parked", "failed", "waiting", "done"
 ]
 
 

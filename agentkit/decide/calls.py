@@ -58,8 +58,8 @@ def _begin_call(state: State, call: CallStep, tool: ToolSpec, *, blocked: bool) 
 
 
 def _try_again(call: CallStep, tool: ToolSpec, now: datetime) -> Iterator[Action]:
-    if call.status == "interrupted":
-        yield from _after_crash(call, tool)
+    if call.status in {"interrupted", "parked"}:
+        yield from _again(call, tool)
     elif call.status == "failed":
         yield ScheduleRetry(call.step)
     elif call.status == "waiting":
@@ -67,11 +67,14 @@ def _try_again(call: CallStep, tool: ToolSpec, now: datetime) -> Iterator[Action
         yield StartCall(call.step, call.attempt + 1) if due <= now else WaitUntil(call.step, due)
 
 
-def _after_crash(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
-    """Read, idempotent or a child run: again, with the same key. Anything else: a person knows, or can find out."""
+def _again(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
+    """Read, idempotent or a child run: again, with the same key. Anything else: a person knows, or can find out.
+
+    A step that made way for a question goes on with the attempt that it is in.
+    """
     is_child = tool.kind == "agent" and call.child_run_id is not None
     if is_child or not tool.writes or tool.idempotent:
-        yield StartCall(call.step, call.attempt + 1)
+        yield StartCall(call.step, call.attempt + (call.status == "interrupted"))
     else:
         yield AskInDoubt(call.step)
 

@@ -70,7 +70,7 @@ def _begin(state: State, step: StepDefinition, now: datetime) -> Iterator[Action
 
 def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) -> Iterator[Action]:
     """A step in which a call waits for a person is entered again when that has its answer."""
-    waits = call.status == "interrupted" and any(
+    waits = call.status in {"interrupted", "parked"} and any(
         path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
     )
     if not waits:

@@ -34,7 +34,7 @@ def _approval_requested(state: State, event: Event, body: ApprovalRequested) -> 
         call.status, call.approval, call.arguments = "asked", key, body.arguments
         if call.within is not None:  # the step that made the call ends here, and is entered again
             call.raw = body.arguments if call.raw is None else call.raw
-            state.calls[call.within].status = "interrupted"
+            state.calls[call.within].status = "parked"
 
 
 @on(ApprovalAnswered)

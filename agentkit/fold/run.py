@@ -67,7 +67,7 @@ def _budget_reached(state: State, event: Event, body: BudgetReached) -> None:
     state.budget_reached = body.model_dump(mode="json")
     asking = state.calls.get((event.step or "").partition("/")[0])
     if asking is not None and asking.is_step and asking.status == "running":  # it ends here, and is entered again
-        asking.status = "interrupted"
+        asking.status = "parked"
 
 
 @on(Graded)
