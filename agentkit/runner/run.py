@@ -116,6 +116,11 @@ class Run:
         """The run as a printable tree."""
         return registry.load(registry.DISPLAYS["text"])(self)
 
+    @property
+    def graph(self) -> Any:
+        """A pipeline's run as its graph, each step with its status, duration and cost."""
+        return registry.load(registry.DISPLAYS["graph"])(self)
+
     def children(self) -> "list[Run]":
         """The runs that this run's tools started, in the order of their calls."""
         calls = self.state.calls.values()
@@ -443,20 +448,14 @@ class Run:
 
     def _raise_budget(self, budget: Budget | None) -> None:
         """Give more to a run that is executing, if it asks for it."""
+        if budget is None:
+            return
         asked = next((asked for asked in self.pending if asked.kind == "budget"), None)
-        if budget is not None and asked is None:
+        if asked is None:
             raise ConfigError(f"run {self.run_id} is executing; run.pause() it, then give it another budget")
-        if budget is not None and asked is not None:
-            self._give(asked, "edit", edits=budget.model_dump())
+        self._give(asked, "edit", edits=budget.model_dump())
 
-    def fork(
-        self,
-        at: int | str | None = None,
-        *,
-        agent: Any = None,
-        input: dict[str, Any] | None = None,
-        deps: Any = None,
-    ) -> "Run":
+    def fork(self, at: int | str | None = None, *, agent: Any = None, input: Any = None, deps: Any = None) -> "Run":
         """Begin a new run that shares this one's events.
 
         Args:
