@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import agentkit as ak
-from agentkit.testing import FunctionModel, ScriptedModel
+from agentkit.testing import FunctionModel, ScriptedModel, call
 
 
 class Facts(BaseModel):
@@ -174,7 +174,7 @@ def test_a_gated_step_waits_for_a_person_and_runs_once(log):
     def facts(amount: float) -> Facts:
         return Facts(theAmount=amount)
 
-    @pipeline.step(writes=True, approve=lambda call: call.args["facts"].amount > 50)
+    @pipeline.step(writes=True, approve=lambda asked: asked.args["facts"].amount > 50)
     def pay(facts: Facts, ctx: ak.Context) -> Receipt:
         paid.append(facts.amount)
         return Receipt(key=ctx.idempotency_key)
@@ -498,3 +498,29 @@ def test_a_fork_names_what_there_is_to_fork_at(log):
         run.fork(at="d")
     with pytest.raises(ak.ForkError, match=r"z: .*\(inputs: x, y\)"):
         run.fork(input={"z": 1})
+
+
+def test_an_agents_own_budget_holds_in_a_pipeline(log):
+    """Its step fails where it is used up; the pipeline's own budget pauses the run, and can be raised."""
+
+    @ak.tool
+    def look(what: str) -> dict:
+        """Look something up and return what is known of it there."""
+        return {"what": what}
+
+    def endless():
+        return FunctionModel(lambda request: call("look", what=str(len(request.messages))))
+
+    agent = ak.Agent("digger", endless(), "Dig.", tools=[look], budget=ak.Budget(model_calls=3))
+    pipeline = ak.Pipeline("p", input={"topic": str})
+    pipeline.step(agent)
+    run = pipeline.run(topic="x", log=log)
+    with pytest.raises(ak.RunFailed, match="digger used up its own budget of 3 model calls"):
+        run.result(timeout=10)
+    assert run.usage.model_calls == 3
+
+    run = pipeline.run(topic="x", log=log, budget=ak.Budget(model_calls=2))
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    assert [asked.kind for asked in run.pending] == ["budget"]
+    run.cancel()
