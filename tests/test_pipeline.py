@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import agentkit as ak
-from agentkit.testing import FunctionModel, ScriptedModel, call
+from agentkit.testing import FunctionModel, RecordedModel, ScriptedModel, call
 
 
 class Facts(BaseModel):
@@ -524,3 +524,38 @@ def test_an_agents_own_budget_holds_in_a_pipeline(log):
         run.result(timeout=10)
     assert [asked.kind for asked in run.pending] == ["budget"]
     run.cancel()
+
+
+def test_a_recorded_run_answers_for_its_models(log):
+    """`RecordedModel` gives each ask its recorded answer."""
+    pipeline = ak.Pipeline("p", input={"words": list[str]}, model=FunctionModel(lambda request: str(len(str(request)))))
+
+    @pipeline.step(each="words")
+    def count(word: str, ctx: ak.Context) -> int:
+        return ctx.ask(word, output=int)
+
+    run = pipeline.run(words=["a", "bbb"], log=log)
+    recorded = ak.Pipeline("p", input={"words": list[str]}, model=RecordedModel(run.result(10) and run.events()))
+    recorded.step(each="words")(count)
+    assert recorded.run(words=["a", "bbb"], log=log).result(timeout=10) == run.output
+
+
+def test_a_step_says_how_far_it_is(log):
+    """Live, and not in the log."""
+    told, go_on = threading.Event(), threading.Event()
+    pipeline = ak.Pipeline("p", input={"x": int})
+
+    @pipeline.step
+    def slow(x: int, ctx: ak.Context) -> int:
+        ctx.progress(3, 10)
+        told.set()
+        assert go_on.wait(10)
+        return x
+
+    run = pipeline.run(x=1, log=log)
+    assert told.wait(10)
+    assert run.progress == {"slow": (3, 10)}
+    assert "slow · running · 3 of 10" in str(run.trace)
+    go_on.set()
+    assert run.result(timeout=10) == 1
+    assert run.progress == {}
