@@ -184,7 +184,8 @@ class Pipeline:
         """
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
-        namespace = dict(caller.f_locals) if caller is not None else {}
+        is_local = caller is not None and caller.f_locals is not caller.f_globals
+        namespace = dict(caller.f_locals) if caller is not None and is_local else {}  # a notebook's own stays live
         options = Options(
             writes=writes,
             idempotent=idempotent,
