@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.errors import EncodingError, ToolError
+from agentkit.errors import AskFailed, CallFailed, EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
 from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
@@ -110,10 +110,17 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
     return ErrorInfo(
         type=type(error).__name__,
         message=message[:4000],
-        context=_context(error.context) if isinstance(error, ToolError) else {},
+        context=_context(_context_of(error)),
         retryable=retryable,
         traceback=clean_text(trace[-4000:]) if trace else None,
     )
+
+
+def _context_of(error: BaseException) -> dict[str, Any]:
+    """What an error says beside its message: a tool's own; of a step's call, what its attempts brought."""
+    if isinstance(error, ToolError):
+        return error.context
+    return error.error.context if isinstance(error, AskFailed | CallFailed) else {}
 
 
 def _shown(value: Any) -> str:
