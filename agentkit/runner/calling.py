@@ -46,6 +46,7 @@ class StepCalls:
         self._may_run_again = not tool.writes or tool.idempotent
         self._used: set[str] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._over = False
         self.parked = False
         self.children: set[str] = set()
 
@@ -83,10 +84,21 @@ class StepCalls:
             task.cancel()
 
     async def end(self) -> None:
-        """The function is back: what it left running ends too."""
-        self.stop()
+        """The function is back: what it left running ends too; where it made way for a person, in its own time."""
+        self._over = True
+        if not self.parked:
+            self.stop()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _kept(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Have an async function's call end with its step, also where the function does not wait for it."""
+        if asyncio.current_task() in self._tasks:  # a sync function's: `wait` began it
+            return await work
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await task
 
     def progress(self, done: float, total: float | None) -> None:
         """Show how far the step is."""
@@ -96,6 +108,9 @@ class StepCalls:
 
     async def ask(self, prompt: Any, output: Any, options: AskOptions) -> Any:
         """Ask a model; see `Context.ask`."""
+        return await self._kept(self._ask(prompt, output, options))
+
+    async def _ask(self, prompt: Any, output: Any, options: AskOptions) -> Any:
         self._go_on_or_park()
         agent = await agent_of(self._act, self._step, output, options)
         said = as_json(prompt, "prompt")
@@ -142,6 +157,9 @@ class StepCalls:
 
     async def call(self, tool: ToolSpec, arguments: Mapping[str, Any]) -> Any:
         """Call a tool; see `Context.call`."""
+        return await self._kept(self._call(tool, arguments))
+
+    async def _call(self, tool: ToolSpec, arguments: Mapping[str, Any]) -> Any:
         self._go_on_or_park()
         if not isinstance(tool, ToolSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  a function, most often
             what = getattr(tool, "__name__", None) or repr(tool)
@@ -224,6 +242,11 @@ class StepCalls:
         act = self._act
         if self.parked or act.cancelled_by is not None or (act.pause_asked and self._may_run_again):
             self._park()
+        if self._over:
+            raise ConfigError(
+                f"{self._step} has ended: wait for what it asks and calls before its function returns (in an "
+                "`async def`, await it)"
+            )
 
     def _park(self) -> NoReturn:
         self.parked = True

@@ -164,14 +164,16 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         _calls=calls,
     )
     try:
-        value = await tool_calls.perform(act, action, tool, arguments, context, on_cancel=calls.stop)
+        try:
+            value = await tool_calls.perform(act, action, tool, arguments, context, on_cancel=calls.stop)
+        finally:
+            await calls.end()
         failpoints.hit("step.returned")
         result = None if calls.parked else tool.result_json(value)
     except LogError:
         raise
     except BaseException as error:  # whatever a step raises, SystemExit included, is data
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-            await calls.end()
             ended = TimeoutError("the run was cancelled while this ran")
             tool_calls.record_failure(act, action, tool, ended, began, final=True)
             raise
@@ -182,7 +184,6 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         result = None
     finally:
         act.progress.pop(action.step, None)
-    await calls.end()
     if calls.parked:
         if calls.children:
             act.parked[action.step] = frozenset(calls.children)
