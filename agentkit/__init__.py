@@ -4,20 +4,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
-    from agentkit.definition import Call, Context
+    from agentkit.definition import AsyncContext, Call, Context
     from agentkit.errors import (
         AgentKitError,
         ApprovalError,
+        AskFailed,
+        CallFailed,
         ConfigError,
         ForkError,
         LogError,
+        PipelineError,
         QueryError,
+        Rejected,
         ResumeError,
         RunCancelled,
         RunFailed,
         RunPaused,
         ToolError,
     )
+    from agentkit.failed import Failed
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, resume
     from agentkit.mcp.server import MCP
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from agentkit.models.default import default_model
     from agentkit.models.limits import limit
     from agentkit.parts import media
+    from agentkit.pipeline import Pipeline
     from agentkit.policy import Budget, Retry
     from agentkit.question import ask_person
     from agentkit.quotation import Quotation
@@ -38,16 +44,23 @@ _WHERE = {
     "Agent": "agentkit.agent",
     "AgentKitError": "agentkit.errors",
     "ApprovalError": "agentkit.errors",
+    "AskFailed": "agentkit.errors",
+    "AsyncContext": "agentkit.definition",
     "Budget": "agentkit.policy",
     "Call": "agentkit.definition",
+    "CallFailed": "agentkit.errors",
     "ConfigError": "agentkit.errors",
     "Context": "agentkit.definition",
+    "Failed": "agentkit.failed",
     "ForkError": "agentkit.errors",
     "Log": "agentkit.log",
     "LogError": "agentkit.errors",
     "MCP": "agentkit.mcp.server",
+    "Pipeline": "agentkit.pipeline",
+    "PipelineError": "agentkit.errors",
     "QueryError": "agentkit.errors",
     "Quotation": "agentkit.quotation",
+    "Rejected": "agentkit.errors",
     "ResumeError": "agentkit.errors",
     "Retry": "agentkit.policy",
     "Rows": "agentkit.rows",
@@ -72,16 +85,23 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Agent",
     "AgentKitError",
     "ApprovalError",
+    "AskFailed",
+    "AsyncContext",
     "Budget",
     "Call",
+    "CallFailed",
     "ConfigError",
     "Context",
+    "Failed",
     "ForkError",
     "Log",
     "LogError",
     "MCP",
+    "Pipeline",
+    "PipelineError",
     "QueryError",
     "Quotation",
+    "Rejected",
     "ResumeError",
     "Retry",
     "Rows",

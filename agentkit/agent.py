@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias, cast
 
 from agentkit import registry
 from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
-from agentkit.errors import ConfigError, ModelNotFound
+from agentkit.errors import ConfigError
 from agentkit.ids import digest
 from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
+from agentkit.open_model import as_model
 from agentkit.policy import Budget, Retry
 from agentkit.redact import Redactor
 from agentkit.runner.run import Run
@@ -99,7 +100,7 @@ class Agent:
             history_tokens=history_tokens,
             approval_expires=approval_expires,
             parameters=MappingProxyType(dict(settings or {})),
-            redactor=_redactor(name, redact, settings or {}),
+            redactor=make_redactor(name, redact, settings or {}),
             place=caller.f_globals.get("__name__") if caller is not None else None,
         )
         self._resolved: AgentDefinition | None = None
@@ -110,7 +111,7 @@ class Agent:
         """Everything the runner needs to know, resolved."""
         if self._resolved is None:
             plain = self._definition
-            module = _find_module(self, plain.place)
+            module = find_module(self, plain.place)
             sha256 = digest([plain.name, plain.header.model_dump(mode="json")])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
@@ -187,7 +188,8 @@ def _check_options(name: str, decisions: str, checks: Sequence[Check], history_t
         raise ConfigError(f"{name}: history_tokens={history_tokens}; give a number of tokens, or None for no limit")
 
 
-def _redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:
+def make_redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:
+    """What takes secrets out of the log, for an agent or a pipeline; settings that hold one are refused."""
     redactor = Redactor(redact)
     named = next(_secret_names(settings), None)
     if named is not None or redactor.value(dict(settings)) != settings:
@@ -244,31 +246,9 @@ def _output(output: Any, owner: str) -> Output:
         ) from error
 
 
-def as_model(model: Any) -> Model:
-    """A model by name, through the adapter whose prefix it has; a `Model` object is one already.
-
-    Args:
-        model: a name, or a `Model`.
-
-    Raises:
-        ModelNotFound: no adapter answers to the name.
-        ConfigError: it is neither.
-    """
-    if isinstance(model, Model):
-        return model
-    if not isinstance(model, str):
-        raise ConfigError(f"{model!r} is no model: give a name, or an object with `name`, `respond` and `price`")
-    prefixes = sorted((prefix for prefix in registry.MODELS if model.startswith(prefix)), key=len, reverse=True)
-    if not prefixes:
-        raise ModelNotFound(
-            f"no adapter answers to the model {model!r} (agentkit.registry.MODELS has no fitting prefix)"
-        )
-    return registry.load(registry.MODELS[prefixes[0]])(model)
-
-
-def _find_module(agent: Agent, module: str | None) -> str | None:
-    """`module:name` where another process can import the agent; None for a notebook or a script."""
+def find_module(owner: Any, module: str | None) -> str | None:
+    """`module:name` where another process can import an agent or a pipeline; None for a notebook or a script."""
     if module is None or module == "__main__" or module not in sys.modules:
         return None
-    names = [name for name, value in vars(sys.modules[module]).items() if value is agent]
+    names = [name for name, value in vars(sys.modules[module]).items() if value is owner]
     return f"{module}:{names[0]}" if names else None

@@ -4,6 +4,7 @@
 AgentKitError
 ├── ConfigError            the definition, an option or an argument is wrong
 │   ├── ToolDefinitionError    a function that cannot become a tool, and which part of it
+│   ├── PipelineError          steps that do not fit together; all that is wrong with them
 │   └── ModelNotFound          no adapter or model answers to that name
 │       └── PullFailed             a local model's weights cannot be fetched: why, and how else to get them
 ├── EncodingError          a value that is not JSON (NaN, NUL, an object), naming the field
@@ -24,6 +25,10 @@ AgentKitError
 ├── ResumeError            the definition is missing or contradicts the recorded events
 ├── ForkError              not there: something is in flight at that point
 ├── ServerUnavailable      an MCP server that cannot be reached, or was lost; a `ConnectionError`, so it is tried again
+├── StepError              what a call that a pipeline's step makes raises in it
+│   ├── AskFailed              no model gave an answer that holds; `.error`
+│   ├── CallFailed             a tool failed for good; `.error`, and `.effect`: whether something may have happened
+│   └── Rejected               a person said no; `.reason`
 ├── ModelError             what a model adapter raises; `.retryable`, `.retry_after`
 └── ToolError              what a tool raises to say: nothing happened, and here is why
 ```
@@ -47,6 +52,20 @@ class ConfigError(AgentKitError):
 
 class ToolDefinitionError(ConfigError):
     """A function that cannot become a tool; the message names the parameter."""
+
+
+class PipelineError(ConfigError):
+    """Steps that do not fit together.
+
+    Args:
+        name: the pipeline's name.
+        problems: what is wrong, a sentence each; each names the step and the parameter.
+    """
+
+    def __init__(self, name: str, problems: Sequence[str]) -> None:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        super().__init__(f"the pipeline {name!r} cannot run:{lines}")
+        self.problems = tuple(problems)
 
 
 class ModelNotFound(ConfigError):
@@ -180,6 +199,50 @@ class ResumeError(AgentKitError):
 
 class ForkError(AgentKitError):
     """A run cannot be forked at that point; the message says what is in flight there."""
+
+
+class StepError(AgentKitError):
+    """What a call that a pipeline's step makes raises in it; a step that lets it pass fails."""
+
+
+class AskFailed(StepError):
+    """No model gave an answer that holds.
+
+    Args:
+        error: the last error, with every attempt in its context.
+    """
+
+    def __init__(self, error: "ErrorInfo") -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class CallFailed(StepError):
+    """A tool failed for good.
+
+    Args:
+        tool: its name.
+        error: what it raised.
+        effect: "unknown" where something may have happened all the same.
+    """
+
+    def __init__(self, tool: str, error: "ErrorInfo", effect: str = "none") -> None:
+        super().__init__(f"{tool}: {error.type}: {error.message}")
+        self.error = error
+        self.effect = effect
+
+
+class Rejected(StepError):
+    """A person said no.
+
+    Args:
+        tool: the tool that was not run.
+        reason: their words.
+    """
+
+    def __init__(self, tool: str, reason: str) -> None:
+        super().__init__(f"{tool} was rejected: {reason}")
+        self.reason = reason
 
 
 class ModelError(AgentKitError):

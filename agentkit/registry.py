@@ -20,6 +20,8 @@ MODELS = {
     "": "agentkit.models.litellm:open_model",
     "local/": "agentkit.models.local.model:open_model",
 }
+# what a pipeline asks where nobody named a model: function() → name
+DEFAULT_MODEL = "agentkit.models.default:default_model"
 # what shows a run: function(run) → text
 DISPLAYS = {"text": "agentkit.render:trace"}
 

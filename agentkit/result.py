@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterator
 from typing import Any, cast
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import JsonValue, as_json
+from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.signature import NOTHING, Signature, first_sentence, type_name
 
 
@@ -18,12 +18,14 @@ class Result:
 
     Args:
         signature: what the function declares.
+        for_code: whether code reads it again by its type, as a pipeline's next step does; else a model reads it.
 
     Raises:
         ToolDefinitionError: the return annotation is nothing that JSON can hold.
     """
 
-    def __init__(self, signature: Signature) -> None:
+    def __init__(self, signature: Signature, *, for_code: bool = False) -> None:
+        self._how: dict[str, Any] = {"by_alias": True, "round_trip": True} if for_code else {}
         self._where = f"result of {signature.owner.removesuffix('()')}"
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(Any if signature.returns is NOTHING else signature.returns)
@@ -44,12 +46,19 @@ class Result:
         if isinstance(value, Iterator):
             kind = type(cast("object", value)).__name__
             raise EncodingError(self._where, f"a {kind} can be read once only; return a list")
-        plain = self._adapter.dump_python(value, warnings=False)
+        plain = self._adapter.dump_python(value, warnings=False, **self._how)
         _refuse_odd_numbers(plain, self._where)
         try:
-            return as_json(self._adapter.dump_python(value, mode="json", warnings=False), self._where)
+            return as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
         except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
             return as_json(plain, self._where)
+
+    def from_json(self, value: JsonValue) -> Any:
+        """A logged result as a value of the declared type; as it is where there is none, or it does not fit."""
+        try:
+            return self._adapter.validate_json(canonical(value))
+        except ValidationError:
+            return value
 
 
 def _refuse_odd_numbers(value: Any, where: str) -> None:

@@ -46,7 +46,7 @@ class Parameters:
         parameters = [_allow_its_default(parameter) for parameter in signature.parameters]
         for parameter in parameters:
             _check_parameter(signature.owner, parameter)
-        self.names = tuple(parameter.name for parameter in parameters)
+        self.names: tuple[str, ...] = tuple(parameter.name for parameter in parameters)
         self._fields = {name: f"p_{index}" for index, name in enumerate(self.names)}
         definitions: dict[str, Any] = {self._fields[p.name]: _field(p) for p in parameters}
         self._model: type[BaseModel] = create_model("Arguments", __config__=_CONFIG, **definitions)

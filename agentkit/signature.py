@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
-from agentkit.definition import Context
+from agentkit.definition import AsyncContext, Context
 from agentkit.errors import ToolDefinitionError
 
 NOTHING: Any = inspect.Parameter.empty  # no annotation, or no default
@@ -33,6 +33,7 @@ class Signature:
         owner: the function in words for errors, for example `find_order()`.
         parameters: those a caller gives, in order.
         context: the name of the parameter that receives the `Context`, if there is one.
+        awaits: whether that is an `AsyncContext`.
         returns: the resolved return annotation, or `NOTHING`.
         description: what the docstring says that it does and returns, or "".
         is_async: whether calling it gives an awaitable.
@@ -41,18 +42,25 @@ class Signature:
     owner: str
     parameters: tuple[Parameter, ...]
     context: str | None
+    awaits: bool
     returns: Any  # a type
     description: str
     is_async: bool
 
 
-def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[str, Any] | None = None) -> Signature:
+def read_signature(
+    function: Callable[..., Any],
+    name: str,
+    namespace: Mapping[str, Any] | None = None,
+    types: Mapping[str, Any] | None = None,
+) -> Signature:
     """Read what a function declares.
 
     Args:
         function: a function, a bound method, a partial (what it fixes is hidden) or an object with `__call__`.
         name: what to call it in errors.
         namespace: local names that string annotations may use, beside the function's module.
+        types: what parameters without an annotation have, by name; without it, each needs one.
 
     Returns:
         The signature, annotations resolved.
@@ -65,14 +73,17 @@ def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[s
     _refuse_odd_functions(function, plain, owner)
     names = _Names(owner, plain, namespace or {})
     fixed = fixed_by_partials(function)
+    is_async = _is_async(function)
     documented, description = _read_docstring(_docstring(function, plain))
     parameters: list[Parameter] = []
     contexts: list[str] = []
+    awaits = False
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name in fixed:
             continue
-        annotation = _annotation(parameter, names)
+        annotation = _annotation(parameter, names, types)
         if _is_context(annotation):
+            awaits = _awaits(annotation, owner, is_async=is_async)
             contexts.append(parameter.name)
             continue
         parameters.append(
@@ -85,9 +96,10 @@ def read_signature(function: Callable[..., Any], name: str, namespace: Mapping[s
         owner=owner,
         parameters=tuple(parameters),
         context=contexts[0] if contexts else None,
+        awaits=awaits,
         returns=returns if returns is NOTHING else names.resolve(returns, "the result"),
         description=description,
-        is_async=_is_async(function),
+        is_async=is_async,
     )
 
 
@@ -156,7 +168,7 @@ def _refuse_odd_functions(function: Callable[..., Any], plain: Callable[..., Any
         raise ToolDefinitionError(f"{owner}: a generator has no single result to log; return a list")
 
 
-def _annotation(parameter: inspect.Parameter, names: _Names) -> Any:
+def _annotation(parameter: inspect.Parameter, names: _Names, types: Mapping[str, Any] | None) -> Any:
     """The parameter's resolved type, or an error that says what to write."""
     label, owner = parameter.name, names.owner
     if parameter.kind in _VARIADIC:
@@ -174,16 +186,26 @@ def _annotation(parameter: inspect.Parameter, names: _Names) -> Any:
             f"{owner}: {label} makes it a method that nothing is bound to; make the tool of the bound method, "
             "`ak.tool(thing.method)`, or of a plain function"
         )
+    if parameter.annotation is NOTHING and types is not None:
+        return types.get(label, Any)
     if parameter.annotation is NOTHING:
         raise ToolDefinitionError(f"{owner}: {label} has no type; annotate it, for example `{label}: str`")
     return names.resolve(parameter.annotation, label)
 
 
 def _is_context(annotation: Any) -> bool:
-    """Whether it is `Context`, also as `Context | None` or `Annotated[Context, …]`."""
+    """Whether it is a context's class, also as `Context | None` or `Annotated[Context, …]`."""
     if get_origin(annotation) in {Union, types.UnionType, Annotated}:
         return any(_is_context(part) for part in get_args(annotation))
-    return annotation is Context
+    return annotation is Context or annotation is AsyncContext
+
+
+def _awaits(annotation: Any, owner: str, *, is_async: bool) -> bool:
+    """Whether it is the context of an asynchronous function."""
+    awaits = annotation is AsyncContext or AsyncContext in get_args(annotation)
+    if awaits and not is_async:
+        raise ToolDefinitionError(f"{owner}: only an `async def` can await; annotate the context as ak.Context")
+    return awaits
 
 
 def fixed_by_partials(function: Callable[..., Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from agentkit.text import call_text, one_line
 
 ModelStatus: TypeAlias = Literal["running", "interrupted", "failed", "waiting", "done"]
 CallStatus: TypeAlias = Literal[
-    "proposed", "asked", "cleared", "answered", "running", "stuck", "interrupted", "failed", "waiting", "done"
+    "proposed", "asked", "cleared", "answered", "running", "stuck", "interrupted", "parked", "failed", "waiting", "done"
 ]
 
 
@@ -68,7 +68,7 @@ class ModelStep(Attempts):
 
 @dataclass(slots=True)
 class CallStep(Attempts):
-    """One call of a tool: `tool/refund/2`.
+    """One call of a tool, `tool/refund/2`; or a pipeline's step `pay`, an item of it `pay[3]`, a call that it makes.
 
     `raw` is what the model wrote, `arguments` the validated JSON that ran or waits to run, `ran_with` those of the last
     attempt. `cleared_digest` is what a person approved; `outcome` how it ended.
@@ -93,6 +93,39 @@ class CallStep(Attempts):
     result: Any = None
     effect: Literal["none", "unknown"] | None = None
     reask: bool = False
+    # a pipeline's own
+    is_step: bool = False
+    within: str | None = None  # the step that made the call
+    writes: bool = False
+    generation: int = 0  # how often that step had failed by then: what a later try may use again
+    input_sha256: str = ""
+    cached_from: str | None = None
+
+
+@dataclass(slots=True)
+class FanOut:
+    """A step that runs once for each element of a list. Items begin in order; `open` are those that have not ended."""
+
+    total: int
+    begun: int = 0
+    done: int = 0
+    open: dict[int, None] = field(default_factory=dict[int, None])
+    failed: list[int] = field(default_factory=list[int])
+
+
+@dataclass(slots=True)
+class Ask:
+    """A question that a pipeline's step puts to a model, `facts/ask/1`. Its conversation is there until it ended."""
+
+    step: str
+    within: str
+    generation: int
+    request_sha256: str
+    conversation: "State | None"
+    models: tuple[str, ...] = ()
+    outcome: Literal["ok", "error"] | None = None
+    result: Any = None
+    error: ErrorInfo | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -182,6 +215,14 @@ class State:
     refused: bool = False
     reasks: int = 0
     reask_error: ErrorInfo | None = None
+    # a pipeline's
+    fans: dict[str, FanOut] = field(default_factory=dict[str, FanOut])
+    asks: dict[str, Ask] = field(default_factory=dict[str, Ask])
+    inner: dict[str, list[str]] = field(default_factory=dict[str, list[str]])  # what each step called and asked
+    skipped: dict[str, tuple[str, str | None]] = field(default_factory=dict[str, tuple[str, str | None]])
+    judged: dict[str, bool] = field(default_factory=dict[str, bool])  # what `when` said
+    headers: dict[str, Header] = field(default_factory=dict[str, Header])
+    again: tuple[str, ...] = ()
     # what a person is asked
     approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
     pending: list[str] = field(default_factory=list[str])
@@ -254,7 +295,27 @@ class State:
             repeats=dict(self.repeats),
             notes=list(self.notes),
             trims=list(self.trims),
+            **self._copy_of_steps(),
         )
+
+    def _copy_of_steps(self) -> dict[str, Any]:
+        """What only a pipeline's run has."""
+        if self.kind != "pipeline":
+            return {}
+        asks = {
+            step: replace(ask, conversation=ask.conversation and ask.conversation.copy())
+            for step, ask in self.asks.items()
+        }
+        return {
+            "fans": {
+                step: replace(fan, open=dict(fan.open), failed=list(fan.failed)) for step, fan in self.fans.items()
+            },
+            "asks": asks,
+            "inner": {step: list(paths) for step, paths in self.inner.items()},
+            "skipped": dict(self.skipped),
+            "judged": dict(self.judged),
+            "headers": dict(self.headers),
+        }
 
     def request(self) -> ModelRequest:
         """The prompt of the next model call: what the log holds is all it is made of."""

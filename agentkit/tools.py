@@ -64,6 +64,7 @@ class Tool(Generic[P, R]):
         function: the function.
         options: as `tool` takes them.
         namespace: local names that its string annotations may use.
+        types: what parameters without an annotation have, by name; without it, each needs one.
 
     Raises:
         ToolDefinitionError: the function or an option cannot be used, and what to write instead.
@@ -76,11 +77,12 @@ class Tool(Generic[P, R]):
         function: Callable[P, R],
         options: Options | None = None,
         namespace: Mapping[str, Any] | None = None,
+        types: Mapping[str, Any] | None = None,
     ) -> None:
         chosen = options or Options()
         name = _tool_name(function, chosen.name)
         _check_options(f"{name}()", chosen)
-        signature = read_signature(function, name, namespace)
+        signature = read_signature(function, name, namespace, types)
         functools.update_wrapper(self, function, updated=())
         self.function = function
         self.name = name
@@ -95,9 +97,10 @@ class Tool(Generic[P, R]):
         self.child = None
         self.return_type = signature.returns
         self.source_sha256 = source_digest(function)
+        self.signature = signature
         self._context = signature.context
         self._parameters = Parameters(signature)
-        self._result = Result(signature)
+        self._result = Result(signature, for_code=types is not None)
         self.schema = ToolSchema(name=name, description=self.description, parameters=self._parameters.json_schema)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -133,7 +136,7 @@ class Tool(Generic[P, R]):
         """
         values: dict[str, Any] = copy.deepcopy(dict(arguments))
         if self._context is not None:
-            values[self._context] = context
+            values[self._context] = context.awaitable() if self.signature.awaits else context
         return cast("Callable[..., Any]", self.function)(**values)
 
     def result_json(self, value: Any) -> JsonValue:
@@ -143,6 +146,10 @@ class Tool(Generic[P, R]):
             EncodingError: it holds something that is not JSON, naming the tool and the field.
         """
         return self._result.to_json(value)
+
+    def result_value(self, result: JsonValue) -> Any:
+        """A logged result as a value of the return type; where it does not fit that, as it is."""
+        return self._result.from_json(result)
 
 
 @overload

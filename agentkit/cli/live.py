@@ -7,6 +7,7 @@ from agentkit import render
 from agentkit.cli.screen import errors, say
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
+from agentkit.text import duration
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -63,7 +64,7 @@ class Steps:
         for event in self._run.events(after=self._seq):
             self._seq = event.seq
             if event.type in _TOLD:
-                took = "" if event.duration_ms is None else f" · {render.duration(event.duration_ms / 1000)}"
+                took = "" if event.duration_ms is None else f" · {duration(event.duration_ms / 1000)}"
                 say(f"{'✗' if event.status == 'error' else '✓'} {event.step} {event.name or ''}{took}")
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from agentkit.demo.job import Audit, package_of
 from agentkit.log import Log
-from agentkit.render import duration, used
+from agentkit.render import used
 from agentkit.runner.run import Run
+from agentkit.text import duration
 
 QUERY = """\
 SELECT c.model, c.status, count(*) AS calls, round(avg(c.duration_ms)) AS avg_ms, sum(c.input_tokens) AS input_tokens

@@ -9,13 +9,14 @@ from collections.abc import Iterable
 
 from agentkit.errors import LogCorrupt
 from agentkit.events import Event, RunStarted
-from agentkit.fold import approvals, model_calls, run, tool_calls
+from agentkit.fold import approvals, model_calls, run, steps, tool_calls
 from agentkit.fold.begin import begin
 from agentkit.fold.conversation import request_sha256
 from agentkit.fold.handlers import HANDLERS
+from agentkit.fold.steps import is_of_an_ask
 from agentkit.state import State
 
-__all__ = ["advance", "approvals", "fold", "model_calls", "request_sha256", "run", "tool_calls"]
+__all__ = ["advance", "approvals", "fold", "model_calls", "request_sha256", "run", "steps", "tool_calls"]
 
 
 def fold(events: Iterable[Event], base: State | None = None) -> State:
@@ -60,6 +61,7 @@ def advance(state: State | None, event: Event) -> State:
         raise LogCorrupt(
             f"event {event.seq} of run {event.run_id} cannot follow event {state.seq} of run {state.run_id}"
         )
-    HANDLERS[event.body.TYPE](state, event, event.body)
+    if not (state.asks and is_of_an_ask(state, event)):
+        HANDLERS[event.body.TYPE](state, event, event.body)
     state.seq = event.seq
     return state

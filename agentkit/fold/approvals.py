@@ -3,7 +3,8 @@
 from typing import Any, cast
 
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ApprovalRequested, Event
-from agentkit.fold.handlers import on, step_of
+from agentkit.fold.calls import call_of
+from agentkit.fold.handlers import on
 from agentkit.policy import Budget
 from agentkit.state import Approval, CallStep, State
 
@@ -28,15 +29,18 @@ def _approval_requested(state: State, event: Event, body: ApprovalRequested) -> 
         requested_at=event.ts,
     )
     state.pending.append(key)
-    call = state.calls.get(event.step or "")
-    if call is not None:
+    if event.step is not None:
+        call = call_of(state, event)
         call.status, call.approval, call.arguments = "asked", key, body.arguments
+        if call.within is not None:  # the step that made the call ends here, and is entered again
+            call.raw = body.arguments if call.raw is None else call.raw
+            state.calls[call.within].status = "parked"
 
 
 @on(ApprovalAnswered)
 def _approval_answered(state: State, event: Event, body: ApprovalAnswered) -> None:
     if event.approval_id is None:  # a predicate said that nobody needs to be asked
-        call = state.calls[step_of(event)]
+        call = call_of(state, event)
         call.status, call.cleared_digest = "cleared", body.digest
         return
     asked = state.approvals[event.approval_id]

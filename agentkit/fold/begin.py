@@ -6,6 +6,7 @@ from typing import Any
 from agentkit.errors import LogCorrupt
 from agentkit.events import Event, RunStarted
 from agentkit.fold.conversation import EFFECT_UNKNOWN, content, result_content, say, set_header
+from agentkit.fold.forks import take_steps
 from agentkit.messages import ToolMessage, UserMessage
 from agentkit.policy import Budget
 from agentkit.state import CallStep, State, UnknownEffect
@@ -46,6 +47,10 @@ def begin(base: State | None, event: Event, body: RunStarted) -> State:
         _take_conversation(fresh, base)
         later = body.origin.later_writes if body.origin is not None else ()
         fresh.parent_writes = (*base.parent_writes, *later)
+    if body.kind == "pipeline":
+        if base is not None:
+            take_steps(fresh, base.copy(), body.origin.again if body.origin is not None else ())
+        return fresh
     if base is not None and body.origin is not None and body.origin.kind == "fork":
         _take_steps(fresh, base.copy())
     else:

@@ -27,14 +27,7 @@ def _model_requested(state: State, event: Event, body: ModelRequested) -> None:
 @on(ModelResponded)
 def _model_responded(state: State, event: Event, body: ModelResponded) -> None:
     model = state.models[step_of(event)]
-    used = Usage(
-        input_tokens=event.input_tokens or 0,
-        output_tokens=event.output_tokens or 0,
-        cached_tokens=body.cached_tokens,
-        cache_write_tokens=body.cache_write_tokens,
-        reasoning_tokens=body.reasoning_tokens,
-        cost_usd=event.cost_usd,
-    )
+    used = usage_of(event)
     state.used += used
     model.usage += used
     model.status, model.error, model.ended, model.text = "done", None, event.ts, body.text
@@ -43,6 +36,20 @@ def _model_responded(state: State, event: Event, body: ModelResponded) -> None:
     state.open_calls = list(model.calls)
     if state.config.get("decisions", True):
         state.undecided = list(model.calls) or [model.step]
+
+
+def usage_of(event: Event) -> Usage:
+    """What an attempt at a model call used, as its last event tells it."""
+    body = event.body
+    answered = body if isinstance(body, ModelResponded) else None
+    return Usage(
+        input_tokens=event.input_tokens or 0,
+        output_tokens=event.output_tokens or 0,
+        cached_tokens=answered.cached_tokens if answered else 0,
+        cache_write_tokens=answered.cache_write_tokens if answered else 0,
+        reasoning_tokens=answered.reasoning_tokens if answered else 0,
+        cost_usd=event.cost_usd,
+    )
 
 
 def _propose(state: State, turn: str, call: ToolCall) -> str:
@@ -56,7 +63,7 @@ def _propose(state: State, turn: str, call: ToolCall) -> str:
 @on(ModelFailed)
 def _model_failed(state: State, event: Event, body: ModelFailed) -> None:
     model = state.models[step_of(event)]
-    used = Usage(input_tokens=event.input_tokens or 0, output_tokens=event.output_tokens or 0, cost_usd=event.cost_usd)
+    used = usage_of(event)
     state.used += used
     model.usage += used
     model.status, model.error, model.retryable = "failed", body.error, body.error.retryable

@@ -18,6 +18,7 @@ from agentkit.events import (
 )
 from agentkit.fold.conversation import rechain, say, set_header
 from agentkit.fold.handlers import on
+from agentkit.fold.steps import interrupt_asks
 from agentkit.jsonvalue import canonical
 from agentkit.messages import UserMessage
 from agentkit.policy import Budget
@@ -34,6 +35,9 @@ REFUSED = "Your answer was refused. Give it again, corrected."
 
 @on(Checked)
 def _checked(state: State, event: Event, body: Checked) -> None:
+    if state.kind == "pipeline":  # what a step's `when` said
+        state.judged[event.step or ""] = body.passed
+        return
     if event.step in state.calls:  # the guard against loops; a user's check looks at an answer, whatever its name
         state.looping, state.loop_told = None, False
         say(state, UserMessage(content=LOOP_HINT))
@@ -59,8 +63,11 @@ def _history_trimmed(state: State, _event: Event, body: HistoryTrimmed) -> None:
 
 
 @on(BudgetReached)
-def _budget_reached(state: State, _event: Event, body: BudgetReached) -> None:
+def _budget_reached(state: State, event: Event, body: BudgetReached) -> None:
     state.budget_reached = body.model_dump(mode="json")
+    asking = state.calls.get((event.step or "").partition("/")[0])
+    if asking is not None and asking.is_step and asking.status == "running":  # it ends here, and is entered again
+        asking.status = "parked"
 
 
 @on(Graded)
@@ -88,6 +95,7 @@ def _run_resumed(state: State, _event: Event, body: RunResumed) -> None:
     for step in state.open_calls:
         if state.calls[step].status in {"running", "stuck"}:
             state.calls[step].status = "interrupted"
+    interrupt_asks(state)
     if body.header is not None:
         set_header(state, body.header)
     if body.definition_sha256 is not None:
@@ -107,12 +115,18 @@ def _run_succeeded(state: State, event: Event, body: RunSucceeded) -> None:
 @on(RunFailedEvent)
 def _run_failed(state: State, event: Event, body: RunFailedEvent) -> None:
     state.status, state.error, state.ended_at = "failed", body.error, event.ts
+    _withdraw(state)
 
 
 @on(RunCancelledEvent)
 def _run_cancelled(state: State, event: Event, body: RunCancelledEvent) -> None:
     state.status, state.ended_at = "cancelled", event.ts
     state.stopped_by, state.stopped_why = body.who, body.why
+    _withdraw(state)
+
+
+def _withdraw(state: State) -> None:
+    """Nobody needs to answer any more."""
     for key in state.pending:
         state.approvals[key].verdict = "withdrawn"
     state.pending = []

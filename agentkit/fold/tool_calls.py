@@ -5,9 +5,11 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from agentkit.events import Event, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.events import Event, StepFailed, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.fold import calls
+from agentkit.fold.calls import call_of
 from agentkit.fold.conversation import result_content, say
-from agentkit.fold.handlers import on, step_of
+from agentkit.fold.handlers import on
 from agentkit.messages import ToolMessage, Usage
 from agentkit.state import CallStep, State, UnknownEffect
 
@@ -17,12 +19,15 @@ LOOP_LIMIT = 3
 
 @on(ToolStarted)
 def _tool_started(state: State, event: Event, body: ToolStarted) -> None:
-    call = state.calls[step_of(event)]
+    call = call_of(state, event)
     if call.attempt == 0:
         call.started = event.ts
         state.tool_calls += 1
     call.status, call.attempt, call.due = "running", event.attempt or 1, None
     call.arguments = call.ran_with = body.arguments
+    if call.within is not None:
+        call.writes = body.writes
+        call.raw = body.arguments if call.raw is None else call.raw
     call.key = body.idempotency_key
     call.child_run_id = body.child_run_id
     state.status = "running"
@@ -30,42 +35,53 @@ def _tool_started(state: State, event: Event, body: ToolStarted) -> None:
 
 @on(ToolSucceeded)
 def _tool_succeeded(state: State, event: Event, body: ToolSucceeded) -> None:
-    call = state.calls[step_of(event)]
+    call = call_of(state, event)
     call.outcome, call.result, call.error, call.effect = "ok", body.result, None, None
     call.told_by = body.told_by
     if body.child_unknown is not None:
         state.unknown.append(UnknownEffect(call.step, call.name, call.arguments, call.key, body.child_unknown))
-    _add_child_usage(state, body.child_usage)
+    add_child_usage(state, body.child_usage)
     _settle(state, call, event)
 
 
 @on(ToolFailed)
 def _tool_failed(state: State, event: Event, body: ToolFailed) -> None:
-    call = state.calls[step_of(event)]
-    call.error, call.effect, call.reask = body.error, body.effect, body.reask
+    call = call_of(state, event)
+    call.reask = body.reask
+    if fail(state, call, body):
+        add_child_usage(state, body.child_usage)
+        _settle(state, call, event)
+
+
+def fail(state: State, call: CallStep, body: ToolFailed | StepFailed) -> bool:
+    """Take a failed attempt of a call. Whether it was the last one."""
+    call.error, call.effect = body.error, body.effect
     call.errors = (*call.errors, body.error)
     if body.in_doubt:
         call.status = "stuck"
-        return
+        return False
     if body.retrying:
         call.status = "failed"
         call.failures += 1
-        return
+        return False
     call.outcome = "rejected" if body.rejected else "error"
     if body.effect == "unknown":
         state.unknown.append(
             UnknownEffect(call.step, call.name, call.arguments, call.key, f"{body.error.type}: {body.error.message}")
         )
-    _add_child_usage(state, body.child_usage)
-    _settle(state, call, event)
+    return True
 
 
-def _add_child_usage(state: State, usage: dict[str, Any] | None) -> None:
+def add_child_usage(state: State, usage: dict[str, Any] | None) -> None:
+    """Count what a child run used."""
     if usage is not None:
         state.child_usage += Usage.model_validate(usage)
 
 
 def _settle(state: State, call: CallStep, event: Event) -> None:
+    if state.kind == "pipeline":
+        calls.settle(state, call, event)
+        return
     call.status, call.ended = "done", event.ts
     _count_repeat(state, call)
     if all(state.calls[step].status == "done" for step in state.open_calls):
@@ -88,15 +104,15 @@ def _count_repeat(state: State, call: CallStep) -> None:
 
 def _close_turn(state: State) -> None:
     """All calls of the turn are settled: their results become messages, in the order the model made the calls."""
-    calls = [state.calls[step] for step in state.open_calls]
-    for call in calls:
+    turn = [state.calls[step] for step in state.open_calls]
+    for call in turn:
         say(
             state,
             ToolMessage(
                 call_id=call.call_id, name=call.name, content=result_content(call), is_error=call.outcome != "ok"
             ),
         )
-    wrong = [call for call in calls if call.reask]
+    wrong = [call for call in turn if call.reask]
     state.reasks = state.reasks + 1 if wrong else 0
     state.reask_error = wrong[0].error if wrong else None
     state.open_calls = []

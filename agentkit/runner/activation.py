@@ -12,13 +12,18 @@ from agentkit.decide import (
     AskBudget,
     AskInDoubt,
     CallModel,
+    CloseFan,
     FailRun,
+    FinishRun,
     GateCall,
+    JudgeWhen,
     LoseModelCall,
+    OpenFan,
     RecordDecision,
     RefuseCall,
     ScheduleRetry,
     SettleCall,
+    SkipStep,
     StartCall,
     StopLoop,
     StopRun,
@@ -26,13 +31,14 @@ from agentkit.decide import (
     WaitUntil,
     decide,
 )
-from agentkit.definition import AgentDefinition
+from agentkit.definition import AgentDefinition, Definition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
-from agentkit.runner import answers, model_calls, questions, records, tool_calls
+from agentkit.runner import answers, model_calls, questions, records, steps, tool_calls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.meter import Meter
 from agentkit.runner.recorder import Recorder, now
+from agentkit.state import CallStep
 from agentkit.store import Answer
 
 FAIL_POINTS = (
@@ -42,6 +48,7 @@ FAIL_POINTS = (
     *tool_calls.FAIL_POINTS,
     *questions.FAIL_POINTS,
     *answers.FAIL_POINTS,
+    *steps.FAIL_POINTS,
 )
 
 
@@ -51,7 +58,7 @@ class Activation:
     `record` is its recorder's, and so is `state`: one object, which each recorded event advances.
 
     Args:
-        definition: the agent.
+        definition: the agent or the pipeline.
         recorder: writes the run's events.
         deps: what the user passed for `ctx.deps`.
         meter: the budget, shared with the parent and the children.
@@ -61,7 +68,7 @@ class Activation:
 
     def __init__(
         self,
-        definition: AgentDefinition,
+        definition: Definition,
         recorder: Recorder,
         *,
         deps: Any,
@@ -79,7 +86,11 @@ class Activation:
         self.on_text = on_text
         self.inbox: dict[str, Answer] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self.parked: set[str] = set()
+        self.parked: dict[str, frozenset[str]] = {}  # a step → the steps of the child runs that it waits for
+        self.inner: dict[str, tuple[ToolSpec, dict[str, Any]]] = {}  # what steps call, with which arguments
+        self.progress: dict[str, tuple[float, float | None]] = {}
+        self.cached: dict[str, dict[str, tuple[str, int, datetime]]] = {}  # results of other runs, by step and input
+        self.diverged: dict[str, list[str]] = {}
         self.cancelled_by: tuple[str | None, str | None] | None = None
         self.pause_asked = False
         self._woken = False
@@ -89,6 +100,42 @@ class Activation:
     def alone(self) -> bool:
         """Whether no other run executes, so that the only step of this one may hold up the loop for a moment."""
         return engine().executing == 1 and len(self.tasks) == 1
+
+    @property
+    def agent(self) -> AgentDefinition:
+        """The definition of a run that is an agent's."""
+        assert isinstance(self.definition, AgentDefinition), "only an agent's run asks a model by itself"
+        return self.definition
+
+    def call(self, step: str) -> CallStep:
+        """A call; one of a pipeline that nothing was recorded of yet is as it begins."""
+        return self.state.calls.get(step) or steps.fresh_call(self, step)
+
+    def tool(self, step: str) -> ToolSpec:
+        """What a call calls."""
+        tool = self.known_tool(step)
+        assert tool is not None, f"{step} calls something that is not there"
+        return tool
+
+    def known_tool(self, step: str) -> ToolSpec | None:
+        """What a call calls; None for a call that a step made, until it makes it again."""
+        if step in self.inner:
+            return self.inner[step][0]
+        return self.definition.tool_at(step, self.call(step).name)
+
+    def given(self, call: CallStep) -> Any:
+        """The arguments of a call as it was proposed: by the model, by the graph, or by the step that makes it."""
+        if call.step in self.inner:
+            return self.inner[call.step][1]
+        return steps.arguments_of(self, call.step) if call.is_step else call.raw
+
+    def diverged_from(self, step: str) -> list[str]:
+        """The writes that a step made when it ran before, and has not made again."""
+        return self.diverged.get(step, [])
+
+    def take_on_reject(self, step: str, reason: str) -> bool:
+        """Begin what a pipeline plans for a step that a person rejected; False where that is to fail."""
+        return steps.take_on_reject(self, step, reason)
 
     def wake(self) -> None:
         """Look again: an answer came, or somebody wants the run to pause or stop."""
@@ -150,13 +197,24 @@ class Activation:
             if isinstance(action, WaitUntil):
                 due = action.due if due is None else min(due, action.due)
             elif getattr(action, "step", None) not in self.tasks and getattr(action, "step", None) not in self.parked:
-                self._perform(action)
+                self.perform(action)
         return due
 
-    def _perform(self, action: Action) -> None:  # noqa: C901  one line an action: a table would hide their types
+    def perform(self, action: Action) -> None:  # noqa: C901, PLR0912  one line an action: a table would hide the types
+        """Begin one action."""
         match action:
             case CallModel():
                 model_calls.begin(self, action)
+            case JudgeWhen():
+                self.start(action.step, steps.judge(self, action.step))
+            case SkipStep():
+                steps.skip(self, action)
+            case OpenFan():
+                steps.open_fan(self, action.step)
+            case CloseFan():
+                steps.close_fan(self, action.step)
+            case FinishRun():
+                steps.finish(self)
             case LoseModelCall():
                 model_calls.lose(self, action.step)
             case StartCall():
@@ -182,6 +240,7 @@ class Activation:
             case AcceptAnswer():
                 self.start(action.step, model_calls.accept(self, action.step))
             case FailRun():
+                answers.withdraw(self.recorder)
                 self.record(RunFailedEvent(error=action.error), status="failed")
             case StopRun():
                 self.cancelled_by = (action.who, None)
@@ -209,17 +268,22 @@ class Activation:
                     raise error
 
     def _answered(self) -> bool:
-        return any(key in self.inbox for key in self.state.pending) or self.family.answered(self.parked)
+        return any(key in self.inbox for key in self.state.pending) or self.family.answered(self._below)
 
     def _unpark(self) -> None:
         """A child whose questions were answered goes on."""
-        for step in [step for step in self.parked if self.family.answered({step})]:
-            self.parked.discard(step)
-            self.start(step, tool_calls.run_child(self, step))
+        for step in [step for step, below in self.parked.items() if self.family.answered(below)]:
+            below = self.parked.pop(step)
+            self.start(step, tool_calls.run_child(self, step) if step in below else steps.enter_again(self, step))
+
+    @property
+    def _below(self) -> list[str]:
+        """The steps of the child runs that something here waits for."""
+        return [step for below in self.parked.values() for step in below]
 
     def _pause(self) -> None:
         """Write down for whom the run waits; where that is recorded already, nothing changed."""
-        waiting = (*self.state.pending, *self.family.pending(self.parked))
+        waiting = (*self.state.pending, *self.family.pending(self._below))
         if self.pause_asked:
             why = "asked"
         elif any(self.state.approvals[key].kind == "budget" for key in self.state.pending) or self._child_is_broke():
@@ -241,7 +305,7 @@ class Activation:
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()))
             self.tasks.clear()
-        await self.family.end(self.parked, self.cancelled_by)
+        await self.family.end(self._below, self.cancelled_by)
         answers.withdraw(self.recorder)
         if not self.state.ended:
             who, why = self.cancelled_by

@@ -9,16 +9,17 @@ from pydantic import ValidationError
 from agentkit import failpoints
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ApprovalError
-from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, ToolFailed, ToolSucceeded
+from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo
 from agentkit.policy import Budget
 from agentkit.redact import find_marker
+from agentkit.runner import words
 from agentkit.runner.recorder import now
 from agentkit.runner.tool_calls import call_digest
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
 
 if TYPE_CHECKING:
-    from agentkit.definition import AgentDefinition
+    from agentkit.definition import Definition
     from agentkit.runner.activation import Activation
     from agentkit.runner.recorder import Recorder
 
@@ -94,13 +95,13 @@ def why_paused(state: State, pending: list[Approval]) -> str:
     return f"run {state.run_id} was paused: run.resume() goes on"
 
 
-def check_answer(asked: Approval, answer: Answer, definition: "AgentDefinition | None") -> None:
+def check_answer(asked: Approval, answer: Answer, definition: "Definition | None") -> None:
     """Refuse an answer that cannot be used before it takes the only place there is for one.
 
     Args:
         asked: the question.
         answer: what somebody wants to answer.
-        definition: the agent where it is known here, to validate edits; else they are validated by who resumes.
+        definition: what the run is of, where it is known here, to validate edits; else who resumes validates them.
 
     Raises:
         ApprovalError: saying what would be an answer.
@@ -133,9 +134,9 @@ def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:
     raise ApprovalError(f'no new budget ({problem}); give one, for example approve(edit={{"usd": 1.0}})')
 
 
-def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "AgentDefinition | None") -> Any:
+def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "Definition | None") -> Any:
     """What is wrong with edited arguments; None when nothing is, or when the tool is not known here."""
-    tool = definition.tools.get(asked.name or "") if definition is not None else None
+    tool = definition.tool_at(asked.step or "", asked.name or "") if definition is not None else None
     if not edits:
         return "nothing was edited: approve instead"
     if find_marker(edits) is not None:
@@ -191,7 +192,9 @@ def _approved_digest(act: "Activation", asked: Approval, answer: Answer) -> str 
     """What was approved: the digest that was shown, or that of the edited arguments."""
     if answer.verdict != "edit" or asked.kind != "call":
         return asked.digest
-    tool = act.definition.tools[asked.name or ""]
+    tool = act.known_tool(asked.step or "")
+    if tool is None:  # a step's own call: its arguments are validated when the step makes it again
+        return None
     edited = tool.validate({**cast("dict[str, Any]", asked.arguments), **(answer.edits or {})})
     return call_digest(tool, tool.arguments_json(edited))
 
@@ -203,15 +206,17 @@ def settle(act: "Activation", step: str) -> None:
     envelope: dict[str, Any] = {"step": step, "name": call.name, "attempt": max(call.attempt, 1)}
     if asked.verdict in {"answer", "happened"}:
         told_by = None if asked.kind == "question" else asked.who or "a person"
-        act.record(ToolSucceeded(call_id=call.call_id, result=asked.value, told_by=told_by), status="ok", **envelope)
+        act.record(words.succeeded(call, asked.value, told_by=told_by), status="ok", **envelope)
         return
     if asked.verdict == "expired":
         error = ErrorInfo(type="Expired", message="nobody answered in time, so it was not run")
     else:
         error = ErrorInfo(type="Rejected", message=asked.comment or "a person said no")
-    tool = act.definition.tools.get(call.name)
+    if call.is_step and act.take_on_reject(step, error.message):
+        return
+    tool = act.known_tool(step)
     unknown = call.attempt >= 1 and tool is not None and tool.writes  # a no to another attempt undoes no earlier one
-    failed = ToolFailed(call_id=call.call_id, error=error, rejected=True, effect="unknown" if unknown else "none")
+    failed = words.failed(call, error, rejected=True, effect="unknown" if unknown else "none")
     act.record(failed, status="error", **envelope)
 
 

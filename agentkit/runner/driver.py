@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit import failpoints, registry
 from agentkit.decide import decide
-from agentkit.definition import AgentDefinition
+from agentkit.definition import Definition
 from agentkit.errors import AgentKitError, RunClaimed
 from agentkit.events import ApprovalAnswered, Event, RunCancelledEvent, RunResumed, RunStarted
 from agentkit.fold import advance
@@ -35,7 +35,7 @@ class Driver:
     Args:
         store: the log.
         run_id: the run.
-        definition: the agent.
+        definition: the agent or the pipeline.
         deps: for `ctx.deps`.
         parent: the driver of the run that called this one.
     """
@@ -44,7 +44,7 @@ class Driver:
         self,
         store: Store,
         run_id: str,
-        definition: AgentDefinition,
+        definition: Definition,
         *,
         deps: Any = None,
         parent: "Driver | None" = None,
@@ -90,7 +90,7 @@ class Driver:
         """Whether the run's first event is recorded or was read."""
         return self._state is not None
 
-    def child(self, step: str, definition: AgentDefinition, run_id: str) -> "Driver":
+    def child(self, step: str, definition: Definition, run_id: str) -> "Driver":
         """The driver of the child run that a step calls."""
         if step not in self.children:
             self.children[step] = Driver(self.store, run_id, definition, deps=self.deps, parent=self)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from agentkit.definition import AgentDefinition
+from agentkit.definition import Definition, PipelineDefinition
 from agentkit.errors import RunCancelled, RunFailed, RunPaused
 from agentkit.events import BudgetReached, RunStarted
 from agentkit.messages import Usage
@@ -28,7 +28,7 @@ class Family:
         self._parent = parent
         self._meter = meter
 
-    async def execute(self, step: str, definition: AgentDefinition, run_id: str, arguments: Any) -> tuple[Any, Usage]:
+    async def execute(self, step: str, definition: Definition, run_id: str, arguments: Any) -> tuple[Any, Usage]:
         """Go on with a child run, or begin it, until it ends.
 
         Returns:
@@ -72,7 +72,7 @@ class Family:
         """Whether the child did, or may have done, what a second call of the sub-agent would do again."""
         state = self._parent.children[step].live_state
         writes = {tool.offered.name for tool in state.header.tools if tool.writes}
-        begun = [call for call in state.calls.values() if call.name in writes and call.attempt >= 1]
+        begun = [call for call in state.calls.values() if (call.name in writes or call.writes) and call.attempt >= 1]
         return bool(state.unknown) or any(call.outcome == "ok" or call.status != "done" for call in begun)
 
     def unknown(self, step: str) -> str | None:
@@ -94,30 +94,25 @@ class Family:
             await self._parent.children[step].end(*by)
 
 
-def child_started(parent: "Driver", step: str, definition: AgentDefinition, arguments: Any) -> RunStarted:
+def child_started(parent: "Driver", step: str, definition: Definition, arguments: Any) -> RunStarted:
     """How a child run begins: its input is the call's single argument, or all of them."""
     state = parent.live_state
-    given = next(iter(arguments.values())) if len(arguments) == 1 else arguments
+    one = definition.kind == "agent" and len(arguments) == 1
+    given = next(iter(arguments.values())) if one else arguments
+    if isinstance(definition, PipelineDefinition):
+        given = definition.inputs.to_json(definition.inputs.validate(arguments))  # with its defaults
     return run_started(definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags)
 
 
-def run_started(definition: AgentDefinition, given: Any, **more: Any) -> RunStarted:
+def run_started(definition: Definition, given: Any, **more: Any) -> RunStarted:
     """The first event's body for a definition and an input."""
     return RunStarted(
-        kind="agent",
+        kind=definition.kind,
         module=definition.module,
         definition_sha256=definition.sha256,
         header=definition.header,
         input=given,
-        config={
-            "models": [model.name for model in definition.models],
-            "budget": definition.budget.model_dump(mode="json"),
-            "retry": definition.retry.model_dump(mode="json"),
-            "max_reasks": definition.max_reasks,
-            "decisions": definition.decisions,
-            "history_tokens": definition.history_tokens,
-            "approval_expires": definition.approval_expires,
-        },
+        config=definition.config,
         **more,
     )
 

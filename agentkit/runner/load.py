@@ -1,6 +1,6 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from agentkit.definition import AgentDefinition, ToolSpec
+from agentkit.definition import Definition, PipelineDefinition, ToolSpec
 from agentkit.errors import ResumeError, RunNotFound
 from agentkit.events import RunStarted, ToolFact
 from agentkit.fold import fold
@@ -33,7 +33,7 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     return fold(events, base)
 
 
-def check_definition(definition: AgentDefinition, state: State) -> None:
+def check_definition(definition: Definition, state: State) -> None:
     """Refuse to go on where the definition contradicts what is recorded.
 
     A changed instruction, model, budget or unused tool is fine. A tool whose call is not settled has to be there, and
@@ -50,17 +50,33 @@ def check_definition(definition: AgentDefinition, state: State) -> None:
         fact = recorded.get(call.name)
         if call.status == "done" or fact is None:
             continue
+        if call.within is not None:
+            continue  # only the step that made it knows its tool
         tool = definition.tools.get(call.name)
         if tool is None:
+            what = "step" if call.is_step else "tool"
             raise ResumeError(
-                f"run {state.run_id} waits at {step}, and {state.name!r} has no tool {call.name!r} any more; "
+                f"run {state.run_id} waits at {step}, and {state.name!r} has no {what} {call.name!r} any more; "
                 "give it back, or cancel the run"
             )
+        if isinstance(definition, PipelineDefinition) and "[" not in step:
+            _check_fan(definition, state, step)
         differences = _differences(call, fact, tool)
         if differences:
             raise ResumeError(
                 f"run {state.run_id} started {step} when {call.name!r} was {differences}; make it so again, or cancel"
             )
+
+
+def _check_fan(definition: PipelineDefinition, state: State, step: str) -> None:
+    """A step that runs once for each element of a list goes on so, and one that does not, neither."""
+    was, now = step in state.fans, definition.steps[step].each is not None
+    if was != now:
+        began, again = ("a list's elements", "once") if was else ("once", "a list's elements")
+        raise ResumeError(
+            f"run {state.run_id} started {step!r} for {began}, and now it is for {again}; make it so again, or fork "
+            f"the run: run.fork(at={step!r})"
+        )
 
 
 def _differences(call: CallStep, fact: ToolFact, tool: ToolSpec) -> str | None:
@@ -77,9 +93,7 @@ def _differences(call: CallStep, fact: ToolFact, tool: ToolSpec) -> str | None:
     )
 
 
-def definition_of(
-    store: Store, state: State, definition: AgentDefinition | None, run_id: str
-) -> AgentDefinition | None:
+def definition_of(store: Store, state: State, definition: Definition | None, run_id: str) -> Definition | None:
     """The agent of a run or of one of its unfinished child runs, where it is known.
 
     Args:
@@ -91,7 +105,7 @@ def definition_of(
     if definition is None or run_id == state.run_id:
         return definition
     for call in (state.calls[step] for step in state.open_calls):
-        tool = definition.tools.get(call.name)
+        tool = definition.tool_at(call.step, call.name)
         if tool is None or tool.child is None or call.child_run_id is None or call.status == "done":
             continue
         if call.child_run_id == run_id:

@@ -34,7 +34,10 @@ from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 
 if TYPE_CHECKING:
-    from agentkit.runner.activation import Activation
+    from agentkit.runner.activation import Activation as OfRun
+    from agentkit.runner.asking import Asking
+
+    Activation = OfRun | Asking
 
 FAIL_POINTS = ("model.requested", "model.answered", "model.recorded", "output.accepted")
 
@@ -44,7 +47,7 @@ MAX_OUTPUT_TOKENS = 4096
 
 def begin(act: "Activation", action: CallModel) -> None:
     """Begin the attempt, at once or when it is the model's turn: what waits has not begun, and costs nothing."""
-    model = act.definition.models[action.fallback]
+    model = act.agent.models[action.fallback]
     if isinstance(model, QueuedModel):
         act.start(action.step, _in_turn(act, action, model))
     elif (work := _reserve(act, action, model)) is not None:
@@ -61,7 +64,7 @@ def _reserve(act: "Activation", action: CallModel, model: Model) -> Coroutine[An
     """Reserve the call's estimate and record the attempt, or record that the budget does not allow it."""
     state = act.state
     tokens = state.tokens + (len(state.header.model_dump_json()) // 4 if act.meter.budget.usd is not None else 0)
-    estimate = model.price(tokens, int(act.definition.parameters.get("max_tokens") or MAX_OUTPUT_TOKENS))
+    estimate = model.price(tokens, int(act.agent.parameters.get("max_tokens") or MAX_OUTPUT_TOKENS))
     refused = act.meter.refuses(estimate)
     if refused is not None:
         act.record(
@@ -81,7 +84,7 @@ def _reserve(act: "Activation", action: CallModel, model: Model) -> Coroutine[An
         ModelRequested(
             request_sha256=state.request_sha256(),
             messages=len(request.messages),
-            parameters=dict(act.definition.parameters),
+            parameters=dict(act.agent.parameters),
             estimated_tokens=tokens,
             reserved_usd=estimate,
             fallback=action.fallback,
@@ -180,7 +183,7 @@ def _calls(act: "Activation", step: str, calls: tuple[ToolCall, ...]) -> tuple[T
         call_id = call.id if call.id and call.id not in seen else _free_id(step, index, calls)
         seen.add(call_id)
         arguments, reported = _take_reasons(act, call)
-        name = act.recorder.redactor.text(clean_text(call.name)) if call.name not in act.definition.tools else call.name
+        name = act.recorder.redactor.text(clean_text(call.name)) if call.name not in act.agent.tools else call.name
         kept.append(ToolCall(id=clean_text(call_id), name=name, arguments=arguments, reported=reported))
     return tuple(kept)
 
@@ -203,9 +206,9 @@ def _take_reasons(act: "Activation", call: ToolCall) -> tuple[Any, dict[str, str
     """A call's own arguments, and the reasons that the model was asked to write among them."""
     arguments = clean(call.arguments)
     reported = {clean_text(name): clean_text(said) for name, said in call.reported.items()}
-    if not act.definition.decisions or not isinstance(arguments, dict):
+    if not act.agent.decisions or not isinstance(arguments, dict):
         return arguments, reported
-    tool = act.definition.tools.get(call.name)
+    tool = act.agent.tools.get(call.name)
     own: dict[str, Any] = tool.schema.parameters.get("properties", {}) if tool is not None else {}
     kept: dict[str, Any] = {}
     for key, value in cast("dict[str, Any]", arguments).items():
@@ -255,7 +258,7 @@ def _retry_after(error: ModelError) -> float | None:
 async def accept(act: "Activation", step: str) -> None:
     """Validate the final answer and run the checks that have not given their verdict; end the run or have it redone."""
     text = act.state.models[step].text or ""
-    output = act.definition.output
+    output = act.agent.output
     try:
         value = output.parse(text)
         logged = output.to_json(value)
@@ -276,7 +279,7 @@ async def accept(act: "Activation", step: str) -> None:
     if output.is_text and not text.strip():
         _refuse(act, step, "output", "it is empty", {})
         return
-    for name, check in _named(act.definition.checks):
+    for name, check in _named(act.agent.checks):
         if name not in act.state.checked and not await _passes(act, step, name, check, value):
             return
     act.record(RunSucceeded(output=logged), status="succeeded")

@@ -29,7 +29,7 @@ def gate(act: "Activation", action: GateCall) -> None:
     if checked is None:
         return
     arguments, logged = checked
-    tool = act.definition.tools[act.state.calls[action.step].name]
+    tool = act.tool(action.step)
     if action.because == "policy" and equal_writes(act, tool, logged):
         action = GateCall(action.step, "repeated")
     if action.because != "policy" or tool.kind == "question" or not callable(tool.approve):
@@ -44,9 +44,7 @@ async def _judge(
     """Ask the predicate once; its verdict is a fact from then on. One that raises says: ask."""
     predicate = tool.approve
     assert callable(predicate), "a bool needs no judging"
-    call = Call(
-        name=tool.schema.name, args=arguments, step=step, run_id=act.state.run_id, why=act.state.calls[step].why
-    )
+    call = Call(name=act.call(step).name, args=arguments, step=step, run_id=act.state.run_id, why=act.call(step).why)
     because = "policy"
     try:
         if inspect.iscoroutinefunction(predicate):
@@ -67,7 +65,7 @@ async def _judge(
         act.record(
             ApprovalAnswered(verdict="not_required", through="predicate", digest=call_digest(tool, logged)),
             step=step,
-            name=tool.schema.name,
+            name=act.call(step).name,
         )
 
 
@@ -80,19 +78,20 @@ def _request(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, 
     ask(
         act,
         "call",
-        f"Run {tool.schema.name}? {description}",
+        f"Run {act.call(step).name}? {description}",
         step=step,
         arguments=arguments,
         digest=call_digest(tool, arguments),
         because=because,
-        shows=_shows(act, tool, arguments) or None,
+        shows=_shows(act, step, tool, arguments) or None,
         options=("approve", "edit", "reject"),
     )
 
 
-def _shows(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+def _shows(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, Any]) -> list[dict[str, Any]]:
     """What a person should see before saying yes: what this tool did, or may have done, already."""
-    name = tool.schema.name
+    call = act.call(step)
+    name = call.name
     unknown = [
         {"step": effect.step, "arguments": effect.arguments, "error": effect.error, "effect": "unknown"}
         for effect in act.state.unknown
@@ -103,13 +102,17 @@ def _shows(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list
         {"step": call.step, "arguments": call.arguments, "result": call.result}
         for call in equal_writes(act, tool, arguments)
     ]
-    return [*unknown, *parents, *equal]
+    beside = [
+        {"step": other.step, "arguments": other.arguments, "result": other.result, "effect": other.effect}
+        for other in (act.state.calls[path] for path in act.diverged_from(step))
+    ]
+    return [*unknown, *parents, *equal, *beside]
 
 
 def ask_in_doubt(act: "Activation", step: str) -> None:
     """A write was started and its end was never recorded: only a person can say what became of it."""
     call = act.state.calls[step]
-    tool = act.definition.tools[call.name]
+    tool = act.tool(step)
     ask(
         act,
         "in_doubt",
@@ -180,7 +183,7 @@ def ask(
 ) -> None:
     """Record a question. Everything the model wrote in it is data; the words around it are ours."""
     state = act.state
-    call = state.calls.get(step or "")
+    call = act.call(step) if step is not None else None
     lasts = act.definition.approval_expires if kind in {"call", "question"} else None
     act.record(
         ApprovalRequested(

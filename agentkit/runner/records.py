@@ -4,14 +4,18 @@ import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from agentkit.definition import AgentDefinition
 from agentkit.errors import EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
 from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
+from agentkit.policy import Retry
 from agentkit.runner.recorder import now
+from agentkit.state import ModelStep
 
 if TYPE_CHECKING:
     from agentkit.runner.activation import Activation
+    from agentkit.runner.asking import Asking
 
 
 def decision(act: "Activation", step: str) -> None:
@@ -44,24 +48,30 @@ def _reported(act: "Activation", call_id: str) -> dict[str, str]:
 
 def schedule_retry(act: "Activation", step: str) -> None:
     """Draw the wait before the next attempt: from here on it is a fact."""
-    state = act.state
-    model = state.models.get(step)
-    if model is not None:
-        policy, failures, after, error = act.definition.retry, model.failures, model.retry_after, model.error
-    else:
-        call = state.calls[step]
-        tool = act.definition.tools[call.name]
-        policy, failures, after, error = tool.retry, call.failures, None, call.error
+    status = None if act.tasks else "waiting"
+    if step in act.state.models and act.definition.kind == "agent":
+        act.record(_model_retry(act.agent, act.state.models[step]), step=step, status=status)
+        return
+    call = act.state.calls[step]
+    act.record(_retry(act.tool(step).retry, call.failures, None, call.error), step=step, status=status)
+
+
+def schedule_model_retry(act: "Asking", step: str) -> None:
+    """The same for a model call of an ask; the run as a whole does not wait for it."""
+    act.record(_model_retry(act.agent, act.state.models[step]), step=step)
+
+
+def _model_retry(agent: AgentDefinition, model: ModelStep) -> RetryScheduled:
+    return _retry(agent.retry, model.failures, model.retry_after, model.error)
+
+
+def _retry(policy: Retry, failures: int, after: float | None, error: ErrorInfo | None) -> RetryScheduled:
     delay = policy.delay(failures, retry_after=after)
-    act.record(
-        RetryScheduled(
-            due=now() + timedelta(seconds=delay),
-            delay=delay,
-            error=f"{error.type}: {error.message}" if error else "",
-            policy=policy.model_dump(mode="json"),
-        ),
-        step=step,
-        status=None if act.tasks else "waiting",
+    return RetryScheduled(
+        due=now() + timedelta(seconds=delay),
+        delay=delay,
+        error=f"{error.type}: {error.message}" if error else "",
+        policy=policy.model_dump(mode="json"),
     )
 
 

@@ -7,22 +7,24 @@ from collections.abc import Generator
 from typing import Any, Literal
 
 from agentkit import registry
-from agentkit.definition import AgentDefinition
+from agentkit.definition import Definition, PipelineDefinition
 from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed, RunPaused
-from agentkit.events import Event, Graded, RunCancelledEvent, Verdict
+from agentkit.events import Event, Graded, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, already_answered, check_answer, current_user, put_answer
+from agentkit.runner.closing import cancel_here, record_grade
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
+from agentkit.runner.fork import fork as begin_fork
 from agentkit.runner.load import definition_of, load_state, open_questions
 from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
-from agentkit.runner.recorder import Recorder, now
+from agentkit.runner.recorder import now
 from agentkit.runner.terminal import ask, can_ask
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
@@ -41,7 +43,7 @@ class Run:
     """
 
     def __init__(
-        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: AgentDefinition | None = None
+        self, store: Store, run_id: str, *, driver: Driver | None = None, definition: Definition | None = None
     ) -> None:
         self._store = store
         self._driver = driver
@@ -118,13 +120,13 @@ class Run:
         """The runs that this run's tools started, in the order of their calls."""
         calls = self.state.calls.values()
         return [
-            Run(self._store, call.child_run_id, definition=self._child(call.name))
+            Run(self._store, call.child_run_id, definition=self._child(call.step, call.name))
             for call in calls
             if call.child_run_id is not None
         ]
 
-    def _child(self, name: str) -> AgentDefinition | None:
-        tool = self._definition.tools.get(name) if self._definition is not None else None
+    def _child(self, step: str, name: str) -> Definition | None:
+        tool = self._definition.tool_at(step, name) if self._definition is not None else None
         return tool.child if tool is not None else None
 
     def events(self, after: int = 0) -> list[Event]:
@@ -397,17 +399,7 @@ class Run:
         for child in self.children():
             if not child.state.ended:
                 child.cancel(why)
-        try:
-            claim = self._store.claim(self.run_id)
-        except RunClaimed:  # whoever just took it up finds the word to cancel and ends it
-            return
-        try:
-            state = load_state(self._store, self.run_id)
-            if not state.ended:
-                recorder = Recorder(self._store, claim, state, lambda _event: None, self._redactor)
-                recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
-        finally:
-            self._store.release(claim)
+        cancel_here(self._store, self.run_id, self._redactor, who, why)
 
     def resume(self, *, budget: Budget | None = None, deps: Any = None) -> "Run":
         """Go on with a run that is paused or interrupted, in this process.
@@ -457,12 +449,21 @@ class Run:
         if budget is not None and asked is not None:
             self._give(asked, "edit", edits=budget.model_dump())
 
-    def fork(self, at: int, *, agent: Any = None, deps: Any = None) -> "Run":
-        """Begin a new run that shares this one's events up to a seq.
+    def fork(
+        self,
+        at: int | str | None = None,
+        *,
+        agent: Any = None,
+        input: dict[str, Any] | None = None,
+        deps: Any = None,
+    ) -> "Run":
+        """Begin a new run that shares this one's events.
 
         Args:
-            at: the last shared seq; nothing may be in flight there.
-            agent: the `Agent` that goes on; the run's own by default.
+            at: the last shared seq; nothing may be in flight there. Of a pipeline also a step or an item of one
+                ("classify[17]"): that, and what needs it, is done again; left out, what failed or changed since.
+            agent: the `Agent` or `Pipeline` that goes on; the run's own, as it is defined now, by default.
+            input: inputs of a pipeline that are other ones; what needs them is done again.
             deps: for `ctx.deps`.
 
         Returns:
@@ -471,16 +472,19 @@ class Run:
         Raises:
             ForkError: not there.
         """
-        definition = agent.definition if agent is not None else self._definition or start.find_definition(self.state)
-        driver = start.fork(self._store, self.run_id, at, definition, deps=deps)
+        definition = agent.definition if agent is not None else self._newest_definition()
+        driver = begin_fork(self._store, self.run_id, at, definition, given=input, deps=deps)
         return Run(self._store, driver.run_id, driver=driver)
 
-    def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
-        """Judge an ended run; promotion learns from those graded good.
+    def _newest_definition(self) -> Definition:
+        """The run's agent or pipeline: as a cell that was executed again made it, where it was."""
+        owner: Any = registry.defined(self.state.name)
+        if isinstance(self._definition, PipelineDefinition) and owner is not None:
+            return owner.definition
+        return self._definition or start.find_definition(self.state)
 
-        Raises:
-            ConfigError: the verdict is neither, or the run has not ended.
-        """
+    def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
+        """Judge an ended run; promotion learns from those graded good. Raises `ConfigError` where it has not ended."""
         if verdict not in {"good", "bad"}:
             raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
         state = self.state
@@ -488,13 +492,8 @@ class Run:
             raise ConfigError(f"run {self.run_id} has not ended ({state.status}); grade it then")
         if self._driver is not None:
             self._driver.settled.wait()
-        claim = self._store.claim(self.run_id)
-        try:
-            recorder = Recorder(
-                self._store, claim, load_state(self._store, self.run_id), lambda _event: None, self._redactor
-            )
-            recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=state.name)
-            if self._driver is not None:
-                self._driver.take_state(recorder.state)
-        finally:
-            self._store.release(claim)
+        graded = record_grade(
+            self._store, self.run_id, Graded(verdict=verdict, why=why, who=current_user()), self._redactor
+        )
+        if self._driver is not None:
+            self._driver.take_state(graded)

@@ -1,12 +1,12 @@
-"""Starting, resuming and forking runs."""
+"""Starting and resuming runs."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from agentkit import registry
-from agentkit.definition import AgentDefinition
-from agentkit.errors import ConfigError, ForkError, ResumeError
-from agentkit.events import Event, Origin, ParentWrite, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.definition import Definition
+from agentkit.errors import ConfigError, ResumeError
+from agentkit.events import Origin
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
 from agentkit.policy import Budget
@@ -21,7 +21,7 @@ from agentkit.store import Store
 
 def start(
     store: Store,
-    definition: AgentDefinition,
+    definition: Definition,
     given: Any,
     *,
     deps: Any = None,
@@ -81,7 +81,7 @@ def _labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
 
 
 def resume(
-    store: Store, run_id: str, definition: AgentDefinition, *, deps: Any = None, budget: Budget | None = None
+    store: Store, run_id: str, definition: Definition, *, deps: Any = None, budget: Budget | None = None
 ) -> Driver:
     """Go on with a run in this process, in the background.
 
@@ -96,80 +96,7 @@ def resume(
     return driver
 
 
-def fork(store: Store, run_id: str, at: Any, definition: AgentDefinition, *, deps: Any = None) -> Driver:
-    """Begin a new run that shares another's events up to `at`.
-
-    Args:
-        store: the log.
-        run_id: the parent.
-        at: the last shared seq.
-        definition: the agent that goes on; it may differ from the parent's.
-        deps: for `ctx.deps`.
-
-    Raises:
-        ForkError: something is in flight there, or the parent has ended by then.
-        RunNotFound: no such run.
-    """
-    if type(at) is not int:
-        raise ForkError(f"a run is forked at the seq of an event, a number, not at {at!r}; run.events() lists them")
-    if at < 1:
-        raise ForkError(f"a fork shares its parent's first event at least; run {run_id} cannot be forked at {at}")
-    base = load_state(store, run_id, until=at)
-    if base.seq != at:
-        raise ForkError(f"run {run_id} has {base.seq} events, so it cannot be forked at {at}")
-    if base.ended:
-        raise ForkError(f"run {run_id} has ended at seq {at}; fork it earlier, or start a new run with after=")
-    if flying := _flying(base):
-        raise ForkError(
-            f"at seq {at} of run {run_id} {', '.join(flying)} is in flight; "
-            f"fork it at {_nearest(store, run_id, at)}, the nearest seq before that"
-        )
-    check_definition(definition, base)
-    later = _writes_after(base, store.read(run_id, after=at))
-    started = run_started(
-        definition,
-        base.input,
-        origin=Origin(kind="fork", run_id=run_id, seq=at, later_writes=later),
-        tags=base.tags,
-        session=base.session,
-        user=base.user,
-        process=store.process,
-    )
-    driver = Driver(store, new_id(), definition, deps=deps)
-    claim = store.claim(driver.run_id, new=True)
-    engine().spawn(driver.start(driver.begin(claim, started, base)))
-    return driver
-
-
-def _nearest(store: Store, run_id: str, at: int) -> int:
-    """The last seq before `at` where a fork can begin."""
-    return next(seq for seq in range(at - 1, 0, -1) if not _flying(load_state(store, run_id, until=seq)))
-
-
-def _flying(base: State) -> list[str]:
-    """What a fork cannot begin in the middle of; at seq 1 nothing runs: what is interrupted there, the parent left."""
-    if base.seq == 1:
-        return []
-    return base.in_flight or [step for step in base.open_calls if base.calls[step].status == "interrupted"]
-
-
-def _writes_after(base: State, events: list[Event]) -> tuple[ParentWrite, ...]:
-    """The writes that the parent began after the fork's point, each with what became of it."""
-    writes = {tool.offered.name for tool in base.header.tools if tool.writes}
-    begun: dict[str, ParentWrite] = {}
-    for event in events:
-        step, body = event.step or "", event.body
-        if isinstance(body, ToolStarted) and event.name in writes:
-            begun[step] = ParentWrite(step=step, name=event.name or "", arguments=body.arguments)
-        elif step in begun and isinstance(body, ToolSucceeded):
-            begun[step] = begun[step].model_copy(update={"outcome": {"result": body.result}})
-        elif step in begun and isinstance(body, ToolFailed):
-            outcome = {"error": body.error.message, "effect": body.effect}
-            begun[step] = begun[step].model_copy(update={"outcome": outcome})
-    return tuple(begun.values())
-
-
-def find_definition(state: State) -> AgentDefinition:
+def find_definition(state: State) -> Definition:
     """The agent of a run: among those defined in this process, else where `run_started` says it is.
 
     Raises:

@@ -1,19 +1,21 @@
-"""Performing tool calls: validate, record, run, record; threads that outlive their timeout; child runs."""
+"""Performing calls of tools and steps: validate, record, run, record; threads that outlive their timeout."""
 
 import asyncio
 import contextlib
 import sqlite3
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
 from agentkit.decide import GateCall, StartCall
 from agentkit.definition import Context, InvalidArguments, ToolSpec
-from agentkit.errors import LogError, RunCancelled, RunError, RunPaused, ToolError
-from agentkit.events import ErrorInfo, Note, ToolFailed, ToolStarted, ToolSucceeded
+from agentkit.errors import LogError, Rejected, RunCancelled, RunError, RunPaused, ToolError
+from agentkit.events import ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
+from agentkit.runner import words
 from agentkit.runner.engine import engine, is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
@@ -40,7 +42,7 @@ def call_digest(tool: ToolSpec, arguments: dict[str, Any]) -> str:
 
 def equal_writes(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[CallStep]:
     """The writes of this run that did the same already: a model that repeats one may not know that it did."""
-    if not tool.writes or tool.kind != "function":
+    if not tool.writes or tool.kind != "function" or act.definition.kind != "agent":
         return []
     done = [call for call in act.state.calls.values() if call.name == tool.schema.name and call.outcome == "ok"]
     return [call for call in done if call.arguments == arguments]
@@ -51,10 +53,10 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
 
     What a person edited, or an earlier attempt recorded, is taken before what the model wrote.
     """
-    call = act.state.calls[step]
-    tool = act.definition.tools[call.name]
+    call = act.call(step)
+    tool = act.tool(step)
     try:
-        arguments = tool.validate(_given(call))
+        arguments = tool.validate(_given(act, call))
         return arguments, tool.arguments_json(arguments)
     except InvalidArguments as error:
         first = (
@@ -63,23 +65,24 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         info = ErrorInfo(type="InvalidArguments", message=first, context={"errors": error.errors})
     except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
         info = error_info(error, traced=True)
-    act.record(ToolFailed(call_id=call.call_id, error=info, reask=True), step=step, name=call.name, status="error")
+    act.record(words.failed(call, info, reask=True), step=step, name=call.name, status="error")
     return None
 
 
-def _given(call: CallStep) -> Any:
-    given = call.arguments if call.arguments is not None else call.raw
-    if (marker := find_marker(given)) is not None:
+def _given(act: "Activation", call: CallStep) -> Any:
+    given = call.arguments if call.arguments is not None else act.given(call)
+    if not call.is_step and (marker := find_marker(given)) is not None:
         raise InvalidArguments([{"path": "", "problem": REDACTED.format(marker), "input": marker}])
     return given
 
 
 def begin(act: "Activation", action: StartCall) -> None:
     """Record that the call is about to run, and run it once that is on disk."""
+    from agentkit.runner import steps
     from agentkit.runner.questions import gate
 
-    call = act.state.calls[action.step]
-    tool = act.definition.tools[call.name]
+    call = act.call(action.step)
+    tool = act.tool(action.step)
     checked = validated(act, action.step)
     if checked is None:
         return
@@ -93,13 +96,15 @@ def begin(act: "Activation", action: StartCall) -> None:
     child_run_id = (call.child_run_id or new_id()) if tool.kind == "agent" else None
     key = call.key or _key(act, call, logged)
     act.record(
-        ToolStarted(call_id=call.call_id, arguments=logged, idempotency_key=key, child_run_id=child_run_id),
+        words.started(call, logged, key=key, child=child_run_id, writes=tool.writes),
         step=action.step,
         attempt=action.attempt,
         name=call.name,
     )
     if child_run_id is not None:
         act.start(action.step, run_child(act, action.step))
+    elif call.is_step:
+        steps.begin(act, action, tool, arguments, key)
     else:
         act.start(action.step, _run(act, action, tool, arguments, key))
 
@@ -110,6 +115,8 @@ def _changed(call: CallStep, tool: ToolSpec, arguments: dict[str, Any]) -> bool:
         return False
     if call.cleared_digest is not None:
         return call.cleared_digest != call_digest(tool, arguments)
+    if call.is_step:
+        return tool.writes and call.attempt >= 1 and call.input_sha256 != digest(arguments)
     return tool.writes and call.attempt >= 1 and call.ran_with != arguments
 
 
@@ -138,14 +145,11 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         attempt=action.attempt,
         idempotency_key=key,
         deps=act.deps,
-        _note=partial(_note, act, action.step),
+        _note=partial(note, act, action.step),
     )
     began = time.perf_counter()
     try:
-        if tool.is_async:
-            value = await _in_time(tool, arguments, context)
-        else:
-            value = await _in_thread(act, action, tool, partial(tool.call, arguments, context))
+        value = await perform(act, action, tool, arguments, context)
         late = act.state.calls[action.step].status == "stuck"
         failpoints.hit("tool.returned")
         result = tool.result_json(value)
@@ -153,14 +157,14 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         raise
     except BaseException as error:  # whatever a tool raises, SystemExit included, is data
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-            _record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
+            record_failure(act, action, tool, TimeoutError("the run was cancelled while this ran"), began, final=True)
             raise
-        _record_failure(act, action, tool, error, began)
+        record_failure(act, action, tool, error, began)
         failpoints.hit("tool.failed")
         return
     call = act.state.calls[action.step]
     act.record(
-        ToolSucceeded(call_id=call.call_id, result=result, late=late),
+        words.succeeded(call, result, late=late),
         step=action.step,
         attempt=action.attempt,
         name=call.name,
@@ -168,6 +172,30 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         duration_ms=since(began),
     )
     failpoints.hit("tool.recorded")
+
+
+async def perform(
+    act: "Activation",
+    action: StartCall,
+    tool: ToolSpec,
+    arguments: dict[str, Any],
+    context: Context,
+    *,
+    on_cancel: Callable[[], None] = lambda: None,
+) -> Any:
+    """Have the function run, for as long as it may take, and return what it returns.
+
+    Args:
+        act: the activation.
+        action: what was begun.
+        tool: what runs.
+        arguments: what it gets.
+        context: what it can know.
+        on_cancel: what has the function come back soon, where it runs in a thread and the run is cancelled.
+    """
+    if tool.is_async:
+        return await _in_time(tool, arguments, context)
+    return await _in_thread(act, action, tool, partial(tool.call, arguments, context), on_cancel)
 
 
 async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Any:
@@ -183,7 +211,9 @@ async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) 
         raise TimeoutError(f"{shown} gave no result within {tool.timeout:g} s") from error
 
 
-async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, function: Any) -> Any:
+async def _in_thread(
+    act: "Activation", action: StartCall, tool: ToolSpec, function: Any, on_cancel: Callable[[], None]
+) -> Any:
     """Run a synchronous tool. After its timeout it is in doubt until its thread returns; that can still settle it."""
     began = time.perf_counter()
     future = threads.run(function, patience=_MOMENT if act.alone else 0.0)
@@ -194,6 +224,7 @@ async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, funct
                 _record_stuck(act, action, tool, began)
         return await future  # the tool's own error passes with its traceback: a future gives that away once
     except asyncio.CancelledError:
+        on_cancel()
         while not future.done():  # the claim is held until the thread is back: what it brings is recorded
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
@@ -205,7 +236,7 @@ def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, began: f
     message = f"no result after {tool.timeout} s; its thread is still running"
     info = ErrorInfo(type="TimeoutError", message=message, retryable=True)
     act.record(
-        ToolFailed(call_id=call.call_id, error=info, effect="unknown", in_doubt=True),
+        words.failed(call, info, effect="unknown", in_doubt=True),
         step=action.step,
         attempt=action.attempt,
         name=call.name,
@@ -214,7 +245,7 @@ def _record_stuck(act: "Activation", action: StartCall, tool: ToolSpec, began: f
     )
 
 
-def _record_failure(
+def record_failure(
     act: "Activation",
     action: StartCall,
     tool: ToolSpec,
@@ -227,6 +258,8 @@ def _record_failure(
     call = act.state.calls[action.step]
     says_nothing_happened = isinstance(error, ToolError)
     transient = isinstance(error, (TimeoutError, *tool.retry_on)) and not says_nothing_happened
+    if call.is_step and isinstance(error, ToolError):  # there is no model that could try again
+        transient = error.retryable
     repeatable = not tool.writes or tool.idempotent
     retrying = transient and repeatable and not final and call.failures + 1 < tool.retry.max_attempts
     unknown = tool.writes and not says_nothing_happened and not retrying
@@ -243,7 +276,13 @@ def _record_failure(
             }
         )
     act.record(
-        ToolFailed(call_id=call.call_id, error=info, effect="unknown" if unknown else "none", retrying=retrying),
+        words.failed(
+            call,
+            info,
+            effect="unknown" if unknown else "none",
+            retrying=retrying,
+            rejected=call.is_step and isinstance(error, Rejected),
+        ),
         step=action.step,
         attempt=action.attempt,
         name=call.name,
@@ -252,7 +291,7 @@ def _record_failure(
     )
 
 
-def _note(act: "Activation", step: str, text: str, data: Any) -> None:
+def note(act: "Activation", step: str, text: str, data: Any) -> None:
     """`ctx.note`, from whatever thread the tool runs in."""
     engine().call(lambda: act.record(Note(text=text, data=data), step=step))
 
@@ -265,14 +304,15 @@ async def run_child(act: "Activation", step: str) -> None:
     await act.recorder.durable()
     failpoints.hit("tool.started")
     call = act.state.calls[step]
-    tool = act.definition.tools[call.name]
+    tool = act.tool(step)
     began = time.perf_counter()
     assert tool.child is not None, "a tool of kind 'agent' has a definition"
     assert call.child_run_id is not None, "tool_started named the child run"
+    given = call.arguments if call.arguments is not None else act.given(call)
     try:
-        result, usage = await act.family.execute(step, tool.child, call.child_run_id, call.arguments)
+        result, usage = await act.family.execute(step, tool.child, call.child_run_id, given)
     except RunPaused:
-        act.parked.add(step)
+        act.parked[step] = frozenset({step})
         if act.family.is_broke(step):
             _take_over_budget(act, step)
         return
@@ -283,9 +323,9 @@ async def run_child(act: "Activation", step: str) -> None:
         _child_failed(act, call, error, began, type_="SubAgentFailed")
         return
     act.record(
-        ToolSucceeded(
-            call_id=call.call_id,
-            result=result,
+        words.succeeded(
+            call,
+            result,
             child_usage=usage.model_dump(mode="json"),
             child_unknown=act.family.unknown(step),
         ),
@@ -308,9 +348,9 @@ def _child_failed(act: "Activation", call: CallStep, error: RunError, began: flo
     """The model sees that the sub-agent failed. A new one would not know what this one wrote: a person is asked."""
     info = ErrorInfo(type=type_, message=str(error), context={"run_id": error.run_id})
     act.record(
-        ToolFailed(
-            call_id=call.call_id,
-            error=info,
+        words.failed(
+            call,
+            info,
             effect="unknown" if act.family.wrote(call.step) else "none",
             child_usage=error.usage.model_dump(mode="json") if error.usage else None,
         ),

@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
     "steps": {
         "run_id": "the run",
         "step": "the step's path in the run",
-        "kind": "model, tool, step (of a pipeline) or other",
+        "kind": "model, tool, step (of a pipeline), ask (of a model, by a step) or other",
         "name": "the model, the tool or the pipeline step",
         "status": "running, ok, error, skipped, waiting (for a retry), asked (a person), answered",
         "attempts": "how often it was tried",
@@ -159,7 +159,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 }
 
 ENVELOPE = tuple(COLUMNS["events"])
-_STARTS = "('model_requested', 'tool_started', 'step_started')"
+_STARTS = "('model_requested', 'tool_started', 'step_started', 'ask_started')"
 _MODEL_ENDS = "('model_responded', 'model_failed')"
 _TOOL_ENDS = "('tool_succeeded', 'tool_failed')"
 _ENDS = "('model_responded', 'model_failed', 'tool_succeeded', 'tool_failed', 'step_succeeded', 'step_failed')"
@@ -202,8 +202,8 @@ FROM (
 ) AS r""",
     "steps": f"""
 SELECT run_id, step,
-  CASE WHEN of_model > 0 THEN 'model' WHEN of_tool > 0 THEN 'tool' WHEN of_step > 0 THEN 'step' ELSE 'other' END
-    AS kind,
+  CASE WHEN of_model > 0 THEN 'model' WHEN of_tool > 0 THEN 'tool' WHEN of_ask > 0 THEN 'ask'
+    WHEN of_step > 0 THEN 'step' ELSE 'other' END AS kind,
   name,
   CASE code % 16 WHEN 1 THEN 'running' WHEN 2 THEN 'ok' WHEN 3 THEN 'error' WHEN 4 THEN 'skipped' WHEN 5 THEN 'waiting'
     WHEN 6 THEN 'asked' WHEN 7 THEN 'answered' END AS status,
@@ -215,6 +215,7 @@ FROM (
     CAST(sum(CASE WHEN type LIKE 'model%' THEN 1 ELSE 0 END) AS BIGINT) AS of_model,
     CAST(sum(CASE WHEN type LIKE 'tool%' THEN 1 ELSE 0 END) AS BIGINT) AS of_tool,
     CAST(sum(CASE WHEN type LIKE 'step%' THEN 1 ELSE 0 END) AS BIGINT) AS of_step,
+    CAST(sum(CASE WHEN type = 'ask_started' THEN 1 ELSE 0 END) AS BIGINT) AS of_ask,
     max(name) AS name,
     max(seq * 16 + CASE WHEN type IN {_STARTS} THEN 1 WHEN type = 'step_skipped' THEN 4
       WHEN type = 'retry_scheduled' THEN 5 WHEN type = 'approval_requested' THEN 6

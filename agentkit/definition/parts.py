@@ -1,19 +1,19 @@
-"""What the core and the runner need to know of an agent, its tools and its models: protocols and plain values."""
+"""What the core and the runner need to know of a tool, a model and an output: protocols and plain values."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from functools import cached_property
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import TypeAdapter
 
-from agentkit.events import Header, ToolFact
+from agentkit.definition.context import Context
 from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
-from agentkit.policy import Budget, Retry
-from agentkit.redact import Redactor
+from agentkit.policy import Retry
+
+if TYPE_CHECKING:
+    from agentkit.definition import Definition
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +36,6 @@ class Call:
 
 
 Approve: TypeAlias = "bool | Callable[[Call], bool]"
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a tool can know of the run it is called in; a parameter annotated `ak.Context` receives it.
-
-    Args:
-        run_id: the run.
-        step: the step's path, for example `tool/refund/2`.
-        attempt: which try this is, from 1.
-        idempotency_key: the same in every attempt of this step and after every crash; give it to the service called.
-        deps: what `run(deps=…)` or `resume(deps=…)` was given: connections, clients, secrets. Never in the log.
-    """
-
-    run_id: str
-    step: str
-    attempt: int
-    idempotency_key: str
-    deps: Any = None  # the user's own
-    _note: Callable[[str, JsonValue], None] = field(default=lambda _text, _data: None, repr=False)
-
-    def note(self, text: str, **data: Any) -> None:
-        """Write a note to the run's log; it rides along with the next durable event.
-
-        Args:
-            text: what to remember.
-            data: JSON values that go with it.
-
-        Raises:
-            EncodingError: a value that JSON cannot hold.
-        """
-        self._note(text, as_json(data, "note") if data else None)
 
 
 class InvalidArguments(Exception):
@@ -133,8 +101,8 @@ class ToolSpec(Protocol):
         ...
 
     @property
-    def child(self) -> "AgentDefinition | None":
-        """The agent that does the work, where `kind` says so."""
+    def child(self) -> "Definition | None":
+        """The agent or pipeline that does the work, where `kind` says so."""
         ...
 
     def validate(self, arguments: Any) -> dict[str, Any]:
@@ -219,82 +187,3 @@ class Output:
 Check: TypeAlias = "Callable[..., Any]"
 """Takes the output, and, with a second parameter, the run's tool results; raises, or returns
 False, to have the model try again."""
-
-
-@dataclass(frozen=True)
-class AgentDefinition:
-    """Everything an agent is, resolved: what `decide` and the runner work from.
-
-    Args:
-        name: the agent's name.
-        instructions: the system prompt.
-        models: the model, then its fallbacks in order.
-        tools: by name, in the order the model sees them.
-        output: what a run ends with.
-        checks: functions that a final answer must pass.
-        budget: what a run may use.
-        retry: for model calls; a tool has its own.
-        max_reasks: how often in a row a model may be told that its answer or arguments are wrong.
-        decisions: whether tools are given a `why` argument.
-        history_tokens: about how many tokens of messages a prompt may hold; None is no limit.
-        approval_expires: seconds after which an unanswered approval counts as a rejection; None is never.
-        parameters: passed to the model (temperature, max_tokens, …).
-        redactor: takes secrets out of what goes to the log.
-        place: the module that defined it; `__main__` in a notebook.
-        module: `module:name` where another process finds it; None in a notebook.
-        sha256: a digest of all of it that a resumed run is compared by.
-    """
-
-    name: str
-    instructions: str
-    models: tuple[Model, ...]
-    tools: Mapping[str, ToolSpec] = field(default_factory=lambda: MappingProxyType({}))
-    output: Output = field(default_factory=Output)
-    checks: tuple[Check, ...] = ()
-    budget: Budget = field(default_factory=Budget)
-    retry: Retry = field(default_factory=Retry)
-    max_reasks: int = 3
-    decisions: bool = True
-    history_tokens: int | None = None
-    approval_expires: float | None = None
-    parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    redactor: Redactor = field(default_factory=Redactor)
-    place: str | None = None
-    module: str | None = None
-    sha256: str = ""
-
-    @cached_property
-    def header(self) -> Header:
-        """What every prompt begins with, and what a resumed run is compared by."""
-        header = Header(
-            instructions=self.instructions,
-            tools=tuple(
-                ToolFact(
-                    offered=self._offered(tool.schema),
-                    source_sha256=tool.source_sha256,
-                    writes=tool.writes,
-                    idempotent=tool.idempotent,
-                )
-                for tool in self.tools.values()
-            ),
-            output=self.output.schema,
-            parameters=dict(self.parameters),
-        )
-        return self.redactor.patterns_only.fact(header)
-
-    def _offered(self, schema: ToolSchema) -> ToolSchema:
-        """A tool as the model sees it: with `why` and `instead_of`, unless the tool has such arguments of its own."""
-        if not self.decisions:
-            return schema
-        own: dict[str, Any] = schema.parameters.get("properties", {})
-        asked = {name: {"type": "string", "description": text} for name, text in REPORTED.items() if name not in own}
-        required = [*schema.parameters.get("required", []), *(name for name in asked if name == "why")]
-        parameters = {**schema.parameters, "properties": {**own, **asked}, "required": required}
-        return schema.model_copy(update={"parameters": parameters})
-
-
-REPORTED = {
-    "why": "In one sentence: why this call, now.",
-    "instead_of": "What you considered doing instead, if anything.",
-}
-"""Arguments that a model is asked to add to each call; they are taken out before the tool sees it."""

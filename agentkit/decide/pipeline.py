@@ -1,0 +1,95 @@
+"""What a pipeline's run does next: every step whose needs have ended.
+
+A round costs what the steps and the items under way are, not what has ended: so an item of 10,000 costs what one of ten
+does.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from agentkit.decide.actions import Action, CloseFan, FailRun, FinishRun, JudgeWhen, OpenFan, SkipStep
+from agentkit.decide.budget import ask_budget
+from agentkit.decide.calls import go_on_with_call
+from agentkit.definition import PipelineDefinition, StepDefinition
+from agentkit.events import ErrorInfo
+from agentkit.state import CallStep, FanOut, State
+from agentkit.wiring import is_ready, missing, outcome
+
+
+def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime) -> list[Action]:
+    """The next actions of a pipeline's run that has not ended; the arguments are those of `decide`."""
+    if state.budget_reached is not None:
+        return ask_budget(state)
+    outcomes = {name: outcome(state, name) for name in definition.steps}
+    failed = next((name for name, ended in outcomes.items() if ended in {"error", "rejected"}), None)
+    if failed is not None:
+        return [] if state.in_flight else [FailRun(_failure(state.calls[failed]))]
+    if all(ended != "open" for ended in outcomes.values()):
+        return [FinishRun()]
+    actions: list[Action] = []
+    for name, ended in outcomes.items():
+        if ended == "open":
+            actions += _step(definition, state, definition.steps[name], now)
+    return actions
+
+
+def _failure(call: CallStep) -> ErrorInfo:
+    """The run's error is its step's, which says what it is about."""
+    error = call.error or ErrorInfo(type="StepFailed", message="it failed")
+    message = error.message if call.step in error.context.get("steps", ()) else f"{call.step}: {error.message}"
+    return error.model_copy(update={"message": message, "context": {**error.context, "step": call.step}})
+
+
+def _step(definition: PipelineDefinition, state: State, step: StepDefinition, now: datetime) -> Iterator[Action]:
+    call = state.calls.get(step.name)
+    if step.name in state.fans:
+        yield from _items(state, step, state.fans[step.name], now)
+    elif call is not None:
+        yield from _go_on(state, call, step, now)
+    elif is_ready(definition, state, step):
+        yield from _begin(state, step, now)
+
+
+def _begin(state: State, step: StepDefinition, now: datetime) -> Iterator[Action]:
+    needs = (*step.needs, *((step.each,) if step.each is not None else ()))
+    lacking = missing(state, needs)
+    if lacking is None and step.when is not None and step.name not in state.judged:
+        lacking = missing(state, step.when.needs)
+        if lacking is None:
+            yield JudgeWhen(step.name)
+            return
+    if lacking is not None:
+        yield SkipStep(step.name, "needs", lacking)
+    elif not state.judged.get(step.name, True):
+        yield SkipStep(step.name, "when")
+    elif step.each is not None:
+        yield OpenFan(step.name)
+    else:
+        yield from _go_on(state, CallStep(step=step.name, name=step.name, is_step=True), step, now)
+
+
+def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) -> Iterator[Action]:
+    """A step in which a call waits for a person is entered again when that has its answer."""
+    waits = call.status in {"interrupted", "parked"} and any(
+        path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
+    )
+    if not waits:
+        yield from go_on_with_call(state, call, step.tool, now)
+
+
+def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> Iterator[Action]:
+    """Those under way go on, and so many begin that `concurrency` are; those that wait for a person count for none."""
+    active = 0
+    for index in fan.open:
+        path = f"{step.name}[{index}]"
+        call = state.calls.get(path) or CallStep(step=path, name=step.name, is_step=True)
+        if call.status != "asked" and (active < step.concurrency or call.status in {"running", "stuck"}):
+            active += 1
+            yield from _go_on(state, call, step, now)
+    stops = bool(fan.failed) and step.on_error == "fail"
+    if not stops:
+        for index in range(fan.begun, min(fan.total, fan.begun + step.concurrency - active)):
+            path = f"{step.name}[{index}]"
+            yield from _go_on(state, CallStep(step=path, name=step.name, is_step=True), step, now)
+    if fan.done == fan.total or (stops and not active):
+        yield CloseFan(step.name)

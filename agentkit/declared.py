@@ -1,0 +1,106 @@
+"""A step as its user declared it, before it is wired."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agentkit.child_step import TASK, ChildStep
+from agentkit.definition import AgentDefinition, OnReject, PipelineDefinition, ToolSpec
+from agentkit.errors import ConfigError
+from agentkit.signature import NOTHING, Parameter, Signature, read_signature
+from agentkit.tools import Options, Tool
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A step as the user wrote it.
+
+    Args:
+        name: its name.
+        work: a function, a tool, or what a child run is made of.
+        options: of the work, where it is a function.
+        needs: parameter → input or step, where the names differ.
+        each: the input or step whose elements it runs for, or (parameter, input or step).
+        when: its condition.
+        namespace: local names that string annotations may use.
+    """
+
+    name: str
+    work: Any  # a function, a ToolSpec or a Definition
+    options: Options = field(default_factory=Options)
+    needs: Mapping[str, str] = field(default_factory=dict[str, str])
+    each: str | tuple[str, str] | None = None
+    when: Callable[..., Any] | None = None
+    concurrency: int = 8
+    on_error: Literal["fail", "collect"] = "fail"
+    on_reject: OnReject = "fail"
+    cache: bool | float = False
+    namespace: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What the work takes, but for its context."""
+        if isinstance(self.work, AgentDefinition):
+            return (Parameter(TASK, Any, NOTHING, None),)
+        if isinstance(self.work, PipelineDefinition):
+            return tuple(_parameters_of(self.work.inputs.schema()))
+        if isinstance(self.work, Tool):
+            return _as_tool(self).signature.parameters
+        if isinstance(self.work, ToolSpec):
+            return tuple(_parameters_of(self.work.schema.parameters))
+        return self.signature().parameters
+
+    def returns(self) -> Any:
+        """The type of what it gives, for one element where it runs for many; `NOTHING` where that is not known."""
+        if isinstance(self.work, AgentDefinition):
+            return self.work.output.type
+        if isinstance(self.work, PipelineDefinition):
+            return getattr(self.work.output, "type", NOTHING)
+        if isinstance(self.work, Tool):
+            return _as_tool(self).return_type
+        return NOTHING if isinstance(self.work, ToolSpec) else self.signature().returns
+
+    def signature(self) -> Signature:
+        """What its function declares."""
+        return read_signature(self.work, self.name, self.namespace, types={})
+
+    def tool(self, types: Mapping[str, Any]) -> ToolSpec:
+        """The work as the runner sees it; `types` are what parameters without an annotation get."""
+        if isinstance(self.work, AgentDefinition | PipelineDefinition):
+            return ChildStep(self.work, approve=self.options.approve)
+        if isinstance(self.work, ToolSpec):
+            return self.work
+        return Tool(self.work, self.options, self.namespace, types)
+
+
+def _as_tool(step: Declared) -> Tool[..., Any]:
+    return step.work
+
+
+def _parameters_of(schema: Mapping[str, Any]) -> Iterable[Parameter]:
+    """The parameters of something of which only the JSON schema is known."""
+    required = schema.get("required", ())
+    for name in schema.get("properties", {}):
+        yield Parameter(name, NOTHING, NOTHING if name in required else None, None)
+
+
+def check_options(step: Declared) -> None:
+    """Refuse options that contradict each other, at once.
+
+    Raises:
+        ConfigError: with what to write instead.
+    """
+    owner, writes = step.name, getattr(step.work, "writes", step.options.writes)
+    if not owner.isidentifier():
+        raise ConfigError(f"{owner!r} is no name for a step: others need it by its name, so it has to be one in Python")
+    if step.cache is not False and writes:
+        raise ConfigError(f"{owner}: a write cannot be cached: it would not happen; leave cache out")
+    if not isinstance(step.cache, bool) and not step.cache > 0:
+        raise ConfigError(f"{owner}: cache={step.cache!r}; give True, or the seconds that a result stays good for")
+    if step.concurrency < 1:
+        raise ConfigError(f"{owner}: concurrency={step.concurrency}; at least one item has to run")
+    if step.on_error not in {"fail", "collect"}:
+        raise ConfigError(f"{owner}: on_error is 'fail' or 'collect', not {step.on_error!r}")
+    if step.on_reject not in {"fail", "skip"} and not callable(step.on_reject):
+        raise ConfigError(f"{owner}: on_reject is 'fail', 'skip' or a function of the reason, not {step.on_reject!r}")
+    if step.on_error == "collect" and step.each is None:
+        raise ConfigError(f"{owner}: on_error='collect' is for a step that runs for each element of a list: give each=")

@@ -1,0 +1,54 @@
+"""What the core and the runner need to know of what a user built: protocols and plain values."""
+
+from typing import TypeAlias
+
+from agentkit.definition.agent import REPORTED, AgentDefinition
+from agentkit.definition.context import AskOptions, AsyncContext, Calls, Context
+from agentkit.definition.parts import (
+    Approve,
+    Call,
+    Check,
+    InvalidArguments,
+    Model,
+    Output,
+    QueuedModel,
+    ToolSpec,
+)
+from agentkit.definition.pipeline import (
+    InputValues,
+    Need,
+    OnReject,
+    Outcome,
+    PipelineDefinition,
+    StepDefinition,
+    Values,
+    When,
+)
+
+Definition: TypeAlias = AgentDefinition | PipelineDefinition
+
+__all__ = [
+    "REPORTED",
+    "AgentDefinition",
+    "Approve",
+    "AskOptions",
+    "AsyncContext",
+    "Call",
+    "Calls",
+    "Check",
+    "Context",
+    "Definition",
+    "InputValues",
+    "InvalidArguments",
+    "Model",
+    "Need",
+    "OnReject",
+    "Outcome",
+    "Output",
+    "PipelineDefinition",
+    "QueuedModel",
+    "StepDefinition",
+    "ToolSpec",
+    "Values",
+    "When",
+]

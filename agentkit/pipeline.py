@@ -1,0 +1,386 @@
+"""Pipelines: steps that are known in advance, wired by name, made once and run many times."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, overload
+
+from agentkit import registry
+from agentkit.agent import Agent, find_module, make_redactor
+from agentkit.assembly import Assembly, check_output
+from agentkit.declared import Declared, check_options
+from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
+from agentkit.errors import ConfigError, PipelineError, ToolDefinitionError
+from agentkit.ids import digest
+from agentkit.jsonvalue import as_json
+from agentkit.log import Log, open_log
+from agentkit.open_model import as_model
+from agentkit.pipeline_values import Inputs, StepsOutput
+from agentkit.policy import Budget, Retry
+from agentkit.runner.run import Run
+from agentkit.runner.start import start
+from agentkit.tools import TRANSIENT, Options
+
+F = TypeVar("F")
+
+_RESERVED = ("log", "deps", "budget", "tags", "session", "user")
+"""What `run` takes beside the inputs."""
+
+
+class StepOptions(TypedDict, total=False):
+    """What `Pipeline.step` takes beside the work."""
+
+    name: str | None
+    needs: Mapping[str, str] | None
+    when: Callable[..., Any] | None
+    each: str | tuple[str, str] | None
+    concurrency: int
+    on_error: Literal["fail", "collect"]
+    retry: Retry | None
+    retry_on: tuple[type[BaseException], ...] | None
+    timeout: float | None
+    writes: bool
+    idempotent: bool
+    approve: Approve
+    on_reject: OnReject
+    cache: bool | float
+
+
+class Pipeline:
+    """Steps that are known in advance: functions, agents, tools and other pipelines, wired by the names they use.
+
+    Args:
+        name: what it is called in the log; a run is resumed by it.
+        input: the inputs: name → type, or (type, default).
+        output: the step whose result a run ends with, or several; those that no other step needs when left out.
+        model: for `ctx.ask`: a name that litellm knows, "local/…", or a `Model`; `ak.default_model()` when left out.
+        fallback: models to try in this order when the first has failed for good.
+        settings: passed to the model: temperature, max_tokens, seed, …
+        budget: what a run may use; no limit by default.
+        retry: for model calls; a step has its own.
+        max_reasks: how often in a row a model may be told that its answer is wrong.
+        approval_expires: seconds after which an approval nobody answered counts as a no; None is never.
+        redact: what is secret beside what looks like it: names of fields, and compiled patterns of text.
+
+    Raises:
+        ConfigError: an option cannot be used; the message says what to write instead.
+
+    Example:
+        >>> double = Pipeline("double", input={"number": int})
+        >>> @double.step
+        ... def twice(number: int) -> int:
+        ...     return 2 * number
+        >>> double.run(number=21, log="memory:").result()
+        42
+    """
+
+    def __init__(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
+        self,
+        name: str,
+        *,
+        input: Mapping[str, Any] | None = None,  # types
+        output: str | Sequence[str] | None = None,
+        model: "str | Model | None" = None,
+        fallback: Sequence["str | Model"] = (),
+        settings: Mapping[str, Any] | None = None,
+        budget: Budget | None = None,
+        retry: Retry | None = None,
+        max_reasks: int = 3,
+        approval_expires: float | None = None,
+        redact: Iterable[str | re.Pattern[str]] = (),
+    ) -> None:
+        if not name:
+            raise ConfigError("a pipeline needs a name: its runs are found and resumed by it")
+        self.name = name
+        self._inputs = _inputs(name, input or {})
+        self._output = output
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
+        chosen = (*((model,) if model is not None else ()), *fallback)
+        self._plain = PipelineDefinition(
+            name=name,
+            inputs=self._inputs,
+            steps=MappingProxyType({}),
+            output=StepsOutput({}),
+            models=tuple(as_model(each) for each in chosen),
+            budget=budget or Budget(model_calls=None),
+            retry=retry or Retry(),
+            max_reasks=max_reasks,
+            approval_expires=approval_expires,
+            parameters=MappingProxyType(dict(settings or {})),
+            redactor=make_redactor(name, redact, settings or {}),
+            place=caller.f_globals.get("__name__") if caller is not None else None,
+        )
+        self._declared: dict[str, Declared] = {}
+        self._assembled: tuple[dict[str, StepDefinition], list[str]] | None = None
+        self._resolved: PipelineDefinition | None = None
+        registry.define(name, self)
+
+    # declaring -------------------------------------------------------------------------------------------------------
+
+    @overload
+    def step(self, work: F, /, **options: Unpack[StepOptions]) -> F: ...
+
+    @overload
+    def step(self, /, **options: Unpack[StepOptions]) -> Callable[[F], F]: ...
+
+    def step(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
+        self,
+        work: Any = None,
+        /,
+        *,
+        name: str | None = None,
+        needs: Mapping[str, str] | None = None,
+        when: Callable[..., Any] | None = None,
+        each: str | tuple[str, str] | None = None,
+        concurrency: int = 8,
+        on_error: Literal["fail", "collect"] = "fail",
+        retry: Retry | None = None,
+        retry_on: tuple[type[BaseException], ...] | None = None,
+        timeout: float | None = None,
+        writes: bool = False,
+        idempotent: bool = False,
+        approve: Approve = False,
+        on_reject: OnReject = "fail",
+        cache: bool | float = False,
+    ) -> Any:
+        """Make a step of a function: `@pipeline.step`, or `@pipeline.step(retry=…)`; of an agent, a tool or a pipeline.
+
+        The function's parameters name what it needs: inputs, and other steps whose results it takes. A parameter
+        annotated `ak.Context` (`ak.AsyncContext` in an `async def`) receives the run's context: `ctx.ask`, `ctx.call`.
+        A step of the same name takes the place of the one before, as when a cell is executed again.
+
+        Args:
+            work: a function, sync or async; an `Agent` (it gets the input or the step that `needs` says for "task");
+                a tool; another `Pipeline`.
+            name: the step's; the function's own by default.
+            needs: parameter → input or step, where the names differ.
+            when: a function of inputs and results that says whether the step runs. A step that needs a skipped one gets
+                None where its parameter takes that, and is skipped too where not.
+            each: the input or the step whose list the step runs for, once for each element; the parameter that is
+                neither an input nor a step gets it, or that of `(parameter, list)`. Its result is the list of results.
+            concurrency: how many elements are worked on at one time.
+            on_error: "fail" ends the step with the first element that fails; "collect" leaves an `ak.Failed` in its
+                place in the list.
+            retry: how the step is tried again; given, it holds for every exception; left out, for timeouts and lost
+                connections. A plain write is never retried.
+            retry_on: the exceptions that are tried again.
+            timeout: seconds for one attempt; None is no limit.
+            writes: it changes something outside. A write that was interrupted is never run again unasked.
+            idempotent: a write that its service runs once for one `ctx.idempotency_key`.
+            approve: True asks a person before it runs; a function of the `Call` decides.
+            on_reject: what a person's no leads to: "fail" ends the run, "skip" goes on without the step, and what a
+                function of the reason returns becomes its result.
+            cache: True uses the result that the same step had for the same arguments in another run; a number, one that
+                is at most so many seconds old.
+
+        Returns:
+            The function, agent, tool or pipeline itself; without one, a decorator.
+
+        Raises:
+            ConfigError: an option cannot be used, or the function no step; the message says what to write instead.
+        """
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
+        namespace = dict(caller.f_locals) if caller is not None else {}
+        options = Options(
+            writes=writes,
+            idempotent=idempotent,
+            approve=approve,
+            retry=retry,
+            retry_on=retry_on or (TRANSIENT if retry is None else (Exception,)),
+            timeout=timeout,
+        )
+
+        def declare(given: Any) -> Any:
+            made, called = _work(given, name, options)
+            step = Declared(
+                name=called,
+                work=made,
+                options=replace(options, name=called),
+                needs=dict(needs or {}),
+                each=each,
+                when=when,
+                concurrency=concurrency,
+                on_error=on_error,
+                on_reject=on_reject,
+                cache=cache,
+                namespace=namespace,
+            )
+            check_options(step)
+            step.tool({})  # what is wrong with the function alone is said where it is written
+            self._declared[called] = step
+            self._assembled = self._resolved = None
+            return given
+
+        return declare if work is None else declare(work)
+
+    def remove(self, name: str) -> None:
+        """Take a step out, for example one whose cell gave it another name.
+
+        Raises:
+            ConfigError: there is no such step.
+        """
+        if name not in self._declared:
+            raise ConfigError(f"{self.name} has no step {name!r}; it has: {', '.join(self._declared) or 'none'}")
+        del self._declared[name]
+        self._assembled = self._resolved = None
+
+    # looking ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps the pipeline from running, a sentence each; empty where nothing does."""
+        return list(self._assemble()[1])
+
+    def check(self) -> None:
+        """See whether the steps fit together; showing and running a pipeline does this too.
+
+        Raises:
+            PipelineError: with everything that is wrong.
+        """
+        if problems := self._assemble()[1]:
+            raise PipelineError(self.name, problems)
+
+    def _assemble(self) -> tuple[dict[str, StepDefinition], list[str]]:
+        if self._assembled is None:
+            assembly = Assembly(self._inputs.types, self._declared)
+            steps = assembly.steps()
+            if not self._declared:
+                assembly.problems.append("it has no steps; decorate functions with @pipeline.step")
+            if not assembly.problems:
+                check_output(self._output, steps, assembly.problems)
+            self._assembled = steps, assembly.problems
+            self._types = assembly.types
+        return self._assembled
+
+    @property
+    def definition(self) -> PipelineDefinition:
+        """Everything the runner needs to know, resolved.
+
+        Raises:
+            PipelineError: the steps do not fit together.
+        """
+        if self._resolved is None:
+            self.check()
+            steps, _ = self._assemble()
+            chosen = check_output(self._output, steps, [])
+            output = StepsOutput({name: self._types[name] for name in chosen})
+            plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
+            module = find_module(self, plain.place)
+            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config])
+            self._resolved = replace(plain, module=module, sha256=sha256)
+        return self._resolved
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON schema of the inputs."""
+        return self._inputs.schema()
+
+    @property
+    def output_schema(self) -> dict[str, Any]:
+        """The JSON schema of what a run ends with."""
+        return self.definition.output.json_schema
+
+    def __repr__(self) -> str:
+        steps = ", ".join(self._declared) or "no steps"
+        return f"Pipeline({self.name!r}: {', '.join(self._inputs.names) or 'no input'} → {steps})"
+
+    # running ---------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        deps: Any = None,
+        budget: Budget | None = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: "Log | str | None" = None,
+        **inputs: Any,
+    ) -> Run:
+        """Start a run in the background and return at once.
+
+        Args:
+            deps: reaches steps as `ctx.deps`, and never the log.
+            budget: what this run may use; the pipeline's own when left out.
+            tags: recorded, to find the run by.
+            session: recorded.
+            user: recorded.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
+            inputs: the declared inputs, by name.
+
+        Returns:
+            The run: `.result()`, `await run`, `.pending`, `.approve()`, `.trace`, `.fork(at=…)`, …
+
+        Raises:
+            PipelineError: the steps do not fit together.
+            ConfigError: an input is missing, unknown, or not of its type.
+            LogError: the log cannot be used; nothing was started.
+        """
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        given = self.read(inputs)
+        log = log if isinstance(log, Log) else open_log(log)
+        driver = start(log.store, definition, given, deps=deps, tags=tags, session=session, user=user)
+        return Run(log.store, driver.run_id, driver=driver)
+
+    def read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The inputs as JSON, defaults filled in.
+
+        Args:
+            inputs: by name: values of the declared types, or what pydantic makes such of.
+
+        Raises:
+            ConfigError: one is missing, unknown, or not of its type; the message says which.
+        """
+        given = {name: as_json(value, name) for name, value in inputs.items()}
+        try:
+            return self._inputs.to_json(self._inputs.validate(given))
+        except InvalidArguments as error:
+            said = "; ".join(f"{problem.get('path') or 'input'}: {problem.get('problem')}" for problem in error.errors)
+            takes = ", ".join(self._inputs.names) or "none"
+            raise ConfigError(f"{self.name}: {said} (inputs: {takes})") from error
+
+
+def _inputs(owner: str, declared: Mapping[str, Any]) -> Inputs:
+    for name in declared:
+        if name in _RESERVED:
+            raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
+        if not name.isidentifier():
+            raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
+    try:
+        return Inputs(owner, declared)
+    except ToolDefinitionError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
+    """What the runner is to do, and what the step is called."""
+    if isinstance(given, Agent | Pipeline):
+        return given.definition, name or re.sub(r"\W", "_", given.name)
+    if isinstance(given, ToolSpec):
+        return _tool(given, options), name or re.sub(r"\W", "_", given.schema.name)
+    if not callable(given):
+        raise ConfigError(f"{given!r} is no step: give a function, an agent, a tool or a pipeline")
+    called = name or getattr(given, "__name__", None)
+    if called is None or called == "<lambda>":
+        raise ConfigError("a step without a name: others need it by its name; give name='…'")
+    return given, cast("str", called)
+
+
+def _tool(tool: ToolSpec, options: Options) -> ToolSpec:
+    """A tool keeps its own options: a step of it that says others would be another tool."""
+    if (options.writes, options.idempotent, options.approve, options.retry, options.timeout) != (
+        False,
+        False,
+        False,
+        None,
+        None,
+    ):
+        raise ConfigError(
+            f"{tool.schema.name} is a tool and keeps its own writes, idempotent, approve, retry and timeout; "
+            "say them where it is made, with @ak.tool"
+        )
+    return tool

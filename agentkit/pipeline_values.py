@@ -1,0 +1,78 @@
+"""What goes into a pipeline and what comes out of it, between Python's values and JSON."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import TypeAdapter
+
+from agentkit.jsonvalue import JsonValue, canonical
+from agentkit.schema import Parameters
+from agentkit.signature import NOTHING, Parameter, Signature
+
+
+class Inputs(Parameters):
+    """A pipeline's declared inputs.
+
+    Args:
+        owner: the pipeline's name, for errors.
+        declared: name → type, or (type, default).
+    """
+
+    def __init__(self, owner: str, declared: Mapping[str, Any]) -> None:
+        parameters = tuple(
+            Parameter(name, given[0], given[1], None)
+            if isinstance(given, tuple)
+            else Parameter(name, given, NOTHING, None)
+            for name, given in declared.items()
+        )
+        self.types = {parameter.name: parameter.annotation for parameter in parameters}
+        super().__init__(
+            Signature(
+                owner=owner,
+                parameters=parameters,
+                context=None,
+                awaits=False,
+                returns=NOTHING,
+                description="",
+                is_async=False,
+            )
+        )
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of an object that holds the inputs."""
+        return self.json_schema
+
+
+class StepsOutput:
+    """What a run ends with: the result of one step, or of several by their names.
+
+    Args:
+        types: step → the type of what it gives.
+    """
+
+    def __init__(self, types: Mapping[str, Any]) -> None:
+        self.steps = tuple(types)
+        self.type = next(iter(types.values())) if len(types) == 1 else dict[str, Any]
+        self._adapters = {name: _adapter(type_) for name, type_ in types.items()}
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of the output."""
+        schemas = {name: adapter.json_schema(mode="serialization") for name, adapter in self._adapters.items()}
+        if len(schemas) == 1:
+            return next(iter(schemas.values()))
+        return {"type": "object", "properties": schemas}
+
+    def from_json(self, value: JsonValue) -> Any:
+        """A logged output as values of the steps' return types; None of a step that was skipped."""
+        if len(self.steps) == 1:
+            return self._read(self.steps[0], value)
+        given = cast("dict[str, JsonValue]", value)
+        return {name: self._read(name, given.get(name)) for name in self.steps}
+
+    def _read(self, step: str, value: JsonValue) -> Any:
+        return None if value is None else self._adapters[step].validate_json(canonical(value))
+
+
+def _adapter(type_: Any) -> "TypeAdapter[Any]":
+    return TypeAdapter(Any if type_ is NOTHING else type_)

@@ -1,0 +1,89 @@
+"""A pipeline's run as a tree: its steps in their order, and what each of them asked and called."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from agentkit.render.words import MODEL_MARKS, Node, attempts, call_mark, failures, join, message, used
+from agentkit.state import Ask, CallStep, State
+from agentkit.text import brief, one_line
+
+if TYPE_CHECKING:
+    from agentkit.render.view import View
+
+_SHOWN = 10
+"""So many items of a fan-out are shown of each kind: those that failed, and those under way."""
+
+_WHY = {
+    "when": "its condition said no",
+    "needs": "it needs {}, which was skipped",
+    "rejected": "a person said no",
+}
+
+
+def steps(view: "View", state: State) -> Iterator[Node]:
+    """One node a step, in the order in which they can run."""
+    for name in state.config.get("steps", {}):
+        if name in state.skipped:
+            yield _skipped(state, name)
+        elif name in state.fans:
+            yield _fan(view, state, name)
+        elif name in state.calls:
+            yield step(view, state, state.calls[name])
+        elif not state.ended:
+            yield Node(f"· {name} · not yet")
+
+
+def step(view: "View", state: State, call: CallStep) -> Node:
+    """One step or one item, and below it what it asked and called."""
+    node = view.call(state, call)
+    for path in state.inner.get(call.step, ()):
+        if path in state.asks:
+            node.below += _ask(view, state, state.asks[path])
+        elif path in state.calls:
+            node.below.append(view.call(state, state.calls[path]))
+    return node
+
+
+def waits_inside(state: State, call: CallStep) -> bool:
+    """Whether a call that the step made waits for a person."""
+    return any(path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ()))
+
+
+def _skipped(state: State, name: str) -> Node:
+    because, on = state.skipped[name]
+    return Node(f"» {name} · skipped", [_WHY[because].format(one_line(on or "something", 40))])
+
+
+def _fan(view: "View", state: State, name: str) -> Node:
+    fan, call = state.fans[name], state.calls[name]
+    failed = f"{len(fan.failed)} failed" if fan.failed else ""
+    mark = call_mark(call) if call.status == "done" else "▸"
+    took = view.took(call.started, call.ended, live=call.ended is None and not state.ended)
+    node = Node(join(f"{mark} {name}", f"{fan.done} of {fan.total} items", failed, took))
+    node.details = [f"✗ {message(call.error)}"] if call.error is not None else []
+    for indices, word in ((sorted(fan.failed), "failed"), (sorted(fan.open), "under way")):
+        paths = [f"{name}[{index}]" for index in indices]
+        begun = [path for path in paths if path in state.calls]
+        node.below += [step(view, state, state.calls[path]) for path in begun[:_SHOWN]]
+        if len(begun) > _SHOWN:
+            node.below.append(Node(f"… {len(begun) - _SHOWN} more {word}; run.events() has them"))
+    return node
+
+
+def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
+    """One node for each time the model was asked."""
+    local = ask.step.partition("/")[2]
+    number = 1
+    while (model := state.models.get(f"{ask.step}/model/{number}")) is not None:
+        took = view.took(model.started, model.ended, live=model.status in {"running", "waiting"})
+        status = model.status if model.status != "done" else ""
+        mark = MODEL_MARKS[model.status] if not model.refusals else "✗"
+        name = f"{mark} {local} {one_line(model.name, 40)}" if number == 1 else f"{mark} {local} again"
+        node = Node(join(name, status, took, used(model.usage), attempts(model.attempt)), failures(model.errors))
+        if model.text:
+            node.details.append(f"text: {brief(model.text)}")
+        node.details += [f"refused by {one_line(who, 30)}: {brief(error.message)}" for who, error in model.refusals]
+        if ask.error is not None and f"{ask.step}/model/{number + 1}" not in state.models:
+            node.details.append(f"✗ {message(ask.error)}")
+        yield node
+        number += 1

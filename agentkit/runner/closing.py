@@ -1,0 +1,43 @@
+"""What is recorded of a run that nobody executes: that it was cancelled, or how somebody judged it."""
+
+from agentkit.errors import RunClaimed
+from agentkit.events import Event, Graded, RunCancelledEvent
+from agentkit.redact import Redactor
+from agentkit.runner.load import load_state
+from agentkit.runner.recorder import Recorder
+from agentkit.state import State
+from agentkit.store import Store
+
+
+def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
+    """End a run that nobody executes; who takes it up in this moment finds the word to cancel, and ends it."""
+    try:
+        claim = store.claim(run_id)
+    except RunClaimed:
+        return
+    try:
+        state = load_state(store, run_id)
+        if not state.ended:
+            recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+            recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+    finally:
+        store.release(claim)
+
+
+def record_grade(store: Store, run_id: str, graded: Graded, redactor: Redactor) -> State:
+    """Record how somebody judged an ended run.
+
+    Returns:
+        The run's state with it.
+    """
+    claim = store.claim(run_id)
+    try:
+        recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
+        recorder.record(graded, name=recorder.state.name)
+        return recorder.state
+    finally:
+        store.release(claim)
+
+
+def _tell_nobody(_event: Event) -> None:
+    """Nobody follows a run that is not executing."""

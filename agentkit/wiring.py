@@ -1,0 +1,51 @@
+"""What flows through a pipeline's run: the outcome of each step, and the values that the next ones take."""
+
+from typing import Any, Literal, TypeAlias, cast
+
+from agentkit.definition import Need, PipelineDefinition, StepDefinition
+from agentkit.state import State
+
+StepOutcome: TypeAlias = Literal["open", "ok", "error", "rejected", "skipped"]
+
+
+def outcome(state: State, step: str) -> StepOutcome:
+    """How a step ended; "open" where it has not."""
+    if step in state.skipped:
+        return "skipped"
+    call = state.calls.get(step)
+    if call is None or call.status != "done":
+        return "open"
+    return call.outcome or "error"
+
+
+def value(definition: PipelineDefinition, state: State, source: str) -> Any:
+    """The value of an input or of a step that ended, JSON; None of one that was skipped."""
+    if source in definition.steps:
+        return state.calls[source].result if outcome(state, source) == "ok" else None
+    return cast("dict[str, Any]", state.input)[source]
+
+
+def arguments(definition: PipelineDefinition, state: State, path: str) -> dict[str, Any]:
+    """The arguments of a step, or of one item of a fan-out, as JSON.
+
+    Args:
+        definition: the pipeline.
+        state: its run, in which everything that the step needs has ended.
+        path: the step's path, for example "order" or "classify[17]".
+    """
+    step = definition.steps[path.partition("[")[0]]
+    given = {need.parameter: value(definition, state, need.source) for need in step.needs}
+    if step.each is not None:
+        index = int(path[path.rindex("[") + 1 : -1])
+        given[step.each.parameter] = value(definition, state, step.each.source)[index]
+    return given
+
+
+def missing(state: State, needs: "tuple[Need, ...]") -> str | None:
+    """The first skipped step of which these needs cannot do without the value."""
+    return next((need.source for need in needs if need.source in state.skipped and not need.optional), None)
+
+
+def is_ready(definition: PipelineDefinition, state: State, step: StepDefinition) -> bool:
+    """Whether everything that a step needs has ended."""
+    return all(outcome(state, source) != "open" for source in step.sources if source in definition.steps)
