@@ -1,7 +1,7 @@
 """One contestant in one fresh process: `play_pipeline.py NAME FOLDER RUNS SECONDS SIZES PATIENCE` prints JSON.
 
-It runs the three steps RUNS times, or for SECONDS, and then a list of each size of SIZES ("100,1000"). A size is left
-out when the one before says that it would take longer than PATIENCE seconds.
+It runs the three steps RUNS times, or for SECONDS, and then a list of each size of SIZES ("100,1000"). A size after the
+second is left out when the one before says that it would take longer than PATIENCE seconds.
 """
 
 import json
@@ -16,7 +16,7 @@ import psutil
 from contestants.pipelines import Contestant, load
 from play import clock, since
 
-WARM = 5, 20  # runs of three steps and items of a list before the measured ones: threads, caches, a peer's server
+WARM = 5, 8  # runs of three steps and items of a list before the measured ones: threads, caches, a peer's server
 
 
 def children_ms() -> float:
@@ -66,7 +66,7 @@ def fans(contestant: Contestant, sizes: list[int], patience: float) -> dict[int,
     done: dict[int, dict[str, float]] = {}
     an_item = 0.0
     for size in sizes:
-        if an_item * size > patience:
+        if len(done) > 1 and an_item * size > patience:
             break
         done[size] = timed(lambda size=size: fan(contestant, size))
         an_item = done[size]["wall_ms"] / 1000 / size

@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol
 
-NAMES = ("raw", "dbos", "dbos_wal", "langgraph", "prefect")
+NAMES = ("raw", "agentkit", "dbos", "dbos_wal", "langgraph", "prefect")
 
 
 class Contestant(Protocol):
@@ -32,6 +32,7 @@ def load(name: str) -> type[Contestant]:
 
 PACKAGES = {
     "raw": (),
+    "agentkit": ("jupyter-agentkit", "pydantic", "duckdb"),
     "dbos": ("dbos", "sqlalchemy"),
     "dbos_wal": ("dbos", "sqlalchemy"),
     "langgraph": ("langgraph", "langgraph-checkpoint-sqlite"),
@@ -39,6 +40,7 @@ PACKAGES = {
 }
 SETTINGS = {
     "raw": "os.write + os.fdatasync a step; a list's items 8 to a sync: no pipeline, no threads",
+    "agentkit": "Pipeline with the embedded log, all defaults; the list by each=, concurrency=8",
     "dbos": "@DBOS.workflow, @DBOS.step, its default SQLite system database; the list by asyncio.gather, 8 at once",
     "dbos_wal": "the same over a database in SQLite's WAL mode, synchronous FULL: one sync a commit instead of four",
     "langgraph": "@entrypoint, @task, SqliteSaver (it sets WAL; synchronous stays at FULL), durability='sync', "
