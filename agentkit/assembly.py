@@ -12,6 +12,7 @@ from agentkit.declared import Declared
 from agentkit.definition import AgentDefinition, Need, StepDefinition, When
 from agentkit.failed import Failed
 from agentkit.fit import is_list_like, item_type, misfit, optional
+from agentkit.pipeline_values import shown_type
 from agentkit.schema import Parameters
 from agentkit.signature import NOTHING, Parameter, read_signature
 
@@ -81,6 +82,7 @@ class Assembly:
             on_error=step.on_error,
             on_reject=step.on_reject,
             cache=step.cache,
+            gives=shown_type(self.types[step.name]),
         )
 
     def _need(self, step: Declared, parameter: Parameter) -> Need | None:

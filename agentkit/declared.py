@@ -49,6 +49,16 @@ class Declared:
             return tuple(_parameters_of(self.work.schema.parameters))
         return self.signature().parameters
 
+    def names(self) -> list[str]:
+        """The inputs and steps that it asks for, as far as its parameters tell."""
+        each = self.each if isinstance(self.each, tuple) else (None, self.each)
+        given = [
+            self.needs.get(parameter.name, parameter.name)
+            for parameter in self.parameters()
+            if parameter.default is NOTHING and parameter.name != each[0]
+        ]
+        return list(dict.fromkeys([*given, *([each[1]] if each[1] else [])]))
+
     def returns(self) -> Any:
         """The type of what it gives, for one element where it runs for many; `NOTHING` where that is not known."""
         if isinstance(self.work, AgentDefinition):

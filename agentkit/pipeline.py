@@ -284,9 +284,29 @@ class Pipeline:
         """The JSON schema of what a run ends with."""
         return self.definition.output.json_schema
 
+    @property
+    def input_types(self) -> dict[str, str]:
+        """The inputs' types, as text."""
+        return self._inputs.shown()
+
+    def drafted(self) -> dict[str, list[str]]:
+        """The names that each step asks for, whether they are there or not: what a wrong pipeline's picture shows."""
+        return {name: step.names() for name, step in self._declared.items()}
+
+    @property
+    def graph(self) -> Any:
+        """The pipeline's picture: `.svg()`, `.mermaid()`; it shows itself in a notebook and as text."""
+        return registry.load(registry.DISPLAYS["pipeline"])(self)
+
+    def mermaid(self) -> str:
+        """The graph as a mermaid flowchart, which GitHub draws."""
+        return self.graph.mermaid()
+
     def __repr__(self) -> str:
-        steps = ", ".join(self._declared) or "no steps"
-        return f"Pipeline({self.name!r}: {', '.join(self._inputs.names) or 'no input'} → {steps})"
+        return str(self.graph)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
+        return self.graph._repr_mimebundle_(**options)
 
     # running ---------------------------------------------------------------------------------------------------------
 

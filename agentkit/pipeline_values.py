@@ -1,5 +1,6 @@
 """What goes into a pipeline and what comes out of it, between Python's values and JSON."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ from pydantic import TypeAdapter
 
 from agentkit.jsonvalue import JsonValue, canonical
 from agentkit.schema import Parameters
-from agentkit.signature import NOTHING, Parameter, Signature
+from agentkit.signature import NOTHING, Parameter, Signature, type_name
 
 
 class Inputs(Parameters):
@@ -41,6 +42,17 @@ class Inputs(Parameters):
     def schema(self) -> dict[str, Any]:
         """The JSON schema of an object that holds the inputs."""
         return self.json_schema
+
+    def shown(self) -> dict[str, str]:
+        """The inputs' types, as text."""
+        return {name: shown_type(type_) for name, type_ in self.types.items()}
+
+
+def shown_type(annotation: Any) -> str:
+    """A type for a picture: "Ticket", "list[Label]"; nothing where there is none."""
+    if annotation is NOTHING or annotation is Any:
+        return ""
+    return re.sub(r"[A-Za-z_]\w*\.", "", type_name(annotation))
 
 
 class StepsOutput:

@@ -22,8 +22,13 @@ MODELS = {
 }
 # what a pipeline asks where nobody named a model: function() → name
 DEFAULT_MODEL = "agentkit.models.default:default_model"
-# what shows a run: function(run) → text
-DISPLAYS = {"text": "agentkit.render:trace"}
+# what shows a run or a pipeline: function(it) → something that displays itself
+DISPLAYS = {
+    "text": "agentkit.render:trace",
+    "graph": "agentkit.graph:of_run",
+    "pipeline": "agentkit.graph:of_pipeline",
+    "notebook": "agentkit.notebook.show:bundle",
+}
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
 

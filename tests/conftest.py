@@ -1,6 +1,7 @@
 """What every test has: a log, no paid model, no skips in CI, and no fail point left armed by another test."""
 
 import os
+import signal
 
 import pytest
 
@@ -9,6 +10,9 @@ from agentkit import failpoints
 from agentkit.testing import forbid_real_models
 
 forbid_real_models(allow=["local/"])
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `pytest &`: what the tests start would ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 import agentkit as ak
-from agentkit.testing import FunctionModel, ScriptedModel
+from agentkit.testing import FunctionModel, RecordedModel, ScriptedModel, call
 
 
 class Facts(BaseModel):
@@ -174,7 +174,7 @@ def test_a_gated_step_waits_for_a_person_and_runs_once(log):
     def facts(amount: float) -> Facts:
         return Facts(theAmount=amount)
 
-    @pipeline.step(writes=True, approve=lambda call: call.args["facts"].amount > 50)
+    @pipeline.step(writes=True, approve=lambda asked: asked.args["facts"].amount > 50)
     def pay(facts: Facts, ctx: ak.Context) -> Receipt:
         paid.append(facts.amount)
         return Receipt(key=ctx.idempotency_key)
@@ -498,3 +498,64 @@ def test_a_fork_names_what_there_is_to_fork_at(log):
         run.fork(at="d")
     with pytest.raises(ak.ForkError, match=r"z: .*\(inputs: x, y\)"):
         run.fork(input={"z": 1})
+
+
+def test_an_agents_own_budget_holds_in_a_pipeline(log):
+    """Its step fails where it is used up; the pipeline's own budget pauses the run, and can be raised."""
+
+    @ak.tool
+    def look(what: str) -> dict:
+        """Look something up and return what is known of it there."""
+        return {"what": what}
+
+    def endless():
+        return FunctionModel(lambda request: call("look", what=str(len(request.messages))))
+
+    agent = ak.Agent("digger", endless(), "Dig.", tools=[look], budget=ak.Budget(model_calls=3))
+    pipeline = ak.Pipeline("p", input={"topic": str})
+    pipeline.step(agent)
+    run = pipeline.run(topic="x", log=log)
+    with pytest.raises(ak.RunFailed, match="digger used up its own budget of 3 model calls"):
+        run.result(timeout=10)
+    assert run.usage.model_calls == 3
+
+    run = pipeline.run(topic="x", log=log, budget=ak.Budget(model_calls=2))
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    assert [asked.kind for asked in run.pending] == ["budget"]
+    run.cancel()
+
+
+def test_a_recorded_run_answers_for_its_models(log):
+    """`RecordedModel` gives each ask its recorded answer."""
+    pipeline = ak.Pipeline("p", input={"words": list[str]}, model=FunctionModel(lambda request: str(len(str(request)))))
+
+    @pipeline.step(each="words")
+    def count(word: str, ctx: ak.Context) -> int:
+        return ctx.ask(word, output=int)
+
+    run = pipeline.run(words=["a", "bbb"], log=log)
+    recorded = ak.Pipeline("p", input={"words": list[str]}, model=RecordedModel(run.result(10) and run.events()))
+    recorded.step(each="words")(count)
+    assert recorded.run(words=["a", "bbb"], log=log).result(timeout=10) == run.output
+
+
+def test_a_step_says_how_far_it_is(log):
+    """Live, and not in the log."""
+    told, go_on = threading.Event(), threading.Event()
+    pipeline = ak.Pipeline("p", input={"x": int})
+
+    @pipeline.step
+    def slow(x: int, ctx: ak.Context) -> int:
+        ctx.progress(3, 10)
+        told.set()
+        assert go_on.wait(10)
+        return x
+
+    run = pipeline.run(x=1, log=log)
+    assert told.wait(10)
+    assert run.progress == {"slow": (3, 10)}
+    assert "slow · running · 3 of 10" in str(run.trace)
+    go_on.set()
+    assert run.result(timeout=10) == 1
+    assert run.progress == {}

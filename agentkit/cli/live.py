@@ -41,7 +41,9 @@ class Tree:
     def text(self) -> str:
         """The tree as it stands."""
         state = self._run.state
-        lines = render.tree(state, children=self._children, status=self._run.status, time=now()).splitlines()
+        lines = render.tree(
+            state, children=self._children, status=self._run.status, time=now(), progress=self._run.progress
+        ).splitlines()
         if self._lines is None or len(lines) <= self._lines:
             return "\n".join(lines)
         kept = self._lines - 2

@@ -55,6 +55,7 @@ class StepDefinition:
         on_error: whether a failed item fails the step, or its place in the list says so.
         on_reject: what a person's no leads to.
         cache: whether an earlier result for the same input will do, or for how many seconds it will.
+        gives: the type of its result, as text.
     """
 
     name: str
@@ -66,6 +67,7 @@ class StepDefinition:
     on_error: Literal["fail", "collect"] = "fail"
     on_reject: OnReject = "fail"
     cache: bool | float = False
+    gives: str = ""
 
     @cached_property
     def sources(self) -> tuple[str, ...]:
@@ -92,6 +94,10 @@ class InputValues(Values, Protocol):
 
     def schema(self) -> dict[str, Any]:
         """The JSON schema of an object that holds them."""
+        ...
+
+    def shown(self) -> dict[str, str]:
+        """Their types, as text."""
         ...
 
     def to_json(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,6 +204,7 @@ class PipelineDefinition:
             "input": self.inputs.schema(),
             "output": self.output.json_schema,
             "output_of": list(self.output.steps),
+            "types": {**self.inputs.shown(), **{name: step.gives for name, step in self.steps.items()}},
             "steps": {name: _recorded(step) for name, step in self.steps.items()},
         }
 

@@ -4,7 +4,7 @@
 stands in quotes or after a word of ours.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -53,14 +53,19 @@ def trace(run: Run) -> Trace:
     """
     try:
         state = run.state
-        text = tree(state, children=child_states(run), status=run.status, time=now())
+        text = tree(state, children=child_states(run), status=run.status, time=now(), progress=run.progress)
     except Exception as error:  # noqa: BLE001  Python shows a repr that raises as a traceback of agentkit's
         text = f"✗ run {run.run_id} cannot be shown: {type(error).__name__}: {one_line(str(error), 500)}"
     return Trace(text)
 
 
 def tree(
-    state: State, *, children: Children | None = None, status: str | None = None, time: datetime | None = None
+    state: State,
+    *,
+    children: Children | None = None,
+    status: str | None = None,
+    time: datetime | None = None,
+    progress: Mapping[str, tuple[float, float | None]] | None = None,
 ) -> str:
     """The text tree of a run.
 
@@ -69,11 +74,12 @@ def tree(
         children: gives a child run's state by its id; None where it has not begun or cannot be read.
         status: the run's status, where it is known better than the log does: "interrupted".
         time: now, UTC: how long what has not ended takes so far; left out, that is not shown.
+        progress: how far steps are that say so: done, and in all.
 
     Returns:
         Lines of at most `WIDTH` columns.
     """
-    view = View(children or (lambda _run_id: None), time)
+    view = View(children or (lambda _run_id: None), time, progress or {})
     view.family(state)
     root = view.run(state, status or state.status)
     return "\n".join(cut(line, WIDTH) for line in root.lines("", "", ""))

@@ -1,6 +1,6 @@
 """One rendering of a run: an agent's model calls with their tool calls, a pipeline's steps with theirs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,6 +34,7 @@ class View:
 
     load: Callable[[str], State | None]
     time: datetime | None
+    progress: Mapping[str, tuple[float, float | None]] = field(default_factory=dict[str, tuple[float, float | None]])
     runs: dict[str, State | None] = field(default_factory=dict[str, State | None])
     pending: list[str] = field(default_factory=list[str])
 
@@ -99,7 +100,7 @@ class View:
             mark, status = "?", "waits for a person"
         said = call_text(one_line(call.name, 40), arguments, 60)
         name = f"{mark} {call.step if call.is_step and call.arguments is None else said}"
-        node = Node(join(name, status, took, attempts(call.attempt)))
+        node = Node(join(name, status, self.how_far(call), took, attempts(call.attempt)))
         if call.why:
             node.details.append(f"why: {brief(call.why)}")
         if call.instead_of:
@@ -119,6 +120,13 @@ class View:
         if call.child_run_id is not None:
             node.below = [self.child(call.child_run_id)]
         return node
+
+    def how_far(self, call: CallStep) -> str:
+        """What the step said of its progress, if it runs and said something."""
+        if call.step not in self.progress:
+            return ""
+        done, total = self.progress[call.step]
+        return f"{done:g} of {total:g}" if total is not None else f"{done:g} done"
 
     def child(self, run_id: str) -> Node:
         """The tree of a run that a call started."""

@@ -97,6 +97,11 @@ class Driver:
         self.children[step].deps, self.children[step].definition = self.deps, definition
         return self.children[step]
 
+    @property
+    def progress(self) -> dict[str, tuple[float, float | None]]:
+        """How far the steps that execute are, where they say so."""
+        return dict(self._activation.progress) if self._activation is not None else {}
+
     def pending(self) -> list[Approval]:
         """Everything this run and its unfinished children wait for, oldest first."""
         if self._state is None:

@@ -39,7 +39,8 @@ class Family:
             RunFailed, RunCancelled: it ended without an output.
         """
         child = self._parent.child(step, definition, run_id)
-        await child.advance(lambda: child_started(self._parent, step, definition, arguments), meter=self._meter)
+        meter = self._meter if self._shares_budget else Meter(definition.budget, above=self._meter)
+        await child.advance(lambda: child_started(self._parent, step, definition, arguments), meter=meter)
         state = child.live_state
         usage = state.usage + state.child_usage
         if state.status == "succeeded":
@@ -50,6 +51,17 @@ class Family:
         if state.status == "cancelled":
             raise RunCancelled(f"{definition.name} was cancelled", run_id=run_id, usage=usage)
         raise RunPaused(f"{definition.name} waits for a person", run_id=run_id, usage=usage)
+
+    @property
+    def _shares_budget(self) -> bool:
+        """An agent's sub-agents have no budget but its own; a pipeline's agents keep theirs, within the pipeline's."""
+        return self._parent.definition.kind == "agent"
+
+    def own_limit(self, step: str) -> BudgetReached | None:
+        """The limit of its own that a pipeline's child ran into: nobody is asked to raise it."""
+        reached = None if self._shares_budget else self.budget_reached(step)
+        own = self._parent.children[step].definition.budget.model_dump(mode="json")
+        return reached if reached is not None and reached.budget == own else None
 
     def pending(self, steps: Iterable[str]) -> list[str]:
         """The approvals that parked children, and theirs, wait for."""

@@ -65,14 +65,14 @@ def _reserve(act: "Activation", action: CallModel, model: Model) -> Coroutine[An
     state = act.state
     tokens = state.tokens + (len(state.header.model_dump_json()) // 4 if act.meter.budget.usd is not None else 0)
     estimate = model.price(tokens, int(act.agent.parameters.get("max_tokens") or MAX_OUTPUT_TOKENS))
-    refused = act.meter.refuses(estimate)
-    if refused is not None:
+    meter = act.meter.refused_by(estimate)
+    if meter is not None and (refused := meter.refuses(estimate)) is not None:
         act.record(
             BudgetReached(
                 limit=refused,
-                budget=act.meter.budget.model_dump(mode="json"),
-                used_usd=act.meter.used_usd,
-                used_calls=act.meter.used_calls,
+                budget=meter.budget.model_dump(mode="json"),
+                used_usd=meter.used_usd,
+                used_calls=meter.used_calls,
                 needs_usd=estimate,
             ),
             step=action.step,

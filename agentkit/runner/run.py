@@ -15,11 +15,12 @@ from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
-from agentkit.runner.answers import Answered, already_answered, check_answer, current_user, put_answer
+from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
 from agentkit.runner.closing import cancel_here, record_grade
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
+from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
 from agentkit.runner.load import definition_of, load_state, open_questions
 from agentkit.runner.outcome import without_output
@@ -116,6 +117,16 @@ class Run:
         """The run as a printable tree."""
         return registry.load(registry.DISPLAYS["text"])(self)
 
+    @property
+    def graph(self) -> Any:
+        """A pipeline's run as its graph, each step with its status, duration and cost."""
+        return registry.load(registry.DISPLAYS["graph"])(self)
+
+    @property
+    def progress(self) -> dict[str, tuple[float, float | None]]:
+        """How far the steps are that say so by `ctx.progress`, while the run executes here: done, and in all."""
+        return self._driver.progress if self._driver is not None else {}
+
     def children(self) -> "list[Run]":
         """The runs that this run's tools started, in the order of their calls."""
         calls = self.state.calls.values()
@@ -128,6 +139,10 @@ class Run:
     def _child(self, step: str, name: str) -> Definition | None:
         tool = self._definition.tool_at(step, name) if self._definition is not None else None
         return tool.child if tool is not None else None
+
+    def answers(self) -> dict[str, Answer]:
+        """The answers that people gave to the run's own questions, by the questions' ids."""
+        return self._store.answers(self.run_id)
 
     def events(self, after: int = 0) -> list[Event]:
         """The run's own events with a seq over `after`."""
@@ -150,6 +165,9 @@ class Run:
 
     def __repr__(self) -> str:
         return str(self.trace)
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
+        return registry.load(registry.DISPLAYS["notebook"])(self)
 
     # waiting ---------------------------------------------------------------------------------------------------------
 
@@ -279,15 +297,15 @@ class Run:
         Raises:
             ApprovalError: nothing is pending, several are and no id was given, or somebody else answered first.
         """
-        return self._give(self._find(id), "edit" if edit else "approve", edits=edit, comment=comment)
+        return self._give(find_question(self, id), "edit" if edit else "approve", edits=edit, comment=comment)
 
     def reject(self, id: str | None = None, *, reason: str | None = None) -> Answered:
         """Say no; the model sees the reason and goes on."""
-        return self._give(self._find(id), "reject", comment=reason)
+        return self._give(find_question(self, id), "reject", comment=reason)
 
     def answer(self, id: str | None, value: Any) -> Answered:
         """Answer a question, or give a call's result instead of running it."""
-        return self._give(self._find(id), "answer", value=as_json(value, "answer"))
+        return self._give(find_question(self, id), "answer", value=as_json(value, "answer"))
 
     def resolve(
         self,
@@ -306,28 +324,7 @@ class Run:
         verdicts: dict[str, Verdict] = {"happened": "happened", "did not": "did_not", "stop": "stop"}
         if what not in verdicts:
             raise ApprovalError(f"a step in doubt happened, did not, or the run is to stop; not {what!r}")
-        return self._give(self._find(id), verdicts[what], value=as_json(result, "result"))
-
-    def _find(self, approval: str | None) -> Approval:
-        pending = self.pending
-        found = [asked for asked in pending if asked.id.startswith(approval or "")]
-        if len(found) == 1:
-            return found[0]
-        if approval and not found:
-            self._refuse_second_answer(approval)
-        if not pending:
-            raise ApprovalError(f"run {self.run_id} waits for nobody ({self.status})")
-        listed = "\n".join(f"  {asked}" for asked in pending)
-        if approval is None:
-            raise ApprovalError(f"{len(pending)} approvals are pending; say which:\n{listed}")
-        raise ApprovalError(f"{len(found)} pending approvals begin with {approval!r}; pending:\n{listed}")
-
-    def _refuse_second_answer(self, approval: str) -> None:
-        """Tell who was first, where somebody was."""
-        for run in (self, *self.children()):
-            for key, given in self._store.answers(run.run_id).items():
-                if key.startswith(approval) and key in run.state.approvals:
-                    raise already_answered(key, given)
+        return self._give(find_question(self, id), verdicts[what], value=as_json(result, "result"))
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str | None = None, **more: Any) -> Answered:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
@@ -443,20 +440,14 @@ class Run:
 
     def _raise_budget(self, budget: Budget | None) -> None:
         """Give more to a run that is executing, if it asks for it."""
+        if budget is None:
+            return
         asked = next((asked for asked in self.pending if asked.kind == "budget"), None)
-        if budget is not None and asked is None:
+        if asked is None:
             raise ConfigError(f"run {self.run_id} is executing; run.pause() it, then give it another budget")
-        if budget is not None and asked is not None:
-            self._give(asked, "edit", edits=budget.model_dump())
+        self._give(asked, "edit", edits=budget.model_dump())
 
-    def fork(
-        self,
-        at: int | str | None = None,
-        *,
-        agent: Any = None,
-        input: dict[str, Any] | None = None,
-        deps: Any = None,
-    ) -> "Run":
+    def fork(self, at: int | str | None = None, *, agent: Any = None, input: Any = None, deps: Any = None) -> "Run":
         """Begin a new run that shares this one's events.
 
         Args:

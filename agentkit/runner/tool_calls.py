@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from agentkit import failpoints
 from agentkit.decide import GateCall, StartCall
 from agentkit.definition import Context, InvalidArguments, ToolSpec
-from agentkit.errors import LogError, Rejected, RunCancelled, RunError, RunPaused, ToolError
-from agentkit.events import ErrorInfo, Note
+from agentkit.errors import LogError, Rejected, RunCancelled, RunError, RunFailed, RunPaused, ToolError
+from agentkit.events import BudgetReached, ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
 from agentkit.runner import words
@@ -311,7 +311,10 @@ async def run_child(act: "Activation", step: str) -> None:
     given = call.arguments if call.arguments is not None else act.given(call)
     try:
         result, usage = await act.family.execute(step, tool.child, call.child_run_id, given)
-    except RunPaused:
+    except RunPaused as paused:
+        if (reached := act.family.own_limit(step)) is not None:
+            await _end_broke(act, call, reached, paused, began)
+            return
         act.parked[step] = frozenset({step})
         if act.family.is_broke(step):
             _take_over_budget(act, step)
@@ -336,6 +339,21 @@ async def run_child(act: "Activation", step: str) -> None:
         duration_ms=since(began),
     )
     failpoints.hit("tool.recorded")
+
+
+async def _end_broke(
+    act: "Activation", call: CallStep, reached: BudgetReached, paused: RunPaused, began: float
+) -> None:
+    """An agent in a pipeline used up what it was given: its step fails, since in a pipeline that is no surprise."""
+    await act.family.end([call.step], ("agentkit", "its budget is used up"))
+    limit = (
+        f"{reached.budget['model_calls']} model calls"
+        if reached.limit == "model_calls"
+        else (f"{reached.budget['usd']} USD")
+    )
+    message = f"{call.name} used up its own budget of {limit}; give the agent a larger budget="
+    error = RunFailed(message, run_id=paused.run_id, usage=paused.usage)
+    _child_failed(act, call, error, began, type_="BudgetReached")
 
 
 def _take_over_budget(act: "Activation", step: str) -> None:

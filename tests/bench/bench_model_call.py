@@ -41,7 +41,7 @@ def provider() -> Iterator[str]:
         process.stdin.close()
 
 
-def contestants(url: str, folder: Path) -> dict[str, Work]:
+def contestants(url: str, folder: Path, loop: asyncio.AbstractEventLoop) -> dict[str, Work]:
     """One call each, ready to be measured."""
     import litellm
 
@@ -49,7 +49,6 @@ def contestants(url: str, folder: Path) -> dict[str, Work]:
     from agentkit.messages import ModelRequest, UserMessage
     from agentkit.models.litellm import LitellmModel
 
-    loop = asyncio.new_event_loop()
     once = {"model": MODEL, "messages": [{"role": "user", "content": ASKED}], "api_base": url, "max_retries": 0}
     request = ModelRequest(instructions="", messages=(UserMessage(content=ASKED),))
 
@@ -125,8 +124,9 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(given)
     os.environ |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENAI_API_KEY": "a key that nobody looks at"}
-    with measure.fresh_folder(None) as folder, provider() as url:
-        calls = contestants(url, folder)
+    # closed at the end: litellm leaves a task in it, which an interpreter that ends can die of
+    with measure.fresh_folder(None) as folder, provider() as url, asyncio.Runner() as runner:
+        calls = contestants(url, folder, runner.get_loop())
         for work in calls.values():  # once unmeasured: the first call of each imports what it needs
             measured(work, 3)
         report: dict[str, Any] = {
