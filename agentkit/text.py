@@ -30,7 +30,7 @@ def one_line(text: str, columns: int) -> str:
 
 def cut(text: str, columns: int) -> str:
     """Text cut with "…" where it is wider than that many columns; a CJK character takes two."""
-    if len(text) * 2 <= columns or sum(map(_width, text)) <= columns:
+    if len(text) * 2 <= columns or columns_of(text) <= columns:
         return text
     used = 0
     for index, char in enumerate(text):
@@ -66,6 +66,38 @@ def call_text(name: str, arguments: Any, columns: int = 120) -> str:  # JSON: an
     else:
         text = brief(arguments, room)
     return f"{inert(name)}({text})"
+
+
+def duration(seconds: float) -> str:
+    """A duration as text, in the unit that suits it.
+
+    Example:
+        >>> duration(0.0123), duration(4.56), duration(3725)
+        ('12 ms', '4.6 s', '1 h 2 min')
+    """
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def dollars(cost: float) -> str:
+    """An amount of USD as text; a very small one is not shown as nothing.
+
+    Example:
+        >>> dollars(0.0312), dollars(0.00002), dollars(0)
+        ('$0.0312', '<$0.0001', '$0')
+    """
+    if 0 < cost < 0.0001:
+        return "<$0.0001"
+    return f"${cost:.4f}" if cost else "$0"
+
+
+def columns_of(text: str) -> int:
+    """How many columns a text takes; a CJK character takes two."""
+    return sum(map(_width, text))
 
 
 def _width(char: str) -> int:
