@@ -14,15 +14,16 @@ from agentkit.store import Store
 
 _CHUNK = 500  # runs whose outputs are in memory at one time
 
+_BEGUN = """
+SELECT run_id, CASE WHEN CAST(body AS VARCHAR) LIKE '{"$blob"%' THEN NULL ELSE ((body->'config')->'map')->>'item' END
+  AS item
+FROM events WHERE type = 'run_started' AND name = $name AND (CAST(body AS VARCHAR) LIKE '{"$blob"%'
+  OR (body->>'definition_sha256' = $sha256 AND ((body->'config')->'map')->>'item' IS NOT NULL))
+"""
 _BELOW = "CAST(sum(CAST((body->'child_usage')->>'{0}' AS {1})) AS {1}) AS below_{0}"
 _SUMS = ("input_tokens", "output_tokens", "model_calls", "tool_calls")
 _FIND = f"""
-WITH begun AS (
-  SELECT run_id, CASE WHEN CAST(body AS VARCHAR) LIKE '{{"$blob"%' THEN NULL ELSE ((body->'config')->'map')->>'item' END
-    AS key
-  FROM events WHERE type = 'run_started' AND name = $name AND (CAST(body AS VARCHAR) LIKE '{{"$blob"%'
-    OR (body->>'definition_sha256' = $sha256 AND ((body->'config')->'map')->>'item' IS NOT NULL))
-), failed AS (
+WITH begun AS ({_BEGUN}), failed AS (
   SELECT run_id, (body->'error')->>'type' AS error_type FROM events WHERE type = 'run_failed'
 ), below AS (
   SELECT run_id, {", ".join(_BELOW.format(name, "BIGINT") for name in _SUMS)},
@@ -31,7 +32,7 @@ WITH begun AS (
   FROM events WHERE type IN ('step_succeeded', 'step_failed', 'tool_succeeded', 'tool_failed')
     AND (body->'child_usage')->>'model_calls' IS NOT NULL GROUP BY run_id
 )
-SELECT CAST(run_id AS VARCHAR), key, status, error_type, error, duration_ms,
+SELECT CAST(run_id AS VARCHAR), item, status, error_type, error, duration_ms,
   {", ".join(f"{name} + coalesce(below_{name}, 0)" for name in _SUMS)},
   CASE WHEN coalesce(unpriced, 0) = 0 THEN cost_usd + coalesce(below_cost_usd, 0) END
 FROM begun JOIN runs USING (run_id) LEFT JOIN failed USING (run_id) LEFT JOIN below USING (run_id)
@@ -59,12 +60,15 @@ class Recorded:
 
 
 def find_recorded(store: Store, definition: Definition) -> dict[str, Recorded]:
-    """The newest run of each item that was ever begun with this definition, by the item's key; one query.
+    """The newest run of each item that was ever begun with this definition, by the item's key.
 
     Raises:
         LogError: the log cannot be read.
     """
-    rows = store.query(_FIND, {"name": definition.name, "sha256": definition.sha256})
+    of_it = {"name": definition.name, "sha256": definition.sha256}
+    if not store.query(f"{_BEGUN} LIMIT 1", of_it):  # a look at the beginnings is cheap, however large the log
+        return {}
+    rows = store.query(_FIND, of_it)
     found: dict[str, Recorded] = {}
     for run_id, key, status, error_type, error, duration, *used in rows:  # oldest first: the newest one stays
         known = key or _key_of_large(store, run_id, definition.sha256)
