@@ -116,15 +116,15 @@ def child_started(parent: "Driver", step: str, definition: Definition, arguments
     return run_started(definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags)
 
 
-def run_started(definition: Definition, given: Any, **more: Any) -> RunStarted:
-    """The first event's body for a definition and an input."""
+def run_started(definition: Definition, given: Any, *, item: dict[str, Any] | None = None, **more: Any) -> RunStarted:
+    """The first event's body for a definition and an input; `item` says which one of a batch it is."""
     return RunStarted(
         kind=definition.kind,
         module=definition.module,
         definition_sha256=definition.sha256,
         header=definition.header,
         input=given,
-        config=definition.config,
+        config=definition.config if item is None else {**definition.config, "map": item},
         **more,
     )
 
