@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.errors import EncodingError, ToolError
+from agentkit.errors import AskFailed, EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
 from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
@@ -101,8 +101,14 @@ def refuse_unknown_tool(act: "Activation", step: str) -> None:
 
 
 def error_info(error: BaseException, *, retryable: bool = False, traced: bool = False) -> ErrorInfo:
-    """An exception as data that the log can hold; `traced` with its traceback, for the person who has to mend it."""
+    """An exception as data that the log can hold; `traced` with its traceback, for the person who has to mend it.
+
+    Of an ask that brought no answer it is the model's error: its type says whether it was refused, or not reached.
+    """
     trace = "".join(traceback.format_exception(error)) if traced else None
+    traceback_ = clean_text(trace[-4000:]) if trace else None
+    if isinstance(error, AskFailed):
+        return error.error.model_copy(update={"retryable": retryable, "traceback": traceback_})
     try:
         message = clean_text(str(error)) or type(error).__name__
     except Exception:  # noqa: BLE001  an error that cannot even say what it is
@@ -112,7 +118,7 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
         message=message[:4000],
         context=_context(error.context) if isinstance(error, ToolError) else {},
         retryable=retryable,
-        traceback=clean_text(trace[-4000:]) if trace else None,
+        traceback=traceback_,
     )
 
 
