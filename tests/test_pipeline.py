@@ -336,6 +336,22 @@ def test_every_question_of_a_fan_out_is_there_at_once(log):
     assert run.result(timeout=10) == ["0", "1", "2", "3", "4"]
 
 
+def test_a_person_can_be_asked_about_words_that_hold_a_secret(log):
+    """The secret is hidden in the question; only a call that would need it is refused."""
+    pipeline = ak.Pipeline("p", input={"words": str})
+
+    @pipeline.step
+    def said(words: str, ctx: ak.Context) -> str:
+        return ctx.call(ak.ask_person, question=f"what is {words}?")
+
+    run = pipeline.run(words="http://me:pass@host/x", log=log)
+    with pytest.raises(ak.RunPaused) as paused:
+        run.result(timeout=10)
+    assert ":pass@" not in paused.value.pending[0].prompt
+    run.answer(paused.value.pending[0].id, "an address")
+    assert run.result(timeout=10) == "an address"
+
+
 def test_a_failed_step_is_tried_again_and_its_writes_are_not_done_twice(log):
     """On a retry recorded writes are used again; what only reads is done anew."""
     reads, writes = [], []
