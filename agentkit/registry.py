@@ -27,6 +27,7 @@ DISPLAYS = {
     "text": "agentkit.render:trace",
     "graph": "agentkit.graph:of_run",
     "pipeline": "agentkit.graph:of_pipeline",
+    "notebook": "agentkit.notebook.show:bundle",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()

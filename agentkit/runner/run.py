@@ -166,6 +166,9 @@ class Run:
     def __repr__(self) -> str:
         return str(self.trace)
 
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
+        return registry.load(registry.DISPLAYS["notebook"])(self)
+
     # waiting ---------------------------------------------------------------------------------------------------------
 
     def result(self, timeout: float | None = None) -> Any:

@@ -1,0 +1,153 @@
+"""A run as plain HTML: what a saved notebook shows without a kernel, and GitHub, nbconvert and e-mail with it.
+
+No script, no style sheet, no SVG, which readers of notebooks take out: `<details>` that open by themselves, and inline
+styles. Everything that a model, a tool or a person wrote is escaped.
+"""
+
+import json
+from collections.abc import Sequence
+from html import escape
+
+from agentkit.notebook.details import Section, details
+from agentkit.notebook.rows import Children, Row, rows
+from agentkit.state import State
+from agentkit.text import dollars, duration, inert, one_line
+
+_MARKS = {
+    "pending": "·",
+    "running": "▸",
+    "waiting": "↻",
+    "asked": "?",
+    "in doubt": "!",
+    "interrupted": "!",
+    "paused": "?",
+    "ok": "✓",
+    "error": "✗",
+    "rejected": "✗",
+    "skipped": "»",
+    "cancelled": "✗",
+}
+_COLOURS = {
+    "ok": "#188038",
+    "error": "#c5221f",
+    "rejected": "#c5221f",
+    "cancelled": "#c5221f",
+    "asked": "#9334e6",
+    "paused": "#9334e6",
+    "in doubt": "#b06000",
+    "interrupted": "#b06000",
+    "waiting": "#b06000",
+}
+"""On white and on black alike readable; the mark and the word say the same."""
+
+_SMALL = "font-family:monospace;font-size:12px;line-height:1.5"
+_PRE = "margin:2px 0 6px 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;font-size:12px"
+_GREY = "opacity:.7"
+
+MOST_ROWS = 1500
+"""Rows of a very long run that are shown: the first, the last, and those that failed."""
+
+_ROOM = 80_000
+"""Characters of details in all; each row's share of it gets smaller the more rows there are."""
+
+
+def static(state: State, *, children: Children = lambda _run_id: None, status: str | None = None) -> str:
+    """The run as HTML.
+
+    Args:
+        state: the run.
+        children: gives a child run's state by its id.
+        status: the run's status, where it is known better than the log does.
+
+    Returns:
+        One `<div>`; of a run with very many steps not all of them, which it says.
+    """
+    every = rows(state, children=children, status=status)
+    kept = _kept(every)
+    states = {state.run_id: state}
+    for row in every:
+        if row.kind == "run" and row.run_id not in states and (child := children(row.run_id)) is not None:
+            states[row.run_id] = child
+    room = max(160, min(4000, _ROOM // max(1, len(kept))))
+    body = _tree(kept, states, room)
+    left = len(every) - len(kept)
+    more = f"<div style='{_GREY}'>{left:,} steps are left out here; the log has them all</div>" if left else ""
+    how = f"<div style='{_GREY}'>{escape(_how_to_go_on(state))}</div>"
+    return f"<div class='agentkit-trace' style='{_SMALL}'>{body}{more}{how}</div>"
+
+
+def _how_to_go_on(state: State) -> str:
+    if state.ended:
+        return f"ak.open_log().run({state.run_id!r}) is this run"
+    return f"ak.resume({state.run_id!r}) goes on with it, and brings the buttons back"
+
+
+def _kept(every: Sequence[Row]) -> list[Row]:
+    """The rows that are shown, with all that they stand below."""
+    if len(every) <= MOST_ROWS:
+        return list(every)
+    wanted = {row.id for row in (*every[: MOST_ROWS // 4], *every[-MOST_ROWS // 2 :])}
+    bad = [row.id for row in every if row.status in {"error", "asked", "in doubt", "rejected"}]
+    wanted |= set(bad[: MOST_ROWS // 4])
+    above = {row.id: row.parent for row in every}
+    for row_id in list(wanted):
+        parent = above[row_id]
+        while parent is not None and parent not in wanted:
+            wanted.add(parent)
+            parent = above.get(parent)
+    return [row for row in every if row.id in wanted]
+
+
+def _tree(kept: Sequence[Row], states: dict[str, State], room: int) -> str:
+    """Rows within rows, made from the last to the first: a run of 10,000 steps in a row is no deep recursion."""
+    below: dict[str | None, list[str]] = {}
+    for row in reversed(kept):
+        inside = "".join(reversed(below.pop(row.id, [])))
+        below.setdefault(row.parent, []).append(_row(row, states, inside, room))
+    return "".join(reversed(below.get(None, [])))
+
+
+def _row(row: Row, states: dict[str, State], inside: str, room: int) -> str:
+    state = states.get(row.run_id)
+    sections = "".join(_section(section, room) for section in details(state, row.step)) if state is not None else ""
+    if not sections and not inside:
+        return f"<div style='padding-left:1.1em'>{_line(row)}</div>"
+    is_open = " open" if row.kind == "run" or row.status in {"error", "asked", "in doubt"} else ""
+    shown = f"<div style='padding-left:1.6em'>{sections}</div>" if sections else ""
+    if row.kind == "run":  # what it was given and gave is looked at less often than what it did
+        shown = f"<details style='padding-left:1.6em'><summary>input and output</summary>{shown}</details>"
+    below = f"<div style='padding-left:1.1em'>{inside}</div>" if inside else ""
+    return f"<details{is_open}><summary>{_line(row)}</summary>{shown}{below}</details>"
+
+
+def _line(row: Row) -> str:
+    colour = _COLOURS.get(row.status)
+    style = f" style='color:{colour}'" if colour is not None else ""
+    name = escape(one_line(row.name, 60))
+    facts = [] if row.status == "ok" else [row.status]
+    if row.started is not None and row.ended is not None:
+        facts.append(duration(max(0.0, row.ended - row.started)))
+    if row.input_tokens or row.output_tokens:
+        facts.append(f"{row.input_tokens:,} + {row.output_tokens:,} tokens")
+    if row.cost_usd is None or row.cost_usd:
+        facts.append("cost unknown" if row.cost_usd is None else dollars(row.cost_usd))
+    if row.attempts > 1:
+        facts.append(f"{row.attempts} attempts")
+    note = f" <span style='{_GREY}'>{escape(one_line(row.note, 80))}</span>" if row.note else ""
+    said = f" <span style='{_GREY}'>{escape(' · '.join(facts))}</span>" if facts else ""
+    return f"<span{style}>{_MARKS[row.status]}</span> <b>{name}</b>{said}{note}"
+
+
+def _section(section: Section, room: int) -> str:
+    if section.form == "text":
+        text = str(section.value)
+    elif section.form == "error":
+        error = dict(section.value)
+        trace = error.pop("traceback", None)
+        text = f"{error.pop('type', '')}: {error.pop('message', '')}"
+        text += f"\n{json.dumps(error, ensure_ascii=False, indent=1)}" if error else ""
+        text += f"\n{trace}" if trace else ""
+    else:
+        text = json.dumps(section.value, ensure_ascii=False, indent=1)
+    cut = f"{text[:room]}\n… {len(text) - room:,} more characters" if len(text) > room else text
+    return f"<div>{escape(section.title)}</div><pre style='{_PRE}'>{escape(inert(cut))}</pre>"
