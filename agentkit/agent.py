@@ -3,10 +3,10 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 from agentkit import registry
 from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
@@ -16,16 +16,12 @@ from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
 from agentkit.policy import Budget, Retry
-from agentkit.redact import Redactor
+from agentkit.redact import Redactor, refuse_secret_settings
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 from agentkit.sub_agent import SubAgent
 
 Toollike: TypeAlias = "ToolSpec | Agent"
-
-_SECRET_NAME = re.compile(
-    r"(?i)(?:^|[_-])(?:api[_-]?key|access[_-]?key|token|secret|password|credentials|authorization)(?:$|[_-])"
-)
 
 
 class Agent:
@@ -191,23 +187,8 @@ def _check_options(name: str, decisions: str, checks: Sequence[Check], history_t
 def make_redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:
     """What takes secrets out of the log, for an agent or a pipeline; settings that hold one are refused."""
     redactor = Redactor(redact)
-    named = next(_secret_names(settings), None)
-    if named is not None or redactor.value(dict(settings)) != settings:
-        what = f"{named!r}" if named is not None else "what looks like a secret"
-        raise ConfigError(
-            f"{name}: settings hold {what}, and they go to the log; give the provider's key in its environment "
-            "variable, for example OPENAI_API_KEY"
-        )
+    refuse_secret_settings(name, settings, redactor)
     return redactor
-
-
-def _secret_names(settings: Mapping[str, Any]) -> Iterator[str]:
-    """The settings, and headers within them, whose name says that they are a secret."""
-    for name, value in settings.items():
-        if _SECRET_NAME.search(str(name)):
-            yield str(name)
-        elif isinstance(value, Mapping):
-            yield from _secret_names(cast("Mapping[str, Any]", value))
 
 
 def _as_tool(tool: Any, owner: str) -> ToolSpec:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from agentkit.child_step import TASK, ChildStep
 from agentkit.definition import AgentDefinition, OnReject, PipelineDefinition, ToolSpec
 from agentkit.errors import ConfigError
+from agentkit.pipeline_values import is_name
 from agentkit.signature import NOTHING, Parameter, Signature, read_signature
 from agentkit.tools import Options, Tool
 
@@ -99,18 +100,42 @@ def check_options(step: Declared) -> None:
     Raises:
         ConfigError: with what to write instead.
     """
-    owner, writes = step.name, getattr(step.work, "writes", step.options.writes)
-    if not owner.isidentifier():
+    owner = step.name
+    if not is_name(owner):
         raise ConfigError(f"{owner!r} is no name for a step: others need it by its name, so it has to be one in Python")
-    if step.cache is not False and writes:
-        raise ConfigError(f"{owner}: a write cannot be cached: it would not happen; leave cache out")
-    if not isinstance(step.cache, bool) and not step.cache > 0:
-        raise ConfigError(f"{owner}: cache={step.cache!r}; give True, or the seconds that a result stays good for")
-    if step.concurrency < 1:
-        raise ConfigError(f"{owner}: concurrency={step.concurrency}; at least one item has to run")
+    _check_cache(step)
+    _check_wiring(step)
+    concurrency: Any = step.concurrency
+    if not isinstance(concurrency, int) or concurrency < 1:
+        raise ConfigError(f"{owner}: concurrency={concurrency!r}; give how many items run at one time, 1 at least")
     if step.on_error not in {"fail", "collect"}:
         raise ConfigError(f"{owner}: on_error is 'fail' or 'collect', not {step.on_error!r}")
     if step.on_reject not in {"fail", "skip"} and not callable(step.on_reject):
         raise ConfigError(f"{owner}: on_reject is 'fail', 'skip' or a function of the reason, not {step.on_reject!r}")
     if step.on_error == "collect" and step.each is None:
         raise ConfigError(f"{owner}: on_error='collect' is for a step that runs for each element of a list: give each=")
+
+
+def _check_cache(step: Declared) -> None:
+    cache: Any = step.cache
+    if not isinstance(cache, bool) and not (isinstance(cache, int | float) and cache > 0):
+        raise ConfigError(f"{step.name}: cache={cache!r}; give True, or the seconds that a result stays good for")
+    if cache is not False and step.tool({}).writes:
+        raise ConfigError(f"{step.name}: a write cannot be cached: it would not happen; leave cache out")
+
+
+def _check_wiring(step: Declared) -> None:
+    """Refuse what names nothing: what the names mean is seen when the pipeline is assembled."""
+    owner, each, when = step.name, step.each, step.when
+    pair = isinstance(each, tuple) and len(each) == 2 and all(map(is_name, each))
+    if each is not None and not is_name(each) and not pair:
+        example = "each='tickets', or each=('ticket', 'tickets') with the parameter that gets an element"
+        raise ConfigError(f"{owner}: each={each!r}; name the input or the step whose list it is: {example}")
+    if not all(map(is_name, (*step.needs, *step.needs.values()))):
+        raise ConfigError(
+            f"{owner}: needs={dict(step.needs)!r}; give names, parameter → input or step: needs={{'text': 'ticket'}}"
+        )
+    if when is not None and not callable(when):
+        raise ConfigError(
+            f"{owner}: when={when!r}; give a function of inputs and results, for example when=lambda facts: facts.ok"
+        )

@@ -148,7 +148,7 @@ def _is_utf8(text: str) -> bool:
 def _refuse_odd_values(value: Any, where: str) -> None:
     """Walk a value that may hold NaN, an infinity or NUL, and name the first one."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise EncodingError(where, f"{value} is not JSON; return None or a string for a missing number")
+        raise EncodingError(where, f"{value} is not JSON; None or a text can stand for a missing number")
     if isinstance(value, str) and "\0" in value:
         raise EncodingError(where, "holds a NUL character, which PostgreSQL cannot store; remove it")
     if isinstance(value, BaseModel):

@@ -12,12 +12,12 @@ from agentkit.agent import Agent, find_module, make_redactor
 from agentkit.assembly import Assembly, check_output
 from agentkit.declared import Declared, check_options
 from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
-from agentkit.errors import ConfigError, PipelineError, ToolDefinitionError
+from agentkit.errors import ConfigError, EncodingError, PipelineError, ToolDefinitionError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
-from agentkit.pipeline_values import Inputs, StepsOutput
+from agentkit.pipeline_values import Inputs, StepsOutput, is_name
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
@@ -91,11 +91,11 @@ class Pipeline:
         approval_expires: float | None = None,
         redact: Iterable[str | re.Pattern[str]] = (),
     ) -> None:
-        if not name:
-            raise ConfigError("a pipeline needs a name: its runs are found and resumed by it")
+        if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError("a pipeline needs a name, a text: its runs are found and resumed by it")
         self.name = name
         self._inputs = _inputs(name, input or {})
-        self._output = output
+        self._output = _chosen(name, output)
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
         chosen = (*((model,) if model is not None else ()), *fallback)
@@ -184,7 +184,8 @@ class Pipeline:
         """
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
-        namespace = dict(caller.f_locals) if caller is not None else {}
+        is_local = caller is not None and caller.f_locals is not caller.f_globals
+        namespace = dict(caller.f_locals) if caller is not None and is_local else {}  # a notebook's own stays live
         options = Options(
             writes=writes,
             idempotent=idempotent,
@@ -193,6 +194,9 @@ class Pipeline:
             retry_on=retry_on or (TRANSIENT if retry is None else (Exception,)),
             timeout=timeout,
         )
+
+        if needs is not None and not isinstance(needs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"needs={needs!r}; give names, parameter → input or step: needs={{'text': 'ticket'}}")
 
         def declare(given: Any) -> Any:
             made, called = _work(given, name, options)
@@ -354,34 +358,52 @@ class Pipeline:
 
         Raises:
             ConfigError: one is missing, unknown, or not of its type; the message says which.
+            EncodingError: one is nothing that JSON can hold.
         """
-        given = {name: as_json(value, name) for name, value in inputs.items()}
         try:
+            given = {name: as_json(value, name) for name, value in inputs.items()}
             return self._inputs.to_json(self._inputs.validate(given))
+        except EncodingError as error:
+            advice = "connections and clients reach steps as ctx.deps, by run(deps=…)"
+            raise EncodingError(f"{self.name}: the input {error.where}", f"{error.problem}; {advice}") from error
         except InvalidArguments as error:
-            said = "; ".join(f"{problem.get('path') or 'input'}: {problem.get('problem')}" for problem in error.errors)
-            takes = ", ".join(self._inputs.names) or "none"
-            raise ConfigError(f"{self.name}: {said} (inputs: {takes})") from error
+            raise ConfigError(f"{self.name}: {self._inputs.in_words(error, _RESERVED)}") from error
 
 
-def _inputs(owner: str, declared: Mapping[str, Any]) -> Inputs:
-    for name in declared:
+def _chosen(owner: str, output: Any) -> str | Sequence[str] | None:
+    if output is None or isinstance(output, str):
+        return output
+    if not isinstance(output, Sequence) or not output or not all(map(is_name, cast("Sequence[Any]", output))):
+        raise ConfigError(
+            f"{owner}: output={output!r}; give the name of the step whose result a run ends with, or a list"
+        )
+    return cast("Sequence[str]", output)
+
+
+def _inputs(owner: str, declared: Any) -> Inputs:
+    if not isinstance(declared, Mapping):
+        raise ConfigError(f"{owner}: input={declared!r}; give names and types, for example input={{'ticket': str}}")
+    inputs = cast("Mapping[Any, Any]", declared)
+    for name, given in inputs.items():
+        if isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) != 2:
+            raise ConfigError(f"{owner}: the input {name!r} is {given!r}; give a type, or (type, default)")
         if name in _RESERVED:
             raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
-        if not name.isidentifier():
+        if not is_name(name):
             raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
     try:
-        return Inputs(owner, declared)
+        return Inputs(owner, inputs)
     except ToolDefinitionError as error:
         raise ConfigError(str(error)) from error
 
 
 def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
     """What the runner is to do, and what the step is called."""
+    _keep_own(given, options)
     if isinstance(given, Agent | Pipeline):
         return given.definition, name or re.sub(r"\W", "_", given.name)
     if isinstance(given, ToolSpec):
-        return _tool(given, options), name or re.sub(r"\W", "_", given.schema.name)
+        return given, name or re.sub(r"\W", "_", given.schema.name)
     if not callable(given):
         raise ConfigError(f"{given!r} is no step: give a function, an agent, a tool or a pipeline")
     called = name or getattr(given, "__name__", None)
@@ -390,17 +412,13 @@ def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
     return given, cast("str", called)
 
 
-def _tool(tool: ToolSpec, options: Options) -> ToolSpec:
-    """A tool keeps its own options: a step of it that says others would be another tool."""
-    if (options.writes, options.idempotent, options.approve, options.retry, options.timeout) != (
-        False,
-        False,
-        False,
-        None,
-        None,
-    ):
+def _keep_own(given: Any, options: Options) -> None:
+    """What is made already keeps its own options: a step of it that says others would be another one."""
+    if isinstance(given, ToolSpec) and options != Options():
         raise ConfigError(
-            f"{tool.schema.name} is a tool and keeps its own writes, idempotent, approve, retry and timeout; "
+            f"{given.schema.name} is a tool and keeps its own writes, idempotent, approve, retry and timeout; "
             "say them where it is made, with @ak.tool"
         )
-    return tool
+    if isinstance(given, Agent | Pipeline) and replace(options, approve=False) != Options():
+        what, has = ("an agent", "tools") if isinstance(given, Agent) else ("a pipeline", "steps")
+        raise ConfigError(f"{given.name} is {what}; writes, idempotent, retry and timeout are options of its {has}")

@@ -1,14 +1,24 @@
 """What goes into a pipeline and what comes out of it, between Python's values and JSON."""
 
+import difflib
+import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic import TypeAdapter
 
+from agentkit.definition import InvalidArguments
 from agentkit.jsonvalue import JsonValue, canonical
+from agentkit.problems import Problem
 from agentkit.schema import Parameters
 from agentkit.signature import NOTHING, Parameter, Signature, type_name
+from agentkit.text import brief
+
+
+def is_name(name: object) -> bool:
+    """Whether a parameter can have this name."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
 
 
 class Inputs(Parameters):
@@ -46,6 +56,26 @@ class Inputs(Parameters):
     def shown(self) -> dict[str, str]:
         """The inputs' types, as text."""
         return {name: shown_type(type_) for name, type_ in self.types.items()}
+
+    def in_words(self, error: InvalidArguments, options: Sequence[str]) -> str:
+        """What is wrong with the inputs, for who called `run`.
+
+        Args:
+            error: what `validate` raised.
+            options: what `run` takes beside them, for the guess at a misspelled one.
+        """
+        said = "; ".join(self._in_words(problem, options) for problem in error.errors)
+        return f"{said} (run takes: {', '.join(self.names) or 'no input'})"
+
+    def _in_words(self, problem: Problem, options: Sequence[str]) -> str:
+        path, said = str(problem.get("path", "")), str(problem.get("problem", ""))
+        if said == "missing" and path in self.names:
+            return f"the input {path!r} is missing"
+        if path.isidentifier() and path not in self.names:
+            close = difflib.get_close_matches(path, [*self.names, *options], n=1)
+            return f"there is no input {path!r}{f', did you mean {close[0]!r}?' if close else ''}"
+        given = f", not {brief(problem['input'])}" if "input" in problem else ""
+        return f"the input {path!r}: {said}{given}"
 
 
 def shown_type(annotation: Any) -> str:

@@ -5,7 +5,7 @@ before it is appended; live code works with the fold of what was appended, and s
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
@@ -52,6 +52,10 @@ _SCALAR = r'(?:"(?:[^"\\]|\\.)*"|[\w.+-]+)'  # a JSON value that is not nested
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
 
 _MARKER = re.compile(r"\[redacted:[\w-]+\]")
+
+_SECRET_NAME = re.compile(
+    r"(?i)(?:^|[_-])(?:api[_-]?key|access[_-]?key|token|secret|password|credentials|authorization)(?:$|[_-])"
+)
 
 # Fields that are ours, by which facts refer to each other: never changed, whatever a user's pattern matches.
 _OURS = frozenset(
@@ -173,3 +177,27 @@ def find_marker(value: Any) -> str | None:
     data = to_json(value, inf_nan_mode="constants")
     found = _MARKER.search(data.decode()) if b"[redacted:" in data else None
     return found.group() if found else None
+
+
+def refuse_secret_settings(owner: str, settings: Mapping[str, Any], redactor: Redactor) -> None:
+    """Settings go to the log; those that hold a secret are refused.
+
+    Raises:
+        ConfigError: naming it, and where it belongs.
+    """
+    named = next(_secret_names(settings), None)
+    if named is not None or redactor.value(dict(settings)) != settings:
+        what = f"{named!r}" if named is not None else "what looks like a secret"
+        raise ConfigError(
+            f"{owner}: settings hold {what}, and they go to the log; give the provider's key in its environment "
+            "variable, for example OPENAI_API_KEY"
+        )
+
+
+def _secret_names(settings: Mapping[str, Any]) -> Iterator[str]:
+    """The settings, and headers within them, whose name says that they are a secret."""
+    for name, value in settings.items():
+        if _SECRET_NAME.search(str(name)):
+            yield str(name)
+        elif isinstance(value, Mapping):
+            yield from _secret_names(cast("Mapping[str, Any]", value))

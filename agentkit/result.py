@@ -64,7 +64,7 @@ class Result:
 def _refuse_odd_numbers(value: Any, where: str) -> None:
     """Name the first NaN or infinity: pydantic would write it as null, unless the model says otherwise."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise EncodingError(where, f"{value} is not JSON; return None or a string for a missing number")
+        raise EncodingError(where, f"{value} is not JSON; None or a text can stand for a missing number")
     if isinstance(value, dict):
         for key, item in cast("dict[object, object]", value).items():
             _refuse_odd_numbers(item, f"{where}.{key}")

@@ -158,7 +158,7 @@ def _closure(plain: Callable[..., Any]) -> dict[str, Any]:
 
 def _refuse_odd_functions(function: Callable[..., Any], plain: Callable[..., Any], owner: str) -> None:
     if isinstance(function, type):
-        raise ToolDefinitionError(f"{owner}: a class is not a tool; write a function that makes and returns it")
+        raise ToolDefinitionError(f"{owner}: a class is no function; write one that makes and returns it")
     if not callable(function):
         raise ToolDefinitionError(
             f"{owner}: {type(function).__name__} is not callable; decorate a plain function, or make the tool "
@@ -179,12 +179,12 @@ def _annotation(parameter: inspect.Parameter, names: _Names, types: Mapping[str,
         )
     if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
         raise ToolDefinitionError(
-            f"{owner}: {label} is positional-only and a model gives arguments by name; remove the `/`"
+            f"{owner}: {label} is positional-only, and arguments are given by name; remove the `/`"
         )
     if label in {"self", "cls"}:
         raise ToolDefinitionError(
-            f"{owner}: {label} makes it a method that nothing is bound to; make the tool of the bound method, "
-            "`ak.tool(thing.method)`, or of a plain function"
+            f"{owner}: {label} makes it a method that nothing is bound to; give the bound one, for example "
+            "`ak.tool(thing.method)`, or a plain function"
         )
     if parameter.annotation is NOTHING and types is not None:
         return types.get(label, Any)

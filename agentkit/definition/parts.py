@@ -170,10 +170,18 @@ class Output:
         self._adapter: TypeAdapter[Any] = TypeAdapter(type_)
         name = getattr(type_, "__name__", None) or "output"
         self.schema = None if self.is_text else OutputSchema(name=name, json_schema=self._adapter.json_schema())
+        shape = {} if self.schema is None else self.schema.json_schema
+        self._choices = {one for one in (*shape.get("enum", ()), shape.get("const")) if isinstance(one, str)}
 
     def parse(self, text: str) -> Any:
-        """A final answer's text as a value; raises pydantic's `ValidationError`."""
-        return text if self.is_text else self._adapter.validate_json(text)
+        """A final answer's text as a value; raises pydantic's `ValidationError`.
+
+        A choice among texts (`Literal`, an enum) may come without its quotation marks: models write it so.
+        """
+        if self.is_text:
+            return text
+        bare = text.strip()
+        return self._adapter.validate_python(bare) if bare in self._choices else self._adapter.validate_json(text)
 
     def to_json(self, value: Any) -> JsonValue:
         """A value as the JSON that goes to the log."""

@@ -91,6 +91,7 @@ class Activation:
         self.progress: dict[str, tuple[float, float | None]] = {}
         self.cached: dict[str, dict[str, tuple[str, int, datetime]]] = {}  # results of other runs, by step and input
         self.diverged: dict[str, list[str]] = {}
+        self.default_model: asyncio.Future[Any] | None = None  # for asks that name none
         self.cancelled_by: tuple[str | None, str | None] | None = None
         self.pause_asked = False
         self._woken = False

@@ -8,18 +8,16 @@ after a crash or a question everything recorded is used again; on a new try what
 import asyncio
 import concurrent.futures
 from collections.abc import Coroutine, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from agentkit import registry
 from agentkit.decide import GateCall, WaitUntil, go_on_with_call
-from agentkit.definition import AgentDefinition, AskOptions, InvalidArguments, Output, PipelineDefinition, ToolSpec
-from agentkit.errors import AgentKitError, AskFailed, CallFailed, ConfigError, Rejected
+from agentkit.definition import AgentDefinition, AskOptions, InvalidArguments, ToolSpec
+from agentkit.errors import AskFailed, CallFailed, ConfigError, Rejected
 from agentkit.events import AskStarted, ErrorInfo
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
-from agentkit.open_model import as_model
 from agentkit.runner import tool_calls
+from agentkit.runner.ask_agent import agent_of
 from agentkit.runner.asking import Asking
 from agentkit.runner.engine import engine
 from agentkit.runner.recorder import now
@@ -99,7 +97,7 @@ class StepCalls:
     async def ask(self, prompt: Any, output: Any, options: AskOptions) -> Any:
         """Ask a model; see `Context.ask`."""
         self._go_on_or_park()
-        agent = self._agent(output, options)
+        agent = await agent_of(self._act, self._step, output, options)
         said = as_json(prompt, "prompt")
         sha256 = digest([agent.header.sha256, [model.name for model in agent.models], said])
         ask = self._asked_before(sha256) or self._begin_ask(agent, said, sha256)
@@ -109,27 +107,6 @@ class StepCalls:
         if ask.outcome == "ok":
             return agent.output.from_json(ask.result)
         raise AskFailed(ask.error or ErrorInfo(type="AskFailed", message="no model answered"))
-
-    def _agent(self, output: Any, options: AskOptions) -> AgentDefinition:
-        definition = self._pipeline
-        if unknown := set(options) - AskOptions.__optional_keys__:
-            known = ", ".join(sorted(AskOptions.__optional_keys__))
-            raise ConfigError(f"ctx.ask knows no {', '.join(sorted(unknown))}; it takes: output, {known}")
-        chosen = options.get("model")
-        models = definition.models if chosen is None else (as_model(chosen),)
-        models = models or (as_model(registry.load(registry.DEFAULT_MODEL)()),)
-        return AgentDefinition(
-            name=self._step.partition("[")[0],
-            instructions=options.get("instructions", ""),
-            models=(*models, *(as_model(model) for model in options.get("fallback", ()))),
-            output=_output(output),
-            checks=tuple(options.get("checks", ())),
-            retry=options.get("retry") or definition.retry,
-            max_reasks=options.get("max_reasks", definition.max_reasks),
-            decisions=False,
-            parameters={**definition.parameters, **options.get("settings", {})},
-            redactor=definition.redactor,
-        )
 
     def _asked_before(self, sha256: str) -> Ask | None:
         state = self._act.state
@@ -242,11 +219,6 @@ class StepCalls:
 
     # making way ------------------------------------------------------------------------------------------------------
 
-    @property
-    def _pipeline(self) -> PipelineDefinition:
-        assert isinstance(self._act.definition, PipelineDefinition), "only a pipeline has steps"
-        return self._act.definition
-
     def _go_on_or_park(self) -> None:
         """Between two calls is where a step can stop for a run that is to pause, or waits for more budget."""
         act = self._act
@@ -256,26 +228,6 @@ class StepCalls:
     def _park(self) -> NoReturn:
         self.parked = True
         raise Parked(f"{self._step} makes way")
-
-
-@lru_cache(maxsize=256)
-def _output_of(output: Any) -> Output:
-    return Output(output)
-
-
-def _output(output: Any) -> Output:
-    """What an ask's answer is; made once a type, since a step asks the same question of many items."""
-    try:
-        hash(output)
-    except TypeError:
-        return Output(output)
-    try:
-        return _output_of(output)
-    except AgentKitError:
-        raise
-    except Exception as error:  # pydantic raises several kinds for what it cannot describe
-        reason = str(error).partition("\n")[0]
-        raise ConfigError(f"output={output!r} has no JSON schema ({reason}); give str or a pydantic model") from error
 
 
 def _first(error: InvalidArguments) -> str:

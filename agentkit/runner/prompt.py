@@ -6,6 +6,7 @@ from agentkit.errors import ConfigError
 from agentkit.events import Event, ModelRequested, RunStarted
 from agentkit.messages import ModelRequest
 from agentkit.runner.load import load_state
+from agentkit.state import State
 from agentkit.store import Store
 
 
@@ -24,19 +25,20 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
     Args:
         store: the log.
         run_id: the run.
-        step: the call's path, for example "model/3"; its last attempt counts.
+        step: the call's path, for example "model/3", or "facts/ask/1/model/2" of an ask in a pipeline's step; its last
+            attempt counts, and of an ask ("facts/ask/1") its last call.
 
     Raises:
         ConfigError: no such model call; the message lists which there are.
     """
     requests = _requests(store, run_id)
-    asked = [event for event in requests if event.step == step]
+    asked = [event for event in requests if step in {event.step, _ask_of(event)}]
     if not asked:
         known = ", ".join(dict.fromkeys(event.step or "" for event in requests)) or "none"
         raise ConfigError(f"run {run_id} has no model call {step!r}; it has: {known}")
     body = asked[-1].body
     assert isinstance(body, ModelRequested), "filtered above"
-    state = load_state(store, asked[-1].run_id, until=asked[-1].seq - 1)
+    state = _conversation(load_state(store, asked[-1].run_id, until=asked[-1].seq - 1), asked[-1])
     request, rebuilt = state.request(), state.request_sha256()
     if rebuilt == body.request_sha256:
         return Prompt(request, exact=True)
@@ -45,6 +47,17 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
         f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
     )
     return Prompt(request, exact=False, difference=difference)
+
+
+def _ask_of(event: Event) -> str | None:
+    """The path of the ask that a model call belongs to; None for an agent's own."""
+    return (event.step or "").rpartition("/model/")[0] or None
+
+
+def _conversation(state: State, event: Event) -> State:
+    """Whose prompt it is: that of the run, or of an ask in it."""
+    ask = state.asks.get(_ask_of(event) or "")
+    return state if ask is None or ask.conversation is None else ask.conversation
 
 
 def _requests(store: Store, run_id: str, until: int | None = None) -> list[Event]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.errors import AskFailed, EncodingError, ToolError
+from agentkit.errors import AskFailed, CallFailed, EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
 from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
@@ -105,10 +105,9 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
 
     Of an ask that brought no answer it is the model's error: its type says whether it was refused, or not reached.
     """
+    if isinstance(error, AskFailed):  # where it was raised is no news: the ask itself is recorded
+        return error.error.model_copy(update={"retryable": retryable})
     trace = "".join(traceback.format_exception(error)) if traced else None
-    traceback_ = clean_text(trace[-4000:]) if trace else None
-    if isinstance(error, AskFailed):
-        return error.error.model_copy(update={"retryable": retryable, "traceback": traceback_})
     try:
         message = clean_text(str(error)) or type(error).__name__
     except Exception:  # noqa: BLE001  an error that cannot even say what it is
@@ -116,10 +115,17 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
     return ErrorInfo(
         type=type(error).__name__,
         message=message[:4000],
-        context=_context(error.context) if isinstance(error, ToolError) else {},
+        context=_context(_context_of(error)),
         retryable=retryable,
-        traceback=traceback_,
+        traceback=clean_text(trace[-4000:]) if trace else None,
     )
+
+
+def _context_of(error: BaseException) -> dict[str, Any]:
+    """What an error says beside its message: a tool's own; of a step's call, what its attempts brought."""
+    if isinstance(error, ToolError):
+        return error.context
+    return error.error.context if isinstance(error, CallFailed) else {}
 
 
 def _shown(value: Any) -> str:
