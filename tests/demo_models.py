@@ -95,3 +95,20 @@ def reader(answer, *, seed=0):
 def open_reader(name):
     """`play:honest` and the like, as a model's name."""
     return reader(globals()[name.removeprefix("play:")])
+
+
+def asked(answer, *, seed=0):
+    """The same for the pipeline's step, whose prompt is what the package says."""
+
+    def respond(request):
+        words = request.messages[0].content
+        quotation, category = answer([words], random.Random(f"{seed} {words} {len(request.messages)}"))
+        return {"quotation": quotation, "category": category}
+
+    return FunctionModel(respond, usage=Usage(input_tokens=400, output_tokens=20, cost_usd=0.0), name=answer.__name__)
+
+
+def open_asked(name):
+    """`play:honest`, or `play:nonsense/3` for other draws, as a name of the pipeline's model."""
+    answer, _, seed = name.removeprefix("play:").partition("/")
+    return asked(globals()[answer], seed=seed)

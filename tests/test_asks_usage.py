@@ -169,7 +169,7 @@ def test_a_fallback_is_asked_when_the_first_model_failed_for_good(log):
     first, second = ScriptedModel([ModelError("no")] * 2, name="first"), ScriptedModel(["yes"], name="second")
     assert asking(first, fallback=[second]).result(timeout=20) == "yes"
     run = asking(first, fallback=[ScriptedModel([ModelError("neither")], name="second")], log=log)
-    with pytest.raises(ak.RunFailed, match="AskFailed: facts: neither") as raised:
+    with pytest.raises(ak.RunFailed, match="ModelError: facts: neither") as raised:
         run.result(timeout=20)
     assert [(tried["model"], tried["message"]) for tried in raised.value.error.context["tried"]] == [
         ("first", "no"),

@@ -250,6 +250,24 @@ def test_an_ask_is_validated_asked_again_and_recorded(log):
     ]
 
 
+def test_an_item_whose_ask_fails_says_whether_the_model_was_refused_or_could_not_be_asked(log):
+    """What stands for it has the type of the model's error: only one of them is about the item."""
+
+    def respond(request):
+        if request.messages[0].content == "1":
+            raise ak.AgentKitError("set SOME_KEY")
+        return "no number"
+
+    pipeline = ak.Pipeline("p", input={"numbers": list[int]}, model=FunctionModel(respond), max_reasks=1)
+
+    @pipeline.step(each="numbers", on_error="collect")
+    def asked(number: int, ctx: ak.Context) -> int:
+        return ctx.ask(str(number), output=int)
+
+    failed = pipeline.run(numbers=[1, 2], log=log).result(timeout=10)
+    assert [one.type for one in failed] == ["AgentKitError", "TooManyReasks"]
+
+
 def test_an_async_step_awaits_what_it_asks_and_calls(log):
     """`ak.AsyncContext` is the context of an `async def`."""
 
@@ -299,6 +317,39 @@ def test_a_gated_call_inside_a_step_parks_it_and_what_was_done_before_is_used_ag
     run.approve()
     assert run.result(timeout=10) == Receipt(key="A-1")
     assert (reads, writes, entered) == (["A-1"], [7.0], [1, 1])
+
+
+def test_every_question_of_a_fan_out_is_there_at_once(log):
+    """An item that waits for a person keeps no other from being asked about: concurrency counts what works."""
+    pipeline = ak.Pipeline("p", input={"numbers": list[int]})
+
+    @pipeline.step(each="numbers", concurrency=2)
+    def said(number: int, ctx: ak.Context) -> str:
+        return ctx.call(ak.ask_person, question=f"which is {number}?")
+
+    run = pipeline.run(numbers=list(range(5)), log=log)
+    with pytest.raises(ak.RunPaused) as paused:
+        run.result(timeout=10)
+    assert sorted(asked.prompt for asked in paused.value.pending) == [f"which is {number}?" for number in range(5)]
+    for asked in paused.value.pending:
+        run.answer(asked.id, asked.prompt[9])
+    assert run.result(timeout=10) == ["0", "1", "2", "3", "4"]
+
+
+def test_a_person_can_be_asked_about_words_that_hold_a_secret(log):
+    """The secret is hidden in the question; only a call that would need it is refused."""
+    pipeline = ak.Pipeline("p", input={"words": str})
+
+    @pipeline.step
+    def said(words: str, ctx: ak.Context) -> str:
+        return ctx.call(ak.ask_person, question=f"what is {words}?")
+
+    run = pipeline.run(words="http://me:pass@host/x", log=log)
+    with pytest.raises(ak.RunPaused) as paused:
+        run.result(timeout=10)
+    assert ":pass@" not in paused.value.pending[0].prompt
+    run.answer(paused.value.pending[0].id, "an address")
+    assert run.result(timeout=10) == "an address"
 
 
 def test_a_failed_step_is_tried_again_and_its_writes_are_not_done_twice(log):

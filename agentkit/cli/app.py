@@ -12,16 +12,27 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import agentkit
 from agentkit.cli import answer, demo, doctor, execute, look, models
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
+
+class _DemoFirst(TyperGroup):
+    """Lists the demo before all else; it has a command of its own, and would come last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # click's, which typer carries with it
+        """The commands' names, in order."""
+        return sorted(super().list_commands(ctx), key=lambda name: name != "demo")
+
+
 app = typer.Typer(
+    cls=_DemoFirst,
     help="Prototype agents: run them, watch them, answer them, ask their log.",
     no_args_is_help=True,
     add_completion=True,
@@ -29,7 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command()(demo.demo)
+app.add_typer(demo.app, name="demo")
 app.command()(execute.run)
 app.command()(execute.resume)
 app.command()(execute.fork)

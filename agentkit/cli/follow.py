@@ -8,8 +8,8 @@ import typer
 
 from agentkit.cli.live import Steps, Tree, coloured, room
 from agentkit.cli.screen import errors, out, say
-from agentkit.demo import job
-from agentkit.demo.summary import summary as job_summary
+from agentkit.demo.summary import is_audit
+from agentkit.demo.summary import summary as audit_summary
 from agentkit.errors import AgentKitError, ApprovalError, ResumeError, RunCancelled, RunClaimed, RunFailed, RunPaused
 from agentkit.log import Log
 from agentkit.runner.run import Run
@@ -148,8 +148,8 @@ def finish(run: Run, code: int, log: Log, *, json: bool) -> None:
     """Print what a followed run gave, and leave with its exit code."""
     if json:
         out(summary(run))
-    elif code == DONE and run.state.name == job.NAME:
-        out(job_summary(log, run))
+    elif code == DONE and is_audit(run.state):
+        out(audit_summary(log, run))
     elif code == DONE:
         output: Any = run.state.output
         out(output)

@@ -70,11 +70,14 @@ def _begin(state: State, step: StepDefinition, now: datetime) -> Iterator[Action
 
 def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) -> Iterator[Action]:
     """A step in which a call waits for a person is entered again when that has its answer."""
-    waits = call.status in {"interrupted", "parked"} and any(
+    if not _waits_inside(state, call):
+        yield from go_on_with_call(state, call, step.tool, now)
+
+
+def _waits_inside(state: State, call: CallStep) -> bool:
+    return call.status in {"interrupted", "parked"} and any(
         path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
     )
-    if not waits:
-        yield from go_on_with_call(state, call, step.tool, now)
 
 
 def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> Iterator[Action]:
@@ -83,7 +86,8 @@ def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> It
     for index in fan.open:
         path = f"{step.name}[{index}]"
         call = state.calls.get(path) or CallStep(step=path, name=step.name, is_step=True)
-        if call.status != "asked" and (active < step.concurrency or call.status in {"running", "stuck"}):
+        waits = call.status == "asked" or _waits_inside(state, call)
+        if not waits and (active < step.concurrency or call.status in {"running", "stuck"}):
             active += 1
             yield from _go_on(state, call, step, now)
     stops = bool(fan.failed) and step.on_error == "fail"

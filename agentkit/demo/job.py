@@ -5,13 +5,10 @@ The checklist is plain code in the place of a model: what comes next is known, s
 
 import json
 import re
-import tempfile
-from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 import agentkit as ak
 from agentkit.definition import Model
@@ -19,7 +16,8 @@ from agentkit.demo.metadata import plain_category
 from agentkit.demo.packages import Package
 from agentkit.demo.reader import make_reader, shelf
 from agentkit.demo.reading import categories_of_all
-from agentkit.demo.report import Row, report
+from agentkit.demo.report import Audit, Row, audit_of, report
+from agentkit.demo.writing import write_report
 from agentkit.errors import ModelError
 from agentkit.messages import AssistantMessage, ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
 
@@ -27,15 +25,6 @@ NAME = "licence-audit"
 TOGETHER = 4
 """Packages that are read at one time: what is cut short by a crash is at most so much."""
 OPTIONS = ["permissive", "weak copyleft", "strong copyleft", "proprietary", "unknown"]
-
-
-class Audit(BaseModel):
-    """What the run ends with."""
-
-    packages: int
-    by: dict[str, int]
-    categories: dict[str, int]
-    report: str | None
 
 
 @ak.tool
@@ -90,44 +79,6 @@ def settle(findings: list[dict[str, Any]], context: ak.Context) -> dict[str, Any
             why = f"the model says {finding['category']}, and all that the package says names {named}"
             questions.append(_question(package, why))
     return {"rows": rows, "questions": questions}
-
-
-@ak.tool(writes=True, idempotent=True, approve=True)
-def write_report(path: str, report: str, context: ak.Context) -> dict[str, Any]:
-    """Write the report to a file, in place of an earlier report of this tool. Returns the path and the size in bytes.
-
-    Args:
-        context: knows the key of this call.
-        path: the file, for example "licences.md".
-        report: its whole text.
-    """
-    place, mark = Path(path), f"<!-- agentkit {context.idempotency_key} -->\n"
-    if place.exists():
-        try:
-            old = place.read_text("utf-8", errors="replace")
-        except OSError as error:
-            raise ak.ToolError(f"{path} cannot be read ({error.strerror or error}); give another path") from error
-        if mark in old:  # this very call wrote it, and its process died before saying so
-            return {"path": str(place), "bytes": place.stat().st_size}
-        if "<!-- agentkit " not in old:
-            raise ak.ToolError(f"{path} is there and no report of this tool; nothing was written", path=path)
-    _write(place, report + "\n" + mark)
-    return {"path": str(place), "bytes": place.stat().st_size}
-
-
-def _write(place: Path, text: str) -> None:
-    """All of it or nothing, also where the process is killed in between."""
-    half: Path | None = None
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=place.parent, delete=False) as file:
-            half = Path(file.name)
-            file.write(text)
-        half.chmod(0o644)
-        half.replace(place)
-    except OSError as error:
-        if half is not None:
-            half.unlink(missing_ok=True)
-        raise ak.ToolError(f"{place} cannot be written ({error.strerror or error}); give another path") from error
 
 
 def make_audit(model: "str | Model") -> ak.Agent:
@@ -212,7 +163,8 @@ def next_step(done: Done) -> list[ToolCall] | Audit:
         return [_call("write_report", path=done.input["report"], report=report(rows))]
     if written[0][1].is_error and "rejected" not in written[0][1].content:
         raise ModelError(f"no report was written: {_problem(written[0][1].content)}")
-    return _summary(rows, written[0][1])
+    path = None if written[0][1].is_error else written[0][1].content["path"]
+    return audit_of(rows, path)
 
 
 def _check_the_model(read: Sequence[ToolMessage]) -> None:
@@ -227,15 +179,6 @@ def _content(said: ToolMessage) -> dict[str, Any]:
     if said.is_error:
         raise ModelError(f"{said.name} failed: {_problem(said.content)}")
     return said.content
-
-
-def _summary(rows: Sequence[Row], written: ToolMessage) -> Audit:
-    return Audit(
-        packages=len(rows),
-        by=dict(Counter(row.by for row in rows)),
-        categories=dict(Counter(row.category for row in rows)),
-        report=None if written.is_error else written.content["path"],
-    )
 
 
 def _call(tool: str, **arguments: Any) -> ToolCall:

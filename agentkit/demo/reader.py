@@ -1,6 +1,6 @@
 """The agent that reads what one messy package says, and the plain code that checks it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, Field
@@ -13,15 +13,18 @@ from agentkit.demo.reading import categories, categories_of_all, contains
 _EXCERPT = 800
 """Characters of licence texts that the model is shown: about 200 tokens, most of what a small model's answer costs."""
 _FIELD = 300
+_EMPTY = "(empty)"
 
-INSTRUCTIONS = """\
-Which kind of licence has the package? Call look_up, then quote the words that name its licence, and give its kind:
+KINDS = """\
 MIT, BSD, Apache, ISC, PSF, Python, zlib, Unlicense, public domain: permissive
 LGPL, Lesser GPL, MPL, Mozilla, EPL, Eclipse, Artistic: weak copyleft
 GPL, GNU General Public License, AGPL, Affero: strong copyleft
 proprietary, commercial, EULA, non-commercial, all rights reserved: proprietary
 no licence is named: unknown
 """
+INSTRUCTIONS = f"""\
+Which kind of licence has the package? Call look_up, then quote the words that name its licence, and give its kind:
+{KINDS}"""
 
 
 class Finding(BaseModel):
@@ -95,29 +98,40 @@ def shown(package: Package) -> dict[str, Any]:
     excerpts = {path: text[:room] for path, text in list(texts.items())[: _EXCERPT // room]}
     return {
         "package": package.name,
-        "license field": field[:_FIELD] if field else "(empty)",
+        "license field": field[:_FIELD] if field else _EMPTY,
         "classifiers": [classifier_name(line) for line in package.classifiers],
         "licence files": excerpts,
     }
 
 
+def as_text(package: Package) -> str:
+    """What `shown` has of a package as one text of its own words only, so that nothing else can be quoted."""
+    about = shown(package)
+    texts = [*([] if about["license field"] == _EMPTY else [about["license field"]]), *about["classifiers"]]
+    return "\n\n".join([*texts, *about["licence files"].values()]) or "(it says nothing)"
+
+
 def agrees(finding: Finding, results: list[dict[str, Any]]) -> None:
+    """Refuse a finding that does not hold against what the tools of the run returned; an agent's check."""
+    hold(finding, [text for result in results for text in _texts(result["result"])])
+
+
+def hold(finding: Finding, texts: Sequence[str]) -> None:
     """Refuse a finding whose quotation is not there, or does not mean to plain code what it means to the model.
 
     Args:
         finding: the model's answer.
-        results: what the tools of the run returned.
+        texts: what the model was shown.
 
     Raises:
         ValueError: what is wrong, for the model to try again.
     """
-    texts = [text for result in results for text in _texts(result["result"])]
     if finding.category == "unknown":
         if categories_of_all(texts):
             raise ValueError("something there does name a licence: quote it")
         return
     if not any(contains(text, finding.quotation) for text in texts):
-        raise ValueError(f"{finding.quotation!r} is not in what look_up returned: copy a few words exactly")
+        raise ValueError(f"{finding.quotation!r} is not in what the package says: copy a few words exactly")
     means = categories(finding.quotation)
     if list(means) != [finding.category]:
         what = " and ".join(sorted(means)) or "no licence at all"

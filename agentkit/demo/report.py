@@ -1,12 +1,15 @@
 """The report: a Markdown table of packages and their licences' categories."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel
 
 from agentkit.demo.categories import CATEGORIES
 from agentkit.text import inert
+
+Decider: TypeAlias = Literal["plain code", "model", "person", "nobody"]
 
 
 class Row(BaseModel):
@@ -23,8 +26,34 @@ class Row(BaseModel):
     package: str
     version: str
     category: Literal["permissive", "weak copyleft", "strong copyleft", "proprietary", "unknown"]
-    by: Literal["plain code", "model", "person", "nobody"]
+    by: Decider
     why: str
+
+
+class Audit(BaseModel):
+    """What an audit ends with.
+
+    Args:
+        packages: how many there are.
+        by: how many rows were decided by whom.
+        categories: how many packages are of which category.
+        report: the file; None where a person did not want it written.
+    """
+
+    packages: int
+    by: dict[str, int]
+    categories: dict[str, int]
+    report: str | None
+
+
+def audit_of(rows: Sequence[Row], report: str | None) -> Audit:
+    """The sums of a report's rows, and where it was written."""
+    return Audit(
+        packages=len(rows),
+        by=dict(Counter(row.by for row in rows)),
+        categories=dict(Counter(row.category for row in rows)),
+        report=report,
+    )
 
 
 _ORDER = (*reversed(CATEGORIES), "unknown")

@@ -3,16 +3,43 @@
 from collections import Counter
 from typing import Any
 
-from agentkit.demo.job import Audit, package_of
+from agentkit.demo.job import NAME, package_of
+from agentkit.demo.report import Audit
 from agentkit.log import Log
 from agentkit.render import used
 from agentkit.runner.run import Run
+from agentkit.state import State
 from agentkit.text import duration
 
-QUERY = """\
+QUERIES = {
+    "agent": (
+        "what the model was asked",
+        """\
 SELECT c.model, c.status, count(*) AS calls, round(avg(c.duration_ms)) AS avg_ms, sum(c.input_tokens) AS input_tokens
 FROM model_calls c JOIN runs r ON r.run_id = c.run_id
-WHERE r.parent_run_id = $run GROUP BY c.model, c.status ORDER BY calls DESC"""
+WHERE r.parent_run_id = $run GROUP BY c.model, c.status ORDER BY calls DESC""",
+    ),
+    "pipeline": (
+        "what took how long",
+        """\
+SELECT name, kind, count(*) AS steps, round(sum(duration_ms)) AS ms, sum(input_tokens) AS input_tokens
+FROM steps WHERE run_id = $run AND duration_ms IS NOT NULL GROUP BY name, kind ORDER BY ms DESC LIMIT 6""",
+    ),
+}
+_NEXT = {
+    "agent": """\
+  agentkit models list                  larger models that run here
+  jupyter lab notebooks/01_first_agent.ipynb   the same story in a notebook""",
+    "pipeline": """\
+  agentkit demo pipeline                again: only what is new is asked, of the model and of you
+  jupyter lab notebooks/02_pipeline.ipynb      how such a pipeline is written""",
+}
+_PIPELINE = "agentkit.demo.pipeline:audit"
+
+
+def is_audit(state: State) -> bool:
+    """Whether a run is the demo's, as an agent or as a pipeline."""
+    return state.name == NAME or state.module == _PIPELINE
 
 
 def summary(log: Log, run: Run) -> str:
@@ -28,6 +55,7 @@ def summary(log: Log, run: Run) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(audit.categories).most_common())
     by = ", ".join(f"{count} by {who}" for who, count in decided_by(run).items() if count)
     written = audit.report or "not written"
+    what, query = QUERIES[state.kind]
     return "\n".join(
         [
             f"{audit.packages} packages: {kinds}",
@@ -35,15 +63,14 @@ def summary(log: Log, run: Run) -> str:
             f"took {duration(took)}, {used(run.usage) or 'no model was asked'}, {run.usage.model_calls} model calls",
             f"report: {written}",
             "",
-            "The log knows every step. For example, what the model was asked:",
-            *(f"  {line}" for line in QUERY.replace("$run", f"'{run.run_id}'").splitlines()),
-            *(f"  {line}" for line in str(log.sql(QUERY, run=run.run_id)).splitlines()),
+            f"The log knows every step. For example, {what}:",
+            *(f"  {line}" for line in query.replace("$run", f"'{run.run_id}'").splitlines()),
+            *(f"  {line}" for line in str(log.sql(query, run=run.run_id)).splitlines()),
             "",
             "What next:",
             f"  agentkit show {run.run_id[:13]}        every step of this run, and why",
             '  agentkit sql "SELECT * FROM runs"    ask the log anything',
-            "  agentkit models list                  larger models that run here",
-            "  jupyter lab notebooks/01_first_agent.ipynb   the same story in a notebook",
+            _NEXT[state.kind],
         ]
     )
 
@@ -54,19 +81,23 @@ def decided_by(run: Run) -> dict[str, int]:
     Args:
         run: the audit.
     """
-    output: dict[str, Any] = run.state.output
-    counts: dict[str, int] = dict(output["by"])
-    second = _second_tries(run)
-    decided: dict[str, int] = {"plain code": counts.get("plain code", 0)}
-    decided["the model at its first try"] = counts.get("model", 0) - second
-    decided["the model at its second try"] = second
-    decided["a person"] = counts.get("person", 0)
-    decided["nobody"] = counts.get("nobody", 0)
-    return decided
+    state = run.state
+    output: dict[str, Any] = state.output
+    counts: dict[str, int] = output["by"]
+    second, of_model, of_person = _tries(state) if state.kind == "pipeline" else (_second_tries(run), 0, 0)
+    return {
+        "plain code": counts.get("plain code", 0),
+        "the model at its first try": counts.get("model", 0) - second - of_model,
+        "the model at its second try": second,
+        "the model in an earlier audit": of_model,
+        "a person": counts.get("person", 0) - of_person,
+        "a person in an earlier audit": of_person,
+        "nobody": counts.get("nobody", 0),
+    }
 
 
 def _second_tries(run: Run) -> int:
-    """Rows of the model whose first answer was refused."""
+    """Rows of the agent's reader whose first answer was refused."""
     settled: list[Any] = [call.result for call in run.state.calls.values() if call.name == "settle" and call.result]
     decided = {row["package"] for result in settled for row in result["rows"]}
     again = {
@@ -75,3 +106,17 @@ def _second_tries(run: Run) -> int:
         if any(model.refusals for model in child.state.models.values())
     }
     return len(decided & again)
+
+
+def _tries(state: State) -> tuple[int, int, int]:
+    """Of the pipeline's rows: the model's second tries, and what it and what a person had said in an earlier audit."""
+    decided = {row["package"] for row in state.calls["settled"].result}
+    items = [
+        state.calls[f"read[{index}]"]
+        for index, package in enumerate(state.calls["messy"].result)
+        if package["name"] in decided
+    ]
+    second = sum(f"{ask}/model/2" in state.models for item in items for ask in state.inner.get(item.step, ()))
+    answers = [state.calls[f"answers[{index}]"] for index in range(len(state.calls["doubts"].result))]
+    of_model, of_person = (sum(item.cached_from is not None for item in of) for of in (items, answers))
+    return second, of_model, of_person

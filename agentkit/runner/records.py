@@ -101,7 +101,12 @@ def refuse_unknown_tool(act: "Activation", step: str) -> None:
 
 
 def error_info(error: BaseException, *, retryable: bool = False, traced: bool = False) -> ErrorInfo:
-    """An exception as data that the log can hold; `traced` with its traceback, for the person who has to mend it."""
+    """An exception as data that the log can hold; `traced` with its traceback, for the person who has to mend it.
+
+    Of an ask that brought no answer it is the model's error: its type says whether it was refused, or not reached.
+    """
+    if isinstance(error, AskFailed):  # where it was raised is no news: the ask itself is recorded
+        return error.error.model_copy(update={"retryable": retryable})
     trace = "".join(traceback.format_exception(error)) if traced else None
     try:
         message = clean_text(str(error)) or type(error).__name__
@@ -120,7 +125,7 @@ def _context_of(error: BaseException) -> dict[str, Any]:
     """What an error says beside its message: a tool's own; of a step's call, what its attempts brought."""
     if isinstance(error, ToolError):
         return error.context
-    return error.error.context if isinstance(error, AskFailed | CallFailed) else {}
+    return error.error.context if isinstance(error, CallFailed) else {}
 
 
 def _shown(value: Any) -> str:

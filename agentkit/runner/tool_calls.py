@@ -56,7 +56,7 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
     call = act.call(step)
     tool = act.tool(step)
     try:
-        arguments = tool.validate(_given(act, call))
+        arguments = tool.validate(_given(act, call, tool))
         return arguments, tool.arguments_json(arguments)
     except InvalidArguments as error:
         first = (
@@ -69,9 +69,10 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
     return None
 
 
-def _given(act: "Activation", call: CallStep) -> Any:
+def _given(act: "Activation", call: CallStep, tool: ToolSpec) -> Any:
     given = call.arguments if call.arguments is not None else act.given(call)
-    if not call.is_step and (marker := find_marker(given)) is not None:
+    only_shown = call.is_step or tool.kind == "question"  # a person may be asked about what somebody else's words hide
+    if not only_shown and (marker := find_marker(given)) is not None:
         raise InvalidArguments([{"path": "", "problem": REDACTED.format(marker), "input": marker}])
     return given
 
