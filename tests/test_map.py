@@ -20,7 +20,9 @@ from pydantic import BaseModel
 
 import agentkit as ak
 from agentkit.batch import Counts
+from agentkit.errors import LogUnwritable
 from agentkit.runner.driver import Driver
+from agentkit.stores.embedded import EmbeddedStore
 from agentkit.testing import FunctionModel
 
 SOON = 30
@@ -428,6 +430,38 @@ def test_options_are_checked_before_anything_starts(log):
     with pytest.raises(ak.ConfigError, match="give a list of texts"):
         each.map([1], tags="one", log=log)
     assert recorded(log) == {}
+
+
+@pytest.mark.parametrize("items", ["abc", {"n": 1}, 5])
+def test_one_item_is_not_taken_for_many(log, items):
+    """A text would be mapped letter by letter."""
+    with pytest.raises(ak.ConfigError, match="map takes"):
+        pipeline_of(lambda_named("step", lambda n: n)).map(items, log=log)
+
+
+def test_a_log_that_breaks_stops_the_batch(tmp_path, monkeypatch):
+    """Nothing more begins, `result()` says why; once it is mended the next call goes on."""
+    log = ak.open_log(tmp_path / "log")
+    append, full = EmbeddedStore.append, [False]
+
+    def appending(self, claim, events, *, durable=True):
+        if full[0]:
+            raise LogUnwritable("the disk is full")
+        return append(self, claim, events, durable=durable)
+
+    def filling(n: int) -> int:
+        full[0] = full[0] or n == 5
+        return n
+
+    monkeypatch.setattr(EmbeddedStore, "append", appending)
+    each = pipeline_of(filling)
+    batch = each.map(range(100), concurrency=2, log=log)
+    with pytest.raises(LogUnwritable, match="the disk is full"):
+        batch.result(SOON)
+    assert batch.counts.done < 10
+    monkeypatch.setattr(EmbeddedStore, "append", append)
+    assert each.map(range(100), log=log).result(SOON) == list(range(100))
+    log.close()
 
 
 def test_a_batch_is_text_a_table_and_html_that_is_escaped(log):
