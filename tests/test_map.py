@@ -167,6 +167,14 @@ def test_everything_is_done_again_where_that_is_said_or_the_code_changed(log):
     assert recorded(log) == {"succeeded": 6}
 
 
+def test_a_changed_condition_is_changed_code(log):
+    """Whether a step runs is a part of what a pipeline does: what was mapped before it changed is done again."""
+    each = pipeline_of(lambda_named("step", lambda n: n), when=lambda n: n > 1)
+    assert each.map([1, 2], log=log).result(SOON) == [None, 2]
+    each.step(lambda_named("step", lambda n: n), when=lambda n: n > 0)
+    assert each.map([1, 2], log=log).result(SOON) == [1, 2]
+
+
 def lambda_named(name, function):
     def step(n: int) -> int:
         return function(n)
@@ -541,10 +549,29 @@ def test_ctrl_c_leaves_a_batch_that_a_second_call_finishes(tmp_path):
     assert Counter(ran.read_text().split()) == {str(n): 1 for n in range(30)}
 
 
-def started(place):
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_items_survive_ctrl_c_and_a_kill(tmp_path):
+    """Stopped twice, each time another way, they are all done in the end; only what was cut short ran twice."""
+    place, ran = tmp_path / "log", tmp_path / "log.ran"
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        before = len(ran.read_text().split()) if ran.exists() else 0
+        process = started(place, items=10_000, seconds=0)
+        until(lambda before=before: ran.exists() and len(ran.read_text().split()) >= before + 1000)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+        assert process.returncode != 0
+    out, err = started(place, items=10_000, seconds=0).communicate(timeout=300)
+    assert out == f"{[n * n for n in range(10_000)]}\n", err
+    times = Counter(ran.read_text().split())
+    assert len(times) == 10_000
+    assert sum(times.values()) <= 10_000 + 4
+
+
+def started(place, items=30, seconds=0.1):
     script = Path(__file__).parent / "mapped.py"
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(script), str(place), "30", "4"],
+        [sys.executable, "-W", "ignore", str(script), str(place), str(items), "4", str(seconds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
