@@ -22,6 +22,7 @@ from agentkit.pipeline_values import Inputs, StepsOutput, is_name
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
+from agentkit.source import source_digest
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
 
@@ -276,7 +277,8 @@ class Pipeline:
             output = StepsOutput({name: self._types[name] for name in chosen})
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config])
+            conditions = [source_digest(step.when.function) for step in steps.values() if step.when is not None]
+            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, conditions])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 

@@ -1,4 +1,4 @@
-"""A module whose pipeline a test maps in a process that it ends: `mapped.py LOG ITEMS CONCURRENCY`."""
+"""A module whose pipeline a test maps in a process that it ends: `mapped.py LOG ITEMS CONCURRENCY SECONDS`."""
 
 import sys
 import time
@@ -14,11 +14,11 @@ def work(n: int, ctx: ak.Context) -> int:
     """Leave a mark that it ran, and take a moment."""
     with Path(ctx.deps).open("a") as ran:
         ran.write(f"{n}\n")
-    time.sleep(0.1)
+    time.sleep(float(sys.argv[4]) if __name__ == "__main__" else 0)
     return n * n
 
 
 if __name__ == "__main__":
-    place, items, concurrency = sys.argv[1:]
+    place, items, concurrency, _ = sys.argv[1:]
     batch = slow.map(range(int(items)), concurrency=int(concurrency), deps=f"{place}.ran", log=place)
-    print(batch.result(timeout=100))
+    print(batch.result(timeout=300))

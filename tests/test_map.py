@@ -20,7 +20,9 @@ from pydantic import BaseModel
 
 import agentkit as ak
 from agentkit.batch import Counts
+from agentkit.errors import LogUnwritable
 from agentkit.runner.driver import Driver
+from agentkit.stores.embedded import EmbeddedStore
 from agentkit.testing import FunctionModel
 
 SOON = 30
@@ -163,6 +165,14 @@ def test_everything_is_done_again_where_that_is_said_or_the_code_changed(log):
     each.step(other, name="step")
     assert each.map([1, 2], log=log).result(SOON) == [-1, -2]
     assert recorded(log) == {"succeeded": 6}
+
+
+def test_a_changed_condition_is_changed_code(log):
+    """Whether a step runs is a part of what a pipeline does: what was mapped before it changed is done again."""
+    each = pipeline_of(lambda_named("step", lambda n: n), when=lambda n: n > 1)
+    assert each.map([1, 2], log=log).result(SOON) == [None, 2]
+    each.step(lambda_named("step", lambda n: n), when=lambda n: n > 0)
+    assert each.map([1, 2], log=log).result(SOON) == [1, 2]
 
 
 def lambda_named(name, function):
@@ -430,6 +440,38 @@ def test_options_are_checked_before_anything_starts(log):
     assert recorded(log) == {}
 
 
+@pytest.mark.parametrize("items", ["abc", {"n": 1}, 5])
+def test_one_item_is_not_taken_for_many(log, items):
+    """A text would be mapped letter by letter."""
+    with pytest.raises(ak.ConfigError, match="map takes"):
+        pipeline_of(lambda_named("step", lambda n: n)).map(items, log=log)
+
+
+def test_a_log_that_breaks_stops_the_batch(tmp_path, monkeypatch):
+    """Nothing more begins, `result()` says why; once it is mended the next call goes on."""
+    log = ak.open_log(tmp_path / "log")
+    append, full = EmbeddedStore.append, [False]
+
+    def appending(self, claim, events, *, durable=True):
+        if full[0]:
+            raise LogUnwritable("the disk is full")
+        return append(self, claim, events, durable=durable)
+
+    def filling(n: int) -> int:
+        full[0] = full[0] or n == 5
+        return n
+
+    monkeypatch.setattr(EmbeddedStore, "append", appending)
+    each = pipeline_of(filling)
+    batch = each.map(range(100), concurrency=2, log=log)
+    with pytest.raises(LogUnwritable, match="the disk is full"):
+        batch.result(SOON)
+    assert batch.counts.done < 10
+    monkeypatch.setattr(EmbeddedStore, "append", append)
+    assert each.map(range(100), log=log).result(SOON) == list(range(100))
+    log.close()
+
+
 def test_a_batch_is_text_a_table_and_html_that_is_escaped(log):
     """Everywhere what failed is said; nothing of an item acts on a page or a terminal."""
 
@@ -507,10 +549,29 @@ def test_ctrl_c_leaves_a_batch_that_a_second_call_finishes(tmp_path):
     assert Counter(ran.read_text().split()) == {str(n): 1 for n in range(30)}
 
 
-def started(place):
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_ten_thousand_items_survive_ctrl_c_and_a_kill(tmp_path):
+    """Stopped twice, each time another way, they are all done in the end; only what was cut short ran twice."""
+    place, ran = tmp_path / "log", tmp_path / "log.ran"
+    for stop in (signal.SIGINT, signal.SIGKILL):
+        before = len(ran.read_text().split()) if ran.exists() else 0
+        process = started(place, items=10_000, seconds=0)
+        until(lambda before=before: ran.exists() and len(ran.read_text().split()) >= before + 1000)
+        process.send_signal(stop)
+        process.communicate(timeout=60)
+        assert process.returncode != 0
+    out, err = started(place, items=10_000, seconds=0).communicate(timeout=300)
+    assert out == f"{[n * n for n in range(10_000)]}\n", err
+    times = Counter(ran.read_text().split())
+    assert len(times) == 10_000
+    assert sum(times.values()) <= 10_000 + 4
+
+
+def started(place, items=30, seconds=0.1):
     script = Path(__file__).parent / "mapped.py"
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", str(script), str(place), "30", "4"],
+        [sys.executable, "-W", "ignore", str(script), str(place), str(items), "4", str(seconds)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

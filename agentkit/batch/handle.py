@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from typing import Any, cast
+
+from pydantic import BaseModel
 
 from agentkit.batch import show
 from agentkit.batch.items import Item, read_items
@@ -52,7 +54,7 @@ class Batch:
         self._definition = definition
         self._work = Work(log.store, definition, options)
         self.shown = False  # in a notebook, and kept up to date there
-        self._work.feed(read_items(items, definition, read), whole=True)
+        self._work.feed(read_items(_iterator(items), definition, read), whole=True)
 
     # looking ---------------------------------------------------------------------------------------------------------
 
@@ -60,6 +62,11 @@ class Batch:
     def settled(self) -> bool:
         """Whether nothing happens by itself any more: all is done, or waits for a person."""
         return self._work.settled
+
+    @property
+    def waits_for(self) -> str | None:
+        """The process that maps the same just now; this batch begins when that one has begun everything."""
+        return self._work.waits_for
 
     @property
     def counts(self) -> Counts:
@@ -200,6 +207,7 @@ class Batch:
 
     def _interrupted(self) -> KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):
+            show.say_that_it_stops(self._work.options.progress)
             self.pause()
             self._work.wait(_PATIENCE)
         return KeyboardInterrupt(f"{self.name}: {show.summary(self)}; call map again with the same items to go on")
@@ -310,6 +318,16 @@ class Batch:
         started = first_event(self.log.store, run_id)
         key = started.config.get("map", {}).get("item", "")
         return Item(index, key, started.input)
+
+
+def _iterator(items: Any) -> Iterator[Any]:
+    """The items, one after the other; what is probably one item is refused."""
+    if isinstance(items, str | bytes | Mapping | BaseModel):
+        raise ConfigError(f"map takes many items, and was given one {type(items).__name__}; put it into a list: [item]")  # pyright: ignore[reportUnknownArgumentType]
+    try:
+        return iter(items)
+    except TypeError as error:
+        raise ConfigError(f"map takes items to iterate over, not {brief(items)}") from error
 
 
 def _numbers(row: Row) -> tuple[str | None, float | None, float | None]:

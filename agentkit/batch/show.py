@@ -34,6 +34,7 @@ def summary(batch: "Batch") -> str:
     said += [f"{counts.failed:,} failed"] if counts.failed else []
     said += [f"{counts.paused:,} paused"] if counts.paused else []
     said += [f"{counts.running:,} running"] if counts.running else []
+    said += [f"waits for {batch.waits_for}, who maps the same"] if batch.waits_for else []
     return ", ".join(said)
 
 
@@ -131,6 +132,12 @@ def _bar(batch: "Batch") -> Generator[Callable[[], None]]:
 
         update()
         yield update
+
+
+def say_that_it_stops(progress: bool | None) -> None:
+    """Tell the person who pressed Ctrl-C what is waited for, where there is one."""
+    if progress is not False and (sys.stderr.isatty() or in_notebook()):
+        print("stopping after what is in flight; Ctrl-C again leaves at once", file=sys.stderr)  # noqa: T201  as above
 
 
 def in_notebook() -> bool:

@@ -20,6 +20,8 @@ from agentkit.runner.start import resume, start
 from agentkit.state import State
 from agentkit.store import Store
 
+_SLICE = 0.2
+"""Seconds between two tries to have one's turn."""
 _TURNS = uuid.UUID("6f1d0d52-55a1-4c34-9d3c-0a6c6f7d3b11")  # any constant: it keeps these names apart from others'
 
 
@@ -41,6 +43,7 @@ class Work:
         self.error: BaseException | None = None  # what broke the items, or the log
         self.stopped: str | None = None  # why nothing more is begun
         self.complete = False  # every item was read
+        self.waits_for: str | None = None  # who maps the same just now
         self._usage = Usage()  # of ended runs
         self.began = time.monotonic()
         self.settled_at: float | None = None
@@ -123,8 +126,10 @@ class Work:
         while claim is None and self.stopped is None:
             try:
                 claim = self.store.claim(name, new=True)
-            except RunClaimed:
-                threading.Event().wait(0.2)
+            except RunClaimed as claimed:
+                self.waits_for = claimed.holder
+                time.sleep(_SLICE)
+        self.waits_for = None
         try:
             yield
         finally:

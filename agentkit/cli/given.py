@@ -88,7 +88,7 @@ def lines_of(file: str) -> Lines:
 
     def lines() -> Iterator[str]:
         try:
-            with Path(file).open(encoding="utf-8") as opened:
+            with Path(file).open(encoding="utf-8-sig") as opened:
                 yield from opened
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"--input {file} cannot be read: {error}") from error
