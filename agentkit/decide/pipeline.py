@@ -70,23 +70,28 @@ def _begin(state: State, step: StepDefinition, now: datetime) -> Iterator[Action
 
 def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) -> Iterator[Action]:
     """A step in which a call waits for a person is entered again when that has its answer."""
-    waits = call.status == "interrupted" and any(
+    if not _waits_inside(state, call):
+        yield from go_on_with_call(state, call, step.tool, now)
+
+
+def _waits_inside(state: State, call: CallStep) -> bool:
+    """Whether a step made way for a question about a call that it made."""
+    return call.status not in {"running", "stuck", "done"} and any(
         path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
     )
-    if not waits:
-        yield from go_on_with_call(state, call, step.tool, now)
 
 
 def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> Iterator[Action]:
     """Those under way go on, and so many begin that `concurrency` are; those that wait for a person count for none."""
-    active = 0
+    active, stops = 0, bool(fan.failed) and step.on_error == "fail"
     for index in fan.open:
         path = f"{step.name}[{index}]"
         call = state.calls.get(path) or CallStep(step=path, name=step.name, is_step=True)
-        if call.status != "asked" and (active < step.concurrency or call.status in {"running", "stuck"}):
+        if call.status == "asked" or _waits_inside(state, call) or (stops and call.status == "proposed"):
+            continue
+        if active < step.concurrency or call.status in {"running", "stuck"}:
             active += 1
             yield from _go_on(state, call, step, now)
-    stops = bool(fan.failed) and step.on_error == "fail"
     if not stops:
         for index in range(fan.begun, min(fan.total, fan.begun + step.concurrency - active)):
             path = f"{step.name}[{index}]"

@@ -34,6 +34,7 @@ from agentkit.decide import (
 from agentkit.definition import AgentDefinition, Definition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
 from agentkit.runner import answers, model_calls, questions, records, steps, tool_calls
+from agentkit.runner.calling import StepCalls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.meter import Meter
@@ -87,7 +88,9 @@ class Activation:
         self.inbox: dict[str, Answer] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.parked: dict[str, frozenset[str]] = {}  # a step → the steps of the child runs that it waits for
+        self.made_way: set[str] = set()  # the steps that stopped between two calls, for more budget or a pause
         self.inner: dict[str, tuple[ToolSpec, dict[str, Any]]] = {}  # what steps call, with which arguments
+        self.calls: dict[str, StepCalls] = {}  # what the functions of steps that run call and ask
         self.progress: dict[str, tuple[float, float | None]] = {}
         self.cached: dict[str, dict[str, tuple[str, int, datetime]]] = {}  # results of other runs, by step and input
         self.diverged: dict[str, list[str]] = {}
@@ -271,10 +274,14 @@ class Activation:
         return any(key in self.inbox for key in self.state.pending) or self.family.answered(self._below)
 
     def _unpark(self) -> None:
-        """A child whose questions were answered goes on."""
+        """A child whose questions were answered goes on, and so does a step that made way for more budget."""
         for step in [step for step, below in self.parked.items() if self.family.answered(below)]:
             below = self.parked.pop(step)
             self.start(step, tool_calls.run_child(self, step) if step in below else steps.enter_again(self, step))
+        if self.state.budget_reached is None and not self.pause_asked:
+            while self.made_way:
+                step = self.made_way.pop()
+                self.start(step, steps.enter_again(self, step))
 
     @property
     def _below(self) -> list[str]:
@@ -302,6 +309,7 @@ class Activation:
         for step, task in self.tasks.items():
             if not self.family.cancel(step, self.cancelled_by):
                 task.cancel()
+        self._stop_calls()
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()))
             self.tasks.clear()
@@ -316,6 +324,12 @@ class Activation:
         """Whatever ended the activation, no effect of it outlives it."""
         for task in self.tasks.values():
             task.cancel()
+        self._stop_calls()
         if self.tasks:
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         self.tasks.clear()
+
+    def _stop_calls(self) -> None:
+        """Have the functions of steps that wait for a model or a tool come back: their threads cannot be cancelled."""
+        for calls in self.calls.values():
+            calls.stop()

@@ -6,6 +6,7 @@ from agentkit.errors import ConfigError
 from agentkit.events import Event, ModelRequested, RunStarted
 from agentkit.messages import ModelRequest
 from agentkit.runner.load import load_state
+from agentkit.state import State
 from agentkit.store import Store
 
 
@@ -36,7 +37,7 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
         raise ConfigError(f"run {run_id} has no model call {step!r}; it has: {known}")
     body = asked[-1].body
     assert isinstance(body, ModelRequested), "filtered above"
-    state = load_state(store, asked[-1].run_id, until=asked[-1].seq - 1)
+    state = _conversation(load_state(store, asked[-1].run_id, until=asked[-1].seq - 1), step)
     request, rebuilt = state.request(), state.request_sha256()
     if rebuilt == body.request_sha256:
         return Prompt(request, exact=True)
@@ -45,6 +46,12 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
         f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
     )
     return Prompt(request, exact=False, difference=difference)
+
+
+def _conversation(state: State, step: str) -> State:
+    """Whose prompt it is: the run's, or that of the ask that a pipeline's step made."""
+    ask = state.asks.get(step.rpartition("/model/")[0])
+    return ask.conversation if ask is not None and ask.conversation is not None else state
 
 
 def _requests(store: Store, run_id: str, until: int | None = None) -> list[Event]:
