@@ -20,10 +20,9 @@ def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime)
     """The next actions of a pipeline's run that has not ended; the arguments are those of `decide`."""
     if state.budget_reached is not None:
         return ask_budget(state)
+    if (error := failure(definition, state)) is not None:
+        return [] if state.in_flight else [FailRun(error)]
     outcomes = {name: outcome(state, name) for name in definition.steps}
-    failed = next((name for name, ended in outcomes.items() if ended in {"error", "rejected"}), None)
-    if failed is not None:
-        return [] if state.in_flight else [FailRun(_failure(state.calls[failed]))]
     if all(ended != "open" for ended in outcomes.values()):
         return [FinishRun()]
     actions: list[Action] = []
@@ -33,8 +32,12 @@ def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime)
     return actions
 
 
-def _failure(call: CallStep) -> ErrorInfo:
-    """The run's error is its step's, which says what it is about."""
+def failure(definition: PipelineDefinition, state: State) -> ErrorInfo | None:
+    """What the run fails with: its first failed step's error, which says what it is about; None where none failed."""
+    failed = next((name for name in definition.steps if outcome(state, name) in {"error", "rejected"}), None)
+    if failed is None:
+        return None
+    call = state.calls[failed]
     error = call.error or ErrorInfo(type="StepFailed", message="it failed")
     message = error.message if call.step in error.context.get("steps", ()) else f"{call.step}: {error.message}"
     return error.model_copy(update={"message": message, "context": {**error.context, "step": call.step}})

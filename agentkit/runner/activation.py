@@ -31,9 +31,10 @@ from agentkit.decide import (
     WaitUntil,
     decide,
 )
-from agentkit.definition import AgentDefinition, Definition, ToolSpec
+from agentkit.decide.pipeline import failure
+from agentkit.definition import AgentDefinition, Definition, PipelineDefinition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
-from agentkit.runner import answers, model_calls, questions, records, steps, tool_calls
+from agentkit.runner import answers, model_calls, orphans, questions, records, steps, tool_calls
 from agentkit.runner.calling import StepCalls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
@@ -166,6 +167,8 @@ class Activation:
         try:
             while await self._advance():
                 pass
+            if self.state.status == "failed":
+                await orphans.end_children(self)
             await self.recorder.durable()
             failpoints.hit("run.ended" if self.state.ended else "run.paused")
         finally:
@@ -190,8 +193,18 @@ class Activation:
             return True
         if self._answered():
             return True
-        self._pause()
+        if self.pause_asked or not self._fails():
+            self._pause()
         return False
+
+    def _fails(self) -> bool:
+        """End a pipeline's run that failed while all that goes on in it are child runs that wait for a person."""
+        if not self.parked or not isinstance(self.definition, PipelineDefinition):
+            return False
+        error = failure(self.definition, self.state)
+        if error is not None:
+            self.perform(FailRun(error))
+        return error is not None
 
     def _begin(self, actions: list[Action]) -> datetime | None:
         """Begin what was decided; return when the earliest wait ends."""
