@@ -245,7 +245,7 @@ def test_an_async_step_asks_several_at_one_time():
 def test_an_ask_that_fails_ends_those_beside_it():
     """The step fails with the first error; a call that was under way is recorded as lost, with its estimate."""
     run = gathering(["quick and bad", "slow"])
-    with pytest.raises(ak.RunFailed, match=r"^AskFailed: facts: down"):
+    with pytest.raises(ak.RunFailed, match=r"^ModelError: facts: down"):
         run.result(timeout=20)
     lost = [event for event in run.events() if event.type == "model_failed" and event.body.lost]
     assert [(event.step, event.cost_usd) for event in lost] == [("facts/ask/2/model/1", 0.25)]

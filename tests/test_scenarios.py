@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from pipeline_scenarios import PipelineScenario, scenario_of
 from scenario_tools import Ledger
 from scenarios import Scenario, finish
 from tape import Item, TapeStore, cuts, events_of, world_of
@@ -25,23 +26,23 @@ from agentkit.runner.start import start
 SEEDS = 200
 
 
-def run_whole(scenario: Scenario) -> tuple[TapeStore, str]:
+def run_whole(scenario: Scenario | PipelineScenario) -> tuple[TapeStore, str]:
     """Run a scenario to its end without a crash; returns its log and the run."""
     store = TapeStore()
     scenario.ledger = store.ledger()
-    driver = start(store, scenario.agent.definition, f"seed {scenario.seed}", deps=scenario)
+    driver = start(store, scenario.definition, scenario.given, deps=scenario)
     run = Run(store, driver.run_id, driver=driver)
     finish(run, scenario.ledger)
     return store, run.run_id
 
 
-def resume_cut(scenario: Scenario, cut: list[Item], run_id: str) -> TapeStore:
+def resume_cut(scenario: Scenario | PipelineScenario, cut: list[Item], run_id: str) -> TapeStore:
     """Put back what a crash left, and go on to the end."""
     store = TapeStore(cut)
     scenario.ledger = store.ledger()
     for entry in world_of(cut):
         scenario.ledger._entries.append(entry)
-    run = Run(store, run_id, definition=scenario.agent.definition)
+    run = Run(store, run_id, definition=scenario.definition)
     if not load_state(store, run_id).ended:
         run.resume(deps=scenario)
         finish(run, scenario.ledger)
@@ -49,7 +50,11 @@ def resume_cut(scenario: Scenario, cut: list[Item], run_id: str) -> TapeStore:
 
 
 def assert_survives(
-    scenario: Scenario, cut: list[Item], run_id: str, expected: dict[str, Any], done: Counter[tuple[str, int]]
+    scenario: Scenario | PipelineScenario,
+    cut: list[Item],
+    run_id: str,
+    expected: dict[str, Any],
+    done: Counter[tuple[str, int]],
 ) -> TapeStore:
     """Go on from a cut, and assert that it ends as expected with these effects."""
     assert_recorded_first(events_of(cut), Ledger(world_of(cut)))
@@ -64,7 +69,7 @@ def assert_survives(
 
 def assert_survives_every_cut(seed: int) -> int:
     """Cut a scenario everywhere, and one in twenty of those that go on once more; returns how often."""
-    scenario = Scenario(seed)
+    scenario = scenario_of(seed)
     whole, run_id = run_whole(scenario)
     expected, done = what_matters(whole, run_id), effects(scenario.ledger)
     assert_nothing_ran_twice(scenario.ledger)

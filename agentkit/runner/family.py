@@ -71,6 +71,11 @@ class Family:
         """Whether a child that is parked can go on: it has an answer, or its budget was raised."""
         return any(self._parent.children[step].can_go_on(self._meter) for step in steps)
 
+    def take_state(self, step: str, state: State) -> None:
+        """Show what became of a child that was ended past its driver."""
+        if (child := self._parent.children.get(step)) is not None:
+            child.take_state(state)
+
     def is_broke(self, step: str) -> bool:
         """Whether the child stopped because the budget is used up."""
         return self.budget_reached(step) is not None
