@@ -1,11 +1,18 @@
 """What a crash leaves of a pipeline's step: nothing is lost, nothing is done twice, and who is asked is asked once."""
 
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from small_agents import SOON, paused
-from small_pipelines import cut, pipeline_of, until
+from small_pipelines import cut, pipeline_of, until, wait_until
 
 import agentkit as ak
-from agentkit.errors import ResumeError, RunClaimed
+from agentkit.errors import LogUnwritable, ResumeError, RunClaimed
+from agentkit.testing import FailPoints
 
 
 def writing(done, **options):
@@ -107,32 +114,40 @@ def test_a_started_write_that_became_a_read_cannot_go_on(log):
         ak.resume(run_id, log=left)
 
 
-def test_a_run_that_executes_here_is_not_resumed_elsewhere(embedded_log):
-    """The second is told who holds it; the first goes on."""
-    import threading
+HOLDS = """
+import time
+from small_pipelines import pipeline_of
 
-    let = threading.Event()
+def slow(x: int) -> int:
+    time.sleep(60)
+    return x
+
+run = pipeline_of(slow).run(x=1, log={url!r})
+print("run", run.run_id, flush=True)
+run.result(60)
+"""
+
+
+def test_of_two_processes_one_executes_a_run_and_the_other_is_told_who(embedded_log):
+    """When the first is killed the second goes on with it."""
 
     def slow(x: int) -> int:
-        assert let.wait(SOON)
-        return x
+        return x + 10
 
-    run = pipeline_of(slow).run(x=1, log=embedded_log)
-    other = ak.open_log(embedded_log.url)
-    with pytest.raises(RunClaimed, match="is being executed by process"):
-        ak.resume(run.run_id, log=other)
-    let.set()
-    assert run.result(SOON) == 1
+    pipeline_of(slow)
+    code, here = HOLDS.format(url=embedded_log.url), Path(__file__).parent
+    with subprocess.Popen([sys.executable, "-c", code], cwd=here, stdout=subprocess.PIPE, text=True) as other:
+        run_id = next(line for line in other.stdout if line.startswith("run")).split()[1]
+        wait_until(lambda: embedded_log.store.read(run_id))
+        with pytest.raises(RunClaimed, match=f"is being executed by process {other.pid}"):
+            ak.resume(run_id, log=embedded_log)
+        other.kill()
+        other.wait(SOON)
+    assert ak.resume(run_id, log=embedded_log).result(SOON) == 11
 
 
 def test_a_disk_that_is_full_fails_the_run_and_the_write_is_not_performed(embedded_log):
     """The step that needed the durable append is not performed; the run fails with that error."""
-    import errno
-    import os
-
-    from agentkit.errors import LogUnwritable
-    from agentkit.testing import FailPoints
-
     done = []
     pipeline = writing(done)
 
