@@ -532,3 +532,25 @@ def test_a_bar_shows_how_far_many_runs_are(shop):
     screen.expect(pexpect.EOF)
     screen.close()
     assert screen.exitstatus == 0
+
+
+def test_a_pipelines_run_is_forked_from_a_step_or_another_input(agentkit, shop):
+    """As in a notebook: `--at STEP`, `--set NAME=VALUE`, or what failed or changed."""
+    (shop / "steps.py").write_text(
+        "import agentkit as ak\n"
+        "double = ak.Pipeline('double', input={'x': int, 'word': (str, 'a')})\n"
+        "@double.step\n"
+        "def twice(x: int) -> int:\n"
+        "    return 2 * x\n"
+        "@double.step\n"
+        "def said(twice: int, word: str) -> str:\n"
+        "    return word * twice\n"
+    )
+    code, out, _ = agentkit("run", "steps:double", "--set", "x=1")
+    assert (code, out) == (0, "aa\n")
+    (run_id,) = agentkit("sql", "SELECT run_id FROM runs WHERE name = 'double'", "--csv")[1].split()[1:]
+    assert agentkit("fork", run_id, "--set", "word=b")[:2] == (0, "bb\n")
+    assert agentkit("fork", run_id, "--at", "twice")[:2] == (0, "aa\n")
+    code, _, err = agentkit("fork", run_id)
+    assert code == 2
+    assert "say from which step on" in " ".join(err.split())

@@ -7,7 +7,7 @@ import typer
 from agentkit.agent import Agent
 from agentkit.cli import find
 from agentkit.cli.follow import finish, follow
-from agentkit.cli.given import Counted, for_pipeline, lines_of, only_input, with_set
+from agentkit.cli.given import Counted, for_pipeline, inputs_of, lines_of, only_input, with_set
 from agentkit.cli.many import finish_all
 from agentkit.cli.options import (
     Approve,
@@ -144,16 +144,31 @@ def resume(
 
 def fork(
     run_id: RunId,
-    at: Annotated[int, typer.Option(help="The last event, by its seq, that the new run shares.")],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="The last event, by its seq, that the new run shares; of a pipeline, a step or an item (work[3]) to be "
+            "done again, with what needs it. Without it, what failed or changed is.",
+            show_default=False,
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another input of a pipeline; may be repeated.", show_default=False),
+    ] = None,
     approve: Approve = None,
     deps: Deps = None,
     json: AsJson = False,
     log: LogUrl = None,
 ) -> None:
-    """Begin a new run that shares another's events up to one of them."""
+    """Begin a new run that shares another's events: up to one of them, or all but some of a pipeline's steps."""
     place = the_log(log)
     parent = find.run_by(place, run_id)
-    forked = parent.fork(at, deps=None if deps is None else find.value_at(deps))
+    forked = parent.fork(
+        int(at) if at is not None and at.isdigit() else at,
+        input=inputs_of(parent.state.config.get("input", {}), set) if set else None,
+        deps=None if deps is None else find.value_at(deps),
+    )
     finish(forked, follow(forked, approve=approve), place, json=json)
 
 

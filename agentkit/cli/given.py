@@ -155,8 +155,21 @@ def with_set(pipeline: Pipeline, inputs: Any, given: list[str]) -> dict[str, Any
     Raises:
         ConfigError: one is not of that form, or no input.
     """
-    properties: dict[str, Any] = pipeline.input_schema.get("properties", {})
-    found = {} if inputs is None else dict(pipeline.as_inputs(inputs))
+    return {**({} if inputs is None else pipeline.as_inputs(inputs)), **inputs_of(pipeline.input_schema, given)}
+
+
+def inputs_of(schema: dict[str, Any], given: list[str]) -> dict[str, Any]:
+    """Named inputs as they were typed.
+
+    Args:
+        schema: the JSON schema of a pipeline's inputs.
+        given: "name=value" each.
+
+    Raises:
+        ConfigError: one is not of that form, or no input.
+    """
+    properties: dict[str, Any] = schema.get("properties", {})
+    found: dict[str, Any] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals or name not in properties:
