@@ -147,8 +147,8 @@ def fork(
     at: Annotated[
         str | None,
         typer.Option(
-            help="The last event, by its seq, that the new run shares; of a pipeline, a step or an item (work[3]) to be "
-            "done again, with what needs it. Without it, what failed or changed is.",
+            help="The last event, by its seq, that the new run shares; of a pipeline, a step or an item (work[3]) to "
+            "be done again, with what needs it. Without it, what failed or changed is.",
             show_default=False,
         ),
     ] = None,
