@@ -175,8 +175,8 @@ def test_a_failed_run_says_why(agentkit):
         (("run", "shop:support"), "give what the user says, or --input FILE"),
         (("run", "shop:echo", "--input", "gone.json"), "--input gone.json cannot be read"),
         (("run", "shop:twice", "--input", "gone.jsonl"), "--input gone.jsonl cannot be read"),
-        (("run", "shop:twice", "many"), "n: "),
-        (("run", "shop:twice"), "n: "),
+        (("run", "shop:twice", "many"), "valid integer"),
+        (("run", "shop:twice"), "agentkit: twice: "),
         (("run", "shop:greet", "Ann"), "--set name=value (inputs: name, times)"),
         (("run", "shop:greet", "--set", "nam=Ann"), "write name=value with one of the inputs: name, times"),
         (("run", "shop:echo", "--set", "name=Ann"), "--set names a pipeline's inputs"),
@@ -467,7 +467,7 @@ def test_many_items_come_from_standard_input_too(agentkit, given):
     ("text", "says"),
     [
         ("1\n\n{oops}\n2\n", "items.jsonl, line 3: no JSON: key must be a string"),
-        ('1\n"two"\n', "items.jsonl, line 2: twice: n: "),
+        ('1\n"two"\n', "items.jsonl, line 2: twice: "),
         ('{"m": 1}\n', "items.jsonl, line 1: twice: "),
     ],
 )
