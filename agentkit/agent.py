@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from agentkit import registry
+from agentkit.batch import Batch, MapOptions
 from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
 from agentkit.errors import ConfigError
 from agentkit.ids import digest
+from agentkit.jsonvalue import as_json
 from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
@@ -157,6 +159,48 @@ class Agent:
             user=user,
         )
         return Run(store, driver.run_id, driver=driver)
+
+    def map(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
+        self,
+        items: Iterable[Any],
+        *,
+        concurrency: int = 8,
+        on_error: Literal["collect", "fail"] = "collect",
+        deps: Any = None,
+        budget: Budget | None = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: "Log | str | None" = None,
+        again: bool = False,
+        progress: bool | None = None,
+    ) -> Batch:
+        """Start a run for each input in the background, a few at a time, and return at once; see `Pipeline.map`.
+
+        Args:
+            items: inputs as `run` takes them, read as runs begin.
+            concurrency: how many runs execute at one time.
+            on_error: "collect" leaves an `ak.Failed` in the place of an item that failed; "fail" begins no more items.
+            deps: reaches tools as `ctx.deps`, and never the log.
+            budget: what each run may use; the agent's own when left out.
+            tags: recorded with every run.
+            session: recorded with every run.
+            user: recorded with every run.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
+            again: True does everything anew.
+            progress: whether a bar shows while `result()` waits; by default on a terminal and in a notebook.
+
+        Returns:
+            The batch: `.result()`, `await batch`, `.counts`, `.failed`, `.pending`, `.retry()`, `.rows`, …
+
+        Raises:
+            ConfigError: an option cannot be used.
+            LogError: the log cannot be used; nothing was started.
+        """
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress)
+        log = log if isinstance(log, Log) else open_log(log)
+        return Batch(log, definition, items, lambda item: as_json(item, "input"), options)
 
     def as_tool(self, description: str | None = None, *, name: str | None = None) -> SubAgent:
         """This agent as a tool of another: its runs are children of that agent's.

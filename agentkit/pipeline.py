@@ -10,6 +10,7 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, overload
 from agentkit import registry
 from agentkit.agent import Agent, find_module, make_redactor
 from agentkit.assembly import Assembly, check_output
+from agentkit.batch import Batch, MapOptions
 from agentkit.declared import Declared, check_options
 from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
 from agentkit.errors import ConfigError, EncodingError, PipelineError, ToolDefinitionError
@@ -21,6 +22,8 @@ from agentkit.pipeline_values import Inputs, StepsOutput, is_name
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
+from agentkit.source import source_digest
+from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
 
 F = TypeVar("F")
@@ -274,7 +277,8 @@ class Pipeline:
             output = StepsOutput({name: self._types[name] for name in chosen})
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config])
+            conditions = [source_digest(step.when.function) for step in steps.values() if step.when is not None]
+            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, conditions])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 
@@ -349,6 +353,68 @@ class Pipeline:
         log = log if isinstance(log, Log) else open_log(log)
         driver = start(log.store, definition, given, deps=deps, tags=tags, session=session, user=user)
         return Run(log.store, driver.run_id, driver=driver)
+
+    def map(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
+        self,
+        items: Iterable[Any],
+        *,
+        concurrency: int = 8,
+        on_error: Literal["collect", "fail"] = "collect",
+        deps: Any = None,
+        budget: Budget | None = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: "Log | str | None" = None,
+        again: bool = False,
+        progress: bool | None = None,
+    ) -> Batch:
+        """Start a run for each item in the background, a few at a time, and return at once.
+
+        Called again with the same items it does only what is not done: what succeeded is kept, what failed too with its
+        error (`batch.retry()`), what was interrupted goes on. A changed pipeline begins anew.
+
+        Args:
+            items: anything to iterate over, read as runs begin: mappings of inputs, or values of the one input.
+            concurrency: how many runs execute at one time.
+            on_error: "collect" leaves an `ak.Failed` in the place of an item that failed; "fail" begins no more items.
+            deps: reaches steps as `ctx.deps`, and never the log.
+            budget: what each run may use; the pipeline's own when left out.
+            tags: recorded with every run.
+            session: recorded with every run.
+            user: recorded with every run.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
+            again: True does everything anew.
+            progress: whether a bar shows while `result()` waits; by default on a terminal and in a notebook.
+
+        Returns:
+            The batch: `.result()`, `await batch`, `.counts`, `.failed`, `.pending`, `.retry()`, `.rows`, …
+
+        Raises:
+            PipelineError: the steps do not fit together.
+            ConfigError: an option cannot be used.
+            LogError: the log cannot be used; nothing was started.
+        """
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress)
+        log = log if isinstance(log, Log) else open_log(log)
+        return Batch(log, definition, items, lambda item: self.read(self.as_inputs(item)), options)
+
+    def as_inputs(self, item: Any) -> Mapping[str, Any]:
+        """One item of `map` as inputs by name: it is a mapping of them, or the value of the only one.
+
+        Args:
+            item: a mapping whose keys are inputs, or a value.
+
+        Raises:
+            ConfigError: it is a value, and there is not one input.
+        """
+        names = set(self._inputs.names)
+        if isinstance(item, Mapping) and (len(names) != 1 or set(cast("Mapping[Any, Any]", item)) == names):
+            return cast("Mapping[str, Any]", item)
+        if len(names) == 1:
+            return {self._inputs.names[0]: item}
+        raise ConfigError(f"{self.name}: an item is a mapping of its inputs ({', '.join(names)}), not {brief(item)}")
 
     def read(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The inputs as JSON, defaults filled in.

@@ -127,6 +127,11 @@ class Ask:
     result: Any = None
     error: ErrorInfo | None = None
 
+    def models_of_run(self) -> dict[str, ModelStep]:
+        """The model calls of its conversation, by their paths in the run, which shares them."""
+        found = self.conversation.models if self.conversation is not None else {}
+        return {f"{self.step}/{local}": model for local, model in found.items()}
+
 
 @dataclass(slots=True, repr=False)
 class Approval:
@@ -279,7 +284,7 @@ class State:
 
     def copy(self) -> "State":
         """A state of its own: advancing it leaves this one as it is."""
-        return replace(
+        copied = replace(
             self,
             models={step: copy.copy(model) for step, model in self.models.items()},
             calls={step: copy.copy(call) for step, call in self.calls.items()},
@@ -297,6 +302,9 @@ class State:
             trims=list(self.trims),
             **self._copy_of_steps(),
         )
+        for ask in copied.asks.values():
+            copied.models.update(ask.models_of_run())
+        return copied
 
     def _copy_of_steps(self) -> dict[str, Any]:
         """What only a pipeline's run has."""

@@ -13,12 +13,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from scenario_tools import FileLedger
+from pipeline_scenarios import PipelineScenario, scenario_of
+from scenario_tools import TOOLS, FileLedger
 from scenarios import Scenario, finish
 from what_matters import answered_prompts, what_matters
 
 from agentkit.errors import RunNotFound
-from agentkit.events import Event, ToolStarted
+from agentkit.events import Event, StepStarted, ToolStarted
 from agentkit.runner import start
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
@@ -73,12 +74,12 @@ class Server:
 
 def serve() -> None:
     """Fork a child for each order."""
-    scenarios: dict[int, Scenario] = {}
+    scenarios: dict[int, Scenario | PipelineScenario] = {}
     for line in sys.stdin:
         order = json.loads(line)
         seed = order["seed"]
         if seed not in scenarios:
-            scenarios[seed] = Scenario(seed)
+            scenarios[seed] = scenario_of(seed)
         child = os.fork()
         if child == 0:
             work(scenarios[seed], Path(order["folder"]), order["run_id"], order["at"], order["nth"])
@@ -86,7 +87,7 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def work(scenario: Scenario, folder: Path, run_id: str, at: str | None, nth: int) -> None:
+def work(scenario: Scenario | PipelineScenario, folder: Path, run_id: str, at: str | None, nth: int) -> None:
     """One order, in the child; never returns."""
     try:
         with FailPoints(at, nth=nth, action="kill") as points:
@@ -98,19 +99,20 @@ def work(scenario: Scenario, folder: Path, run_id: str, at: str | None, nth: int
     os._exit(0)
 
 
-def take_up(scenario: Scenario, folder: Path, run_id: str) -> dict[str, Any]:
+def take_up(scenario: Scenario | PipelineScenario, folder: Path, run_id: str) -> dict[str, Any]:
     """Go on with the run in this folder to its end, or begin it."""
     store = open_store(str(folder / "log"))
     ledger = scenario.ledger = FileLedger(folder / "ledger")
     before = len(ledger.find("model"))
     events = family_events(store, run_id)
     if not events:
-        assert not ledger.find("called"), "a tool ran, and the log knows nothing of it"
+        wrote = [entry for entry in ledger.find("called") if TOOLS[entry["tool"]].writes]
+        assert not wrote, f"it wrote, and the log knows nothing of it: {wrote}"
         start.new_id = lambda: run_id  # ours, so that the next process finds the run whenever this one is killed
-        driver = start.start(store, scenario.agent.definition, f"seed {scenario.seed}", deps=scenario)
+        driver = start.start(store, scenario.definition, scenario.given, deps=scenario)
         run = Run(store, run_id, driver=driver)
     else:
-        run = Run(store, run_id, definition=scenario.agent.definition)
+        run = Run(store, run_id, definition=scenario.definition)
         if not load_state(store, run_id).ended:
             run.resume(deps=scenario)
     finish(run, ledger)
@@ -130,7 +132,7 @@ def family_events(store: Store, run_id: str) -> list[Event]:
         events = store.read(run_id)
     except RunNotFound:
         return []
-    children = [event.body.child_run_id for event in events if isinstance(event.body, ToolStarted)]
+    children = [event.body.child_run_id for event in events if isinstance(event.body, ToolStarted | StepStarted)]
     return events + [event for child in dict.fromkeys(filter(None, children)) for event in family_events(store, child)]
 
 

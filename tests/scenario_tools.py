@@ -77,9 +77,12 @@ def result_of(tool: str, n: int) -> dict[str, Any]:
     return {"did": tool, "n": n, "list": [n, {"deep": f"é{n}"}]}
 
 
-def _perform(ctx: ak.Context, tool: str, n: int, how: str, *, effect: str | None = None) -> dict[str, Any]:
+def perform(
+    ctx: ak.Context, tool: str, n: int, how: str, *, effect: str | None = None, result: Any = None
+) -> dict[str, Any]:
     """Do what `how` says. `effect`: "once" for a service that knows keys, "always" for one that does not."""
     ledger: Ledger = ctx.deps.ledger
+    result = result_of(tool, n) if result is None else result
     seen = {"run": ctx.run_id, "step": ctx.step, "key": ctx.idempotency_key, "attempt": ctx.attempt}
     tried = len(ledger.find("called", key=ctx.idempotency_key))
     ledger.add("called", tool=tool, n=n, **seen)
@@ -94,12 +97,12 @@ def _perform(ctx: ak.Context, tool: str, n: int, how: str, *, effect: str | None
     if how == "noted":
         ctx.note("about to act", n=n)
     if effect == "once":
-        ledger.add_once("effect", tool=tool, n=n, **seen)
+        ledger.add_once("effect", tool=tool, n=n, result=result, **seen)
     elif effect == "always":
-        ledger.add("effect", tool=tool, n=n, **seen)
+        ledger.add("effect", tool=tool, n=n, result=result, **seen)
     if how == "broken_after":
         raise ValueError(f"did {n}, and then broke")
-    return result_of(tool, n)
+    return result
 
 
 @ak.tool(retry=QUICK)
@@ -110,7 +113,7 @@ def look(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "look", n, how)
+    return perform(ctx, "look", n, how)
 
 
 @ak.tool(retry=QUICK)
@@ -122,7 +125,7 @@ async def peek(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         how: how the call is to go.
     """
     await asyncio.sleep(0)
-    return _perform(ctx, "peek", n, how)
+    return perform(ctx, "peek", n, how)
 
 
 @ak.tool(approve=True, retry=QUICK)
@@ -133,7 +136,7 @@ def look_closely(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "look_closely", n, how)
+    return perform(ctx, "look_closely", n, how)
 
 
 @ak.tool(writes=True, idempotent=True, retry=QUICK)
@@ -144,7 +147,7 @@ def put(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "put", n, how, effect="once")
+    return perform(ctx, "put", n, how, effect="once")
 
 
 @ak.tool(writes=True, idempotent=True, retry=QUICK, approve=lambda call: call.args["n"] % 2 == 0)
@@ -155,7 +158,7 @@ async def put_carefully(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "put_carefully", n, how, effect="once")
+    return perform(ctx, "put_carefully", n, how, effect="once")
 
 
 @ak.tool(writes=True)
@@ -166,7 +169,7 @@ def pay(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "pay", n, how, effect="always")
+    return perform(ctx, "pay", n, how, effect="always")
 
 
 @ak.tool(writes=True)
@@ -177,7 +180,7 @@ async def send(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    result = _perform(ctx, "send", n, how, effect="always")
+    result = perform(ctx, "send", n, how, effect="always")
     await asyncio.sleep(0)
     return result
 
@@ -190,7 +193,7 @@ def pay_asking(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "pay_asking", n, how, effect="always")
+    return perform(ctx, "pay_asking", n, how, effect="always")
 
 
 def needs_asking(call: ak.Call) -> bool:
@@ -209,7 +212,7 @@ def pay_if_dear(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    return _perform(ctx, "pay_if_dear", n, how, effect="always")
+    return perform(ctx, "pay_if_dear", n, how, effect="always")
 
 
 @ak.tool(writes=True, timeout=TIMEOUT)
@@ -222,7 +225,7 @@ def pay_slowly(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
     """
     if how == "slow":
         threading.Event().wait(2 * TIMEOUT)
-    return _perform(ctx, "pay_slowly", n, how, effect="always")
+    return perform(ctx, "pay_slowly", n, how, effect="always")
 
 
 @ak.tool(writes=True, timeout=TIMEOUT)
@@ -233,7 +236,7 @@ async def send_slowly(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    result = _perform(ctx, "send_slowly", n, how, effect="always")
+    result = perform(ctx, "send_slowly", n, how, effect="always")
     if how == "slow":
         await asyncio.Event().wait()
     return result
@@ -247,7 +250,7 @@ async def peek_slowly(n: int, how: str, ctx: ak.Context) -> dict[str, Any]:
         n: the number of the thing.
         how: how the call is to go.
     """
-    result = _perform(ctx, "peek_slowly", n, how)
+    result = perform(ctx, "peek_slowly", n, how)
     if how == "slow":
         await asyncio.Event().wait()
     return result

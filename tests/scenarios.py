@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from scenario_tools import GATED, HOWS, QUICK, TOOLS, Ledger, result_of
+from scenario_tools import GATED, HOWS, QUICK, TOOLS, Ledger
 
 import agentkit as ak
+from agentkit.definition import AgentDefinition
 from agentkit.errors import ModelError
 from agentkit.fold import request_sha256
 from agentkit.messages import AssistantMessage, ModelRequest, ToolCall
@@ -75,6 +76,12 @@ class Scenario:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the linter has opinions about these tools
             self.agent = self._agent(self.plan)
+        self.given = f"seed {seed}"
+
+    @property
+    def definition(self) -> AgentDefinition:
+        """What runs."""
+        return self.agent.definition
 
     def _agent(self, plan: Plan) -> ak.Agent:
         children = [self._agent(child) for child in plan.children]
@@ -228,7 +235,7 @@ def answer(run: Run, asked: Approval, ledger: Ledger) -> None:
 def _tell_truth(run: Run, asked: Approval, ledger: Ledger) -> None:
     happened = ledger.find("effect", run=asked.run_id, step=asked.step)
     if happened:
-        run.resolve(asked.id, "happened", result=result_of(asked.name or "", asked.arguments["n"]))
+        run.resolve(asked.id, "happened", result=happened[-1]["result"])
     else:
         run.resolve(asked.id, "did not")
 
@@ -238,7 +245,12 @@ def judgement(name: str, arguments: Any) -> str:
     if "n" not in arguments:  # a sub-agent: it is asked about only for what the one before it did
         return "approve"
     n = arguments["n"]
-    by_rule = name in GATED or (name == "put_carefully" and n % 2 == 0) or (name == "pay_if_dear" and n % 21 in _DEAR)
+    by_rule = (
+        name in GATED
+        or name.startswith("gated")
+        or (name == "put_carefully" and n % 2 == 0)
+        or (name == "pay_if_dear" and n % 21 in _DEAR)
+    )
     if not by_rule or n >= 10_000:  # it is asked about only for what happened before, or was edited already
         return "approve"
     drawn = zlib.crc32(f"{name} {n}".encode()) % 10

@@ -204,6 +204,106 @@ def test_an_image_goes_along():
     assert run.prompt("facts/ask/1").exact
 
 
+# several at one time --------------------------------------------------------------------------------------------------
+
+
+def slowly(request):
+    async def answer():
+        await asyncio.sleep(0 if "quick" in str(request.messages[0].content) else 0.2)
+        if "bad" in str(request.messages[0].content):
+            raise ModelError("down")
+        return str(request.messages[0].content).upper()
+
+    return answer()
+
+
+def gathering(prompts, *, wait=True):
+    """The run of an async step that asks all at one time."""
+    pipeline = ak.Pipeline("asking", input={"x": int}, model=FunctionModel(slowly, price_usd=0.25))
+
+    @pipeline.step
+    async def facts(x: int, ctx: ak.AsyncContext) -> list[str]:
+        asked = [asyncio.ensure_future(ctx.ask(prompt)) for prompt in prompts]
+        await asyncio.sleep(0.05)
+        return list(await asyncio.gather(*asked)) if wait else []
+
+    @pipeline.step
+    async def after(facts: list[str]) -> list[str]:
+        await asyncio.sleep(0.4)
+        return facts
+
+    return pipeline.run(x=1, log="memory:")
+
+
+def test_an_async_step_asks_several_at_one_time():
+    """Each has its path and its prompt, and the answers are in order."""
+    run = gathering(["a", "b", "a"])
+    assert run.result(timeout=20) == ["A", "B", "A"]
+    assert [run.prompt(f"facts/ask/{number}").exact for number in (1, 2, 3)] == [True] * 3
+
+
+def test_an_ask_that_fails_ends_those_beside_it():
+    """The step fails with the first error; a call that was under way is recorded as lost, with its estimate."""
+    run = gathering(["quick and bad", "slow"])
+    with pytest.raises(ak.RunFailed, match=r"^ModelError: facts: down"):
+        run.result(timeout=20)
+    lost = [event for event in run.events() if event.type == "model_failed" and event.body.lost]
+    assert [(event.step, event.cost_usd) for event in lost] == [("facts/ask/2/model/1", 0.25)]
+
+
+def test_an_ask_that_nobody_waits_for_ends_with_its_step():
+    """The step's result stands; what was forgotten neither goes on nor disturbs the run."""
+    run = gathering(["slow"], wait=False)
+    assert run.result(timeout=20) == []
+    types = [event.type for event in run.events() if (event.step or "").startswith("facts")]
+    assert types == ["step_started", "ask_started", "model_requested", "model_failed", "step_succeeded"]
+
+
+def test_a_thread_that_outlives_its_step_cannot_ask():
+    """What it would ask belongs to nothing; the error says to wait."""
+    pipeline = ak.Pipeline("asking", input={"x": int}, model=ScriptedModel([]))
+    kept, may_ask, said = [], threading.Event(), []
+
+    def later():
+        may_ask.wait(10)
+        try:
+            kept[0].ask("what?")
+        except ak.ConfigError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=later)
+
+    @pipeline.step
+    def facts(x: int, ctx: ak.Context) -> int:
+        kept.append(ctx)
+        thread.start()
+        return x
+
+    run = pipeline.run(x=1, log="memory:")
+    assert run.result(timeout=20) == 1
+    may_ask.set()
+    thread.join(10)
+    assert said == [
+        "facts has ended: wait for what it asks and calls before its function returns (in an `async def`, await it)"
+    ]
+
+
+def test_those_beside_an_ask_that_waits_for_budget_are_not_lost():
+    """Reached, the run pauses; answers that were being paid for are kept, and used when it goes on."""
+    pipeline = ak.Pipeline("asking", input={"x": int}, model=FunctionModel(slowly), budget=ak.Budget(model_calls=2))
+
+    @pipeline.step
+    async def facts(x: int, ctx: ak.AsyncContext) -> list[str]:
+        return list(await asyncio.gather(*(ctx.ask(prompt) for prompt in ("a", "b", "c"))))
+
+    run = pipeline.run(x=1, log="memory:")
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=20)
+    run.resume(budget=ak.Budget(model_calls=3))
+    assert run.result(timeout=20) == ["A", "B", "C"]
+    assert run.usage.model_calls == 3
+
+
 # which model ----------------------------------------------------------------------------------------------------------
 
 

@@ -23,6 +23,23 @@ def test_a_slow_repetition_cancels_out_of_a_ratio(measure):
     assert (ratio.median, ratio.low, ratio.high) == (2, 2, 2)
 
 
+def test_a_cost_stands_beside_those_of_its_own_repetition(measure):
+    """Each over the base's in the same repetition, and a dash for a base that did not run."""
+    results = {
+        "raw": [{"wall_ms": 1, "cpu_ms": 1}, {"wall_ms": 10, "cpu_ms": 1}],
+        "peer": [{"wall_ms": 3, "cpu_ms": 5}, {"wall_ms": 30, "cpu_ms": 5}],
+    }
+    assert measure.cost_rows(results, lambda result, kind: result[kind])[1] == [
+        "peer",
+        "16.5 (3-30)",
+        "3",
+        "-",
+        "5 (5-5)",
+        "5",
+        "-",
+    ]
+
+
 def test_contestants_take_turns_and_swap_neighbours(measure):
     """A B C, C B A, A B C: everybody is measured once a repetition."""
     order = []

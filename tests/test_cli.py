@@ -50,6 +50,27 @@ broken = ak.Agent("broken", FunctionModel(lambda request: 1 / 0), retry=ak.Retry
 
 def clerk():
     return "a clerk"
+
+twice = ak.Pipeline("twice", input={"n": int})
+
+@twice.step
+def doubled(n: int) -> int:
+    if n < 0:
+        raise ValueError("below nothing")
+    return 2 * n
+
+greet = ak.Pipeline("greet", input={"name": str, "times": (int, 1)})
+
+@greet.step(approve=lambda call: call.args["name"] == "Bob", writes=True)
+def greeting(name: str, times: int) -> str:
+    return f"Hello {name}" * times
+
+naps = ak.Pipeline("naps", input={"n": int})
+
+@naps.step
+def nap(n: int) -> int:
+    time.sleep(0.1)
+    return n
 """
 COMMAND = [sys.executable, "-W", "ignore", "-m", "agentkit"]
 
@@ -145,11 +166,24 @@ def test_a_failed_run_says_why(agentkit):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("run", "shop:suport", "hi"), "no agent 'suport' in shop. Agents there: shop:support, shop:asker"),
+        (
+            ("run", "shop:suport", "hi"),
+            "no agent or pipeline 'suport' in shop. Agents and pipelines there: shop:support, ",
+        ),
         (("run", "nowhere:x", "hi"), "there is no module nowhere here"),
-        (("run", "shop.py", "hi"), "shop.py defines 7 agents; say which"),
+        (("run", "shop.py", "hi"), "shop.py defines 10 of them; say which"),
         (("run", "shop:support"), "give what the user says, or --input FILE"),
         (("run", "shop:echo", "--input", "gone.json"), "--input gone.json cannot be read"),
+        (("run", "shop:twice", "--input", "gone.jsonl"), "--input gone.jsonl cannot be read"),
+        (("run", "shop:twice", "many"), "n: "),
+        (("run", "shop:twice"), "n: "),
+        (("run", "shop:greet", "Ann"), "--set name=value (inputs: name, times)"),
+        (("run", "shop:greet", "--set", "nam=Ann"), "write name=value with one of the inputs: name, times"),
+        (("run", "shop:echo", "--set", "name=Ann"), "--set names a pipeline's inputs"),
+        (
+            ("run", "shop:greet", "--set", "name=Ann", "--after", "0123"),
+            "--after goes on with one agent's conversation",
+        ),
         (("run", "shop:echo", "x", "--usd", "-1"), "a budget is above 0"),
         (("show",), "no run in the log"),
         (("show", "0123"), "no run '0123'"),
@@ -279,14 +313,14 @@ def test_pruning_asks_first(agentkit):
     assert "no runs yet" in agentkit("runs")[2]
 
 
-def started(shop, *arguments):
-    """A command in the background, once its run is in the log."""
+def started(shop, *arguments, mark="tool_started"):
+    """A command in the background, once its run is so far."""
     process = subprocess.Popen(
         [*COMMAND, *arguments], cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        if any("tool_started" in file.read_text() for file in Path(shop, ".agentkit/journal").glob("*.jsonl")):
+        if any(mark in file.read_text() for file in Path(shop, ".agentkit/journal").glob("*.jsonl")):
             return process
         time.sleep(0.05)
     process.kill()
@@ -373,3 +407,150 @@ def test_the_version_is_printed(agentkit):
     code, out, _ = agentkit("approve", "--help")
     assert code == 0
     assert "Let a call run" in out
+
+
+def lines(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_pipeline_is_run_with_its_inputs(agentkit, shop):
+    """By name, from an object in a file or on standard input, or as the only input; its tree is shown."""
+    code, out, err = agentkit("run", "shop:greet", "--set", "name=12", "--set", "times=2")
+    assert (code, out) == (0, "Hello 12Hello 12\n")
+    assert "✓ greet" in err
+    (shop / "given.json").write_text('{"name": "Ann", "times": 3}')
+    assert agentkit("run", "shop.py:greet", "--input", "given.json", "--set", "times=1")[:2] == (0, "Hello Ann\n")
+    assert agentkit("run", "shop:greet", "--input", "-", given='{\n"name": "Eve"\n}')[:2] == (0, "Hello Eve\n")
+    assert agentkit("run", "shop:twice", "21")[:2] == (0, "42\n")
+    code, out, err = agentkit("run", "shop:twice", "--", "-1")
+    assert (code, out) == (1, "")
+    assert "below nothing" in err
+
+
+def test_a_pipelines_run_is_shown_answered_and_resumed(agentkit):
+    """The verbs know it as they know an agent's."""
+    code, _, err = agentkit("run", "shop:greet", "--set", "name=Bob")
+    assert (code, "agentkit approve " in err) == (3, True)
+    assert "greet" in agentkit("runs")[1]
+    assert "? greet" in agentkit("show")[1]
+    assert "greeting" in agentkit("pending")[1]
+    assert agentkit("approve")[:2] == (0, "Hello Bob\n")
+    assert "succeeded" in agentkit("runs")[1]
+
+
+def test_a_file_of_lines_is_a_run_a_line(agentkit, shop):
+    """JSON lines in, JSON lines out, in order; 1 where one failed; the same command again does only the rest."""
+    (shop / "items.jsonl").write_text('{"n": 1}\n\n-2\n3\n')
+    code, out, err = agentkit("run", "shop:twice", "--input", "items.jsonl", "--concurrency", "2")
+    assert code == 1
+    found = lines(out)
+    assert [line["index"] for line in found] == [0, 1, 2]
+    assert [line.get("output") for line in found] == [2, None, 6]
+    assert found[1]["error"] == "ValueError: doubled: below nothing"
+    assert "twice: 2 of 3 done, 1 failed" in err
+    (shop / "items.jsonl").write_text('{"n": 1}\n-2\n3\n4\n')
+    code, out, _ = agentkit("run", "shop:twice", "--input", "items.jsonl")
+    assert (code, lines(out)[:3], lines(out)[3]["output"]) == (1, found, 8)
+    _, out, _ = agentkit("sql", "SELECT count(*) AS runs FROM runs", "--json")
+    assert json.loads(out) == [{"runs": 4}]
+
+
+@pytest.mark.parametrize("given", ["[1, 2]", "1\n2\n", '{"n": 1}\n{"n": 2}\n'])
+def test_many_items_come_from_standard_input_too(agentkit, given):
+    """An array, or several lines; 0 when all succeeded."""
+    code, out, _ = agentkit("run", "shop:twice", "--input", "-", given=given)
+    assert code == 0
+    assert [line["output"] for line in lines(out)] == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1\n\n{oops}\n2\n", "items.jsonl, line 3: no JSON: key must be a string"),
+        ('1\n"two"\n', "items.jsonl, line 2: twice: n: "),
+        ('{"m": 1}\n', "items.jsonl, line 1: twice: "),
+    ],
+)
+def test_a_wrong_line_is_said_before_anything_starts(agentkit, shop, text, says):
+    """2, with file, line and problem."""
+    (shop / "items.jsonl").write_text(text)
+    code, out, err = agentkit("run", "shop:twice", "--input", "items.jsonl")
+    assert (code, out) == (2, "")
+    assert says in err
+    assert "no runs yet" in agentkit("runs")[2]
+
+
+def test_items_that_wait_are_answered_and_the_same_command_goes_on(agentkit, shop):
+    """3 says that some wait; what to type is printed; by rule nobody needs to."""
+    (shop / "items.jsonl").write_text('{"name": "Bob"}\n{"name": "Ann"}\n')
+    code, out, err = agentkit("run", "shop:greet", "--input", "items.jsonl")
+    assert (code, [line["status"] for line in lines(out)]) == (3, ["paused", "succeeded"])
+    assert "agentkit approve " in err
+    assert agentkit("approve")[:2] == (0, "Hello Bob\n")
+    code, out, _ = agentkit("run", "shop:greet", "--input", "items.jsonl")
+    assert (code, [line["output"] for line in lines(out)]) == (0, ["Hello Bob", "Hello Ann"])
+    (shop / "items.jsonl").write_text('{"name": "Bob", "times": 2}\n')
+    code, out, _ = agentkit("run", "shop:greet", "--input", "items.jsonl", "--approve", "all")
+    assert (code, lines(out)[0]["output"]) == (0, "Hello BobHello Bob")
+
+
+def test_an_agent_runs_a_line_each_too(agentkit, shop):
+    """What agents are given is any JSON."""
+    (shop / "items.jsonl").write_text('"one"\n"two\x7f"\n')
+    code, out, _ = agentkit("run", "shop:echo", "--input", "items.jsonl")
+    assert (code, [line["output"] for line in lines(out)]) == (0, ["one", "two\x7f"])
+    assert "\x7f" not in out
+
+
+def test_ctrl_c_stops_many_runs_and_the_same_command_finishes_them(agentkit, shop):
+    """130, nothing on standard output; the second call does each of the others once."""
+    (shop / "items.jsonl").write_text("".join(f"{n}\n" for n in range(30)))
+    process = started(shop, "run", "shop:naps", "--input", "items.jsonl", "--concurrency", "3", mark="step_succeeded")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, ""), err
+    assert "call map again" not in err
+    assert "the same command goes on" in err
+    code, out, _ = agentkit("run", "shop:naps", "--input", "items.jsonl", "--concurrency", "10")
+    assert (code, [line["output"] for line in lines(out)]) == (0, list(range(30)))
+    _, out, _ = agentkit(
+        "sql",
+        "SELECT max(n) AS most FROM (SELECT count(*) AS n FROM events WHERE type = 'step_started' GROUP BY run_id)",
+        "--json",
+    )
+    assert json.loads(out) == [{"most": 1}]
+
+
+def test_a_bar_shows_how_far_many_runs_are(shop):
+    """On a terminal; the results are on standard output all the same."""
+    (shop / "items.jsonl").write_text("".join(f"{n}\n" for n in range(10)))
+    command = [*COMMAND[1:], "run", "shop:naps", "--input", "items.jsonl", "--concurrency", "2"]
+    screen = pexpect.spawn(COMMAND[0], command, cwd=str(shop), encoding="utf-8", dimensions=(40, 110))
+    screen.expect("naps [1-9] of 10 done, 2 running", timeout=60)
+    screen.expect('"index": 9')
+    screen.expect("10 of 10 done")
+    screen.expect(pexpect.EOF)
+    screen.close()
+    assert screen.exitstatus == 0
+
+
+def test_a_pipelines_run_is_forked_from_a_step_or_another_input(agentkit, shop):
+    """As in a notebook: `--at STEP`, `--set NAME=VALUE`, or what failed or changed."""
+    (shop / "steps.py").write_text(
+        "import agentkit as ak\n"
+        "double = ak.Pipeline('double', input={'x': int, 'word': (str, 'a')})\n"
+        "@double.step\n"
+        "def twice(x: int) -> int:\n"
+        "    return 2 * x\n"
+        "@double.step\n"
+        "def said(twice: int, word: str) -> str:\n"
+        "    return word * twice\n"
+    )
+    code, out, _ = agentkit("run", "steps:double", "--set", "x=1")
+    assert (code, out) == (0, "aa\n")
+    (run_id,) = agentkit("sql", "SELECT run_id FROM runs WHERE name = 'double'", "--csv")[1].split()[1:]
+    assert agentkit("fork", run_id, "--set", "word=b")[:2] == (0, "bb\n")
+    assert agentkit("fork", run_id, "--at", "twice")[:2] == (0, "aa\n")
+    code, _, err = agentkit("fork", run_id)
+    assert code == 2
+    assert "say from which step on" in " ".join(err.split())

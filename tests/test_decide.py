@@ -4,17 +4,25 @@ import copy
 from datetime import timedelta
 
 from hypothesis import given
+from pipeline_scenarios import PipelineScenario
 from scenarios import Scenario
 from test_fold import cut_histories, lawful
 
-from agentkit.decide import WaitUntil, decide
-from agentkit.definition import AgentDefinition
-from agentkit.fold import fold
+from agentkit.decide import StartCall, WaitUntil, decide
+from agentkit.definition import Definition
+from agentkit.events import Event, RunResumed
+from agentkit.fold import advance, fold
 
 
-def definition_of(name: str) -> AgentDefinition:
+def _made_of(name: str) -> Scenario | PipelineScenario:
+    """The scenario whose run has this name; the agents that a pipeline calls are scenarios of their own."""
+    seed = int(name.rpartition("_")[2])
+    return Scenario(seed) if name.startswith("root") else PipelineScenario(seed)
+
+
+def definition_of(name: str) -> Definition:
     """The definition of a scenario's run, made anew: another process has other objects."""
-    found = [Scenario(int(name.rpartition("_")[2])).agent.definition]
+    found: list[Definition] = [_made_of(name).definition]
     while found:
         definition = found.pop()
         if definition.name == name:
@@ -70,3 +78,22 @@ def test_an_ended_run_has_nothing_to_do_and_another_one_has_or_waits(drawn):
         assert actions == []
     elif not actions:
         assert state.in_flight or state.pending or state.budget_reached
+
+
+@lawful
+@given(cut_histories())
+def test_a_run_taken_up_anywhere_goes_on_or_waits_for_a_person(drawn):
+    """After a crash at any event there is something to do, and no write that may have happened is among it unasked."""
+    history, at = drawn
+    state, last = fold(history[:at]), history[at - 1]
+    if state.ended:
+        return
+    definition = definition_of(state.name)
+    advance(state, Event(run_id=state.run_id, seq=state.seq + 1, ts=last.ts, body=RunResumed()))
+    actions = decide(definition, state, last.ts)
+    assert actions or state.pending
+    for action in actions:
+        call = state.calls.get(action.step) if isinstance(action, StartCall) else None
+        if call is not None and call.attempt >= 1 and call.child_run_id is None and call.status != "cleared":
+            tool = definition.tool_at(call.step, call.name)
+            assert not tool.writes or tool.idempotent, f"{action} may do it twice"

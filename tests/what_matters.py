@@ -5,7 +5,7 @@ from typing import Any
 
 from scenario_tools import TOOLS, Ledger
 
-from agentkit.events import Event, ModelRequested, ModelResponded, ToolStarted
+from agentkit.events import Event, ModelRequested, ModelResponded, StepStarted, ToolStarted
 from agentkit.fold.conversation import TOLD
 from agentkit.runner.load import load_state
 from agentkit.state import CallStep, State
@@ -19,6 +19,8 @@ def what_matters(store: Store, run_id: str) -> dict[str, Any]:
     A plain write that raised an error after it had its effect is told as it was; see `same_but_for_doubt`.
     """
     state = load_state(store, run_id)
+    if state.kind == "pipeline":
+        return _pipeline(store, state)
     return {
         "status": state.status,
         "output": state.output,
@@ -43,8 +45,47 @@ def _call(store: Store, call: CallStep) -> dict[str, Any]:
         "result": call.result,
         "error": call.error and [call.error.type, call.error.message, call.error.context],
         "effect": call.effect,
-        "child": what_matters(store, call.child_run_id) if call.child_run_id else None,
+        "child": _child(store, call),
     }
+
+
+def _pipeline(store: Store, state: State) -> dict[str, Any]:
+    """A pipeline's: what its steps called and asked is a set, since a step that is tried again reads again."""
+    steps = {path: call for path, call in state.calls.items() if call.within is None}
+    inner = [call for call in state.calls.values() if call.within is not None]
+    called = {str([call.within, call.name, call.raw]): _child(store, call) for call in inner if call.child_run_id}
+    return {
+        "status": state.status,
+        "output": state.output,
+        "error": state.error and [state.error.type, state.error.message],
+        "messages": [],
+        "calls": {path: _step(store, call) for path, call in steps.items()},
+        "inner": {str([call.within, call.name, call.raw, call.outcome, call.result]) for call in inner},
+        "called": called,
+        "asks": {(ask.within, str(ask.result), ask.outcome) for ask in state.asks.values()},
+        "fans": {name: [fan.total, fan.done, sorted(fan.failed)] for name, fan in state.fans.items()},
+        "skipped": state.skipped,
+        "judged": state.judged,
+        "notes": {(step, text) for step, text, _ in state.notes},
+        "pending": state.pending,
+        "open": state.open_calls,
+    }
+
+
+def _step(store: Store, call: CallStep) -> dict[str, Any]:
+    return {
+        "status": call.status,
+        "edited": call.edited,
+        "outcome": call.outcome,
+        "result": call.result,
+        "error": call.error and [call.error.type, call.error.message],
+        "effect": call.effect,
+        "child": _child(store, call),
+    }
+
+
+def _child(store: Store, call: CallStep) -> Any:
+    return what_matters(store, call.child_run_id) if call.child_run_id else None
 
 
 def _messages(state: State) -> list[Any]:
@@ -83,6 +124,8 @@ def same_but_for_doubt(cut: dict[str, Any], whole: dict[str, Any]) -> None:
     for step, call in cut["calls"].items():
         if call["child"] is not None:
             same_but_for_doubt(call["child"], whole["calls"][step]["child"])
+    for call, child in cut.get("called", {}).items():
+        same_but_for_doubt(child, whole["called"][call])
 
 
 def _in_doubt(cut: dict[str, Any], whole: dict[str, Any]) -> set[str]:
@@ -107,7 +150,7 @@ def _plain(run: dict[str, Any], doubtful: set[str]) -> dict[str, Any]:
         {**message, "content": None, "is_error": None} if doubtful and message["role"] == "tool" else message
         for message in run["messages"]
     ]
-    return {**run, "calls": calls, "messages": messages, "notes": None}
+    return {**run, "calls": calls, "messages": messages, "notes": None, "called": set(run.get("called", ()))}
 
 
 _OUTCOME = ("outcome", "result", "error", "effect")
@@ -132,7 +175,11 @@ def assert_nothing_ran_twice(ledger: Ledger) -> None:
 
 def assert_recorded_first(events: list[Event], world: Ledger) -> None:
     """Whatever a crash leaves: no write began and no model was asked before that was on disk."""
-    started = {(event.run_id, event.step, event.attempt) for event in events if isinstance(event.body, ToolStarted)}
+    started = {
+        (event.run_id, event.step, event.attempt)
+        for event in events
+        if isinstance(event.body, ToolStarted | StepStarted)
+    }
     for entry in world.find("called"):
         if TOOLS[entry["tool"]].writes:
             assert (entry["run"], entry["step"], entry["attempt"]) in started, f"not on disk before it ran: {entry}"

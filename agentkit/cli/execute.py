@@ -1,11 +1,14 @@
 """Starting, resuming, forking and stopping runs."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from agentkit.agent import Agent
 from agentkit.cli import find
 from agentkit.cli.follow import finish, follow
+from agentkit.cli.given import Counted, for_pipeline, inputs_of, lines_of, only_input, with_set
+from agentkit.cli.many import finish_all
 from agentkit.cli.options import (
     Approve,
     AsJson,
@@ -20,6 +23,7 @@ from agentkit.cli.options import (
 )
 from agentkit.cli.screen import say
 from agentkit.errors import ConfigError
+from agentkit.pipeline import Pipeline
 
 RunId = Annotated[
     str, typer.Argument(metavar="RUN_ID", help="The run's id, or the beginning of it.", show_default=False)
@@ -27,12 +31,25 @@ RunId = Annotated[
 
 
 def run(
-    agent: Annotated[str, typer.Argument(metavar="MODULE:AGENT", help="For example shop:support, or shop.py.")],
-    text: Annotated[str | None, typer.Argument(help="What the user says.", show_default=False)] = None,
+    what: Annotated[
+        str, typer.Argument(metavar="MODULE:NAME", help="An agent or a pipeline, for example shop:support, or shop.py.")
+    ],
+    text: Annotated[
+        str | None, typer.Argument(help="What the user says; of a pipeline, its only input.", show_default=False)
+    ] = None,
     input: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Read the input: a .json file as JSON, others as text; - is standard input."),
+        typer.Option(
+            metavar="FILE",
+            help="Read the input: a .jsonl file is one run a line; a .json file as JSON (a pipeline runs for each "
+            "element of an array), others as text; - is standard input.",
+        ),
     ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A pipeline's input, JSON or text; may be repeated."),
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Of many runs, how many execute at one time.")] = 8,
     approve: Approve = None,
     usd: Usd = None,
     model_calls: ModelCalls = None,
@@ -46,28 +63,64 @@ def run(
     json: AsJson = False,
     log: LogUrl = None,
 ) -> None:
-    """Run an agent: its steps on standard error, its output on standard output."""
-    if (text is None) == (input is None):
-        raise ConfigError("give what the user says, or --input FILE (- for standard input)")
-    found = find.agent_at(agent)
-    given = text if input is None else _given(input)
+    """Run an agent or a pipeline: its steps on standard error, its output on standard output.
+
+    For many inputs: a bar on standard error, a JSON object an item on standard output. The same command again does
+    what is not done.
+    """
+    if text is not None and input is not None:
+        raise ConfigError("give what the user says, or --input FILE (- for standard input), not both")
+    found = find.definition_at(what)
+    given = _for_agent(text, input, set) if isinstance(found, Agent) else _for_pipeline(found, text, input, set or [])
+    if after is not None and (isinstance(given, Counted) or isinstance(found, Pipeline)):
+        raise ConfigError("--after goes on with one agent's conversation")
     place = the_log(log, make=True)
-    started = found.run(
-        given,
-        after=after,
-        deps=None if deps is None else find.value_at(deps),
-        tags=tag or (),
-        session=session,
-        user=user,
-        log=place,
-        budget=the_budget(usd, model_calls),
-    )
-    finish(started, follow(started, approve=approve), place, json=json)
+    options: dict[str, Any] = {
+        "deps": None if deps is None else find.value_at(deps),
+        "tags": tag or (),
+        "session": session,
+        "user": user,
+        "log": place,
+        "budget": the_budget(usd, model_calls),
+    }
+    if isinstance(given, Counted):
+        finish_all(found.map(given, concurrency=concurrency, **options), approve=approve)
+    elif isinstance(found, Agent):
+        started = found.run(given, after=after, **options)
+        finish(started, follow(started, approve=approve), place, json=json)
+    else:
+        started = found.run(**options, **given)
+        finish(started, follow(started, approve=approve), place, json=json)
 
 
-def _given(file: str) -> object:
-    text = read_file(file)
-    return json_value(text, f"--input {file}") if file.endswith(".json") else text.strip()
+def _for_agent(text: str | None, file: str | None, named: list[str] | None) -> Any:
+    """What an agent is given: text, JSON, or many of them."""
+    if named:
+        raise ConfigError("--set names a pipeline's inputs; an agent is given a text, or --input FILE")
+    if file is None:
+        if text is None:
+            raise ConfigError("give what the user says, or --input FILE (- for standard input)")
+        return text
+    if file.endswith(".jsonl"):
+        lines = lines_of(file)
+        return Counted(lines, lines.check(lambda value: value))
+    content = read_file(file)
+    return json_value(content, f"--input {file}") if file.endswith(".json") else content.strip()
+
+
+def _for_pipeline(pipeline: Pipeline, text: str | None, file: str | None, named: list[str]) -> Any:
+    """What a pipeline is given: its inputs by name, or many items."""
+    given = None
+    if file is not None:
+        given = for_pipeline(file)
+        if not isinstance(given, dict):
+            if named:
+                raise ConfigError("--set names the inputs of one run, and --input gives many")
+            pipeline.check()
+            return Counted(given, given.check(lambda item: pipeline.read(pipeline.as_inputs(item))))
+    elif text is not None:
+        given = only_input(pipeline, text)
+    return with_set(pipeline, given, named)
 
 
 def resume(
@@ -91,16 +144,31 @@ def resume(
 
 def fork(
     run_id: RunId,
-    at: Annotated[int, typer.Option(help="The last event, by its seq, that the new run shares.")],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            help="The last event, by its seq, that the new run shares; of a pipeline, a step or an item (work[3]) to "
+            "be done again, with what needs it. Without it, what failed or changed is.",
+            show_default=False,
+        ),
+    ] = None,
+    set: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Another input of a pipeline; may be repeated.", show_default=False),
+    ] = None,
     approve: Approve = None,
     deps: Deps = None,
     json: AsJson = False,
     log: LogUrl = None,
 ) -> None:
-    """Begin a new run that shares another's events up to one of them."""
+    """Begin a new run that shares another's events: up to one of them, or all but some of a pipeline's steps."""
     place = the_log(log)
     parent = find.run_by(place, run_id)
-    forked = parent.fork(at, deps=None if deps is None else find.value_at(deps))
+    forked = parent.fork(
+        int(at) if at is not None and at.isdigit() else at,
+        input=inputs_of(parent.state.config.get("input", {}), set) if set else None,
+        deps=None if deps is None else find.value_at(deps),
+    )
     finish(forked, follow(forked, approve=approve), place, json=json)
 
 

@@ -1,4 +1,4 @@
-"""Finding what a command is about: an agent by where it is defined, a run by its id, a question by its own."""
+"""Finding what a command is about: a definition by where it is, a run by its id, a question by its own."""
 
 import contextlib
 import importlib
@@ -12,30 +12,31 @@ from agentkit.agent import Agent
 from agentkit.demo import job
 from agentkit.errors import AgentKitError, ApprovalError, ConfigError, RunNotFound
 from agentkit.log import Log
+from agentkit.pipeline import Pipeline
 from agentkit.runner import start
 from agentkit.runner.family import root_of
 from agentkit.runner.run import Run
 from agentkit.state import Approval
 
 
-def agent_at(where: str) -> Agent:
-    """The agent that `module:name`, or `path/file.py:name`, names.
+def definition_at(where: str) -> Agent | Pipeline:
+    """The agent or the pipeline that `module:name`, or `path/file.py:name`, names.
 
     Args:
-        where: for example "shop:support", or "shop.py" where it defines one agent.
+        where: for example "shop:support", or "shop.py" where it defines one.
 
     Raises:
         ConfigError: there is none; the message lists those that are there.
     """
     place, _, name = where.partition(":")
-    found = {key: value for key, value in _names(place).items() if isinstance(value, Agent)}
+    found = {key: value for key, value in _names(place).items() if isinstance(value, Agent | Pipeline)}
     if name in found:
         return found[name]
     if not name and len(found) == 1:
         return next(iter(found.values()))
     listed = ", ".join(f"{place}:{key}" for key in found) or "none"
-    what = f"no agent {name!r} in {place}" if name else f"{place} defines {len(found)} agents; say which"
-    raise ConfigError(f"{what}. Agents there: {listed}")
+    what = f"no agent or pipeline {name!r} in {place}" if name else f"{place} defines {len(found)} of them; say which"
+    raise ConfigError(f"{what}. Agents and pipelines there: {listed}")
 
 
 def value_at(where: str) -> Any:  # whatever the user's tools take as ctx.deps
@@ -62,7 +63,7 @@ def _names(place: str) -> dict[str, Any]:
             return dict(vars(importlib.import_module(place)))
     except ModuleNotFoundError as error:
         if error.name is not None and place.split(".", maxsplit=1)[0] == error.name.split(".", maxsplit=1)[0]:
-            raise ConfigError(f"there is no module {place} here; give module:agent, or path/file.py:agent") from error
+            raise ConfigError(f"there is no module {place} here; give module:name, or path/file.py:name") from error
         raise ConfigError(f"{place} cannot be imported: {error}") from error
     except KeyboardInterrupt:
         raise

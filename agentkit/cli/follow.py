@@ -94,7 +94,7 @@ def _answer(run: Run, approve: Literal["all", "none"] | None) -> bool:
     if approve is not None:
         ruled = [asked for asked in pending if asked.kind in {"call", "question"}]
         for asked in ruled:
-            _rule(run, asked, approve)
+            rule(run, asked, approve)
         return bool(ruled)
     if not pending or not can_ask():
         return False
@@ -104,8 +104,9 @@ def _answer(run: Run, approve: Literal["all", "none"] | None) -> bool:
     return True
 
 
-def _rule(run: Run, asked: Approval, approve: Literal["all", "none"]) -> None:
-    with contextlib.suppress(ApprovalError):  # somebody else was first
+def rule(run: Run, asked: Approval, approve: Literal["all", "none"]) -> None:
+    """Answer a call or a question without a person; where somebody was first, that stands."""
+    with contextlib.suppress(ApprovalError):
         if asked.kind == "call" and approve == "all":
             run.approve(asked.id, comment="--approve all")
         else:

@@ -20,10 +20,9 @@ def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime)
     """The next actions of a pipeline's run that has not ended; the arguments are those of `decide`."""
     if state.budget_reached is not None:
         return ask_budget(state)
+    if (error := failure(definition, state)) is not None:
+        return [] if state.in_flight else [FailRun(error)]
     outcomes = {name: outcome(state, name) for name in definition.steps}
-    failed = next((name for name, ended in outcomes.items() if ended in {"error", "rejected"}), None)
-    if failed is not None:
-        return [] if state.in_flight else [FailRun(_failure(state.calls[failed]))]
     if all(ended != "open" for ended in outcomes.values()):
         return [FinishRun()]
     actions: list[Action] = []
@@ -33,8 +32,12 @@ def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime)
     return actions
 
 
-def _failure(call: CallStep) -> ErrorInfo:
-    """The run's error is its step's, which says what it is about."""
+def failure(definition: PipelineDefinition, state: State) -> ErrorInfo | None:
+    """What the run fails with: its first failed step's error, which says what it is about; None where none failed."""
+    failed = next((name for name in definition.steps if outcome(state, name) in {"error", "rejected"}), None)
+    if failed is None:
+        return None
+    call = state.calls[failed]
     error = call.error or ErrorInfo(type="StepFailed", message="it failed")
     message = error.message if call.step in error.context.get("steps", ()) else f"{call.step}: {error.message}"
     return error.model_copy(update={"message": message, "context": {**error.context, "step": call.step}})
@@ -75,22 +78,23 @@ def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) ->
 
 
 def _waits_inside(state: State, call: CallStep) -> bool:
-    return call.status in {"interrupted", "parked"} and any(
+    """Whether a step made way for a question about a call that it made."""
+    return call.status not in {"running", "stuck", "done"} and any(
         path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
     )
 
 
 def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> Iterator[Action]:
     """Those under way go on, and so many begin that `concurrency` are; those that wait for a person count for none."""
-    active = 0
+    active, stops = 0, bool(fan.failed) and step.on_error == "fail"
     for index in fan.open:
         path = f"{step.name}[{index}]"
         call = state.calls.get(path) or CallStep(step=path, name=step.name, is_step=True)
-        waits = call.status == "asked" or _waits_inside(state, call)
-        if not waits and (active < step.concurrency or call.status in {"running", "stuck"}):
+        if call.status == "asked" or _waits_inside(state, call) or (stops and call.status == "proposed"):
+            continue
+        if active < step.concurrency or call.status in {"running", "stuck"}:
             active += 1
             yield from _go_on(state, call, step, now)
-    stops = bool(fan.failed) and step.on_error == "fail"
     if not stops:
         for index in range(fan.begun, min(fan.total, fan.begun + step.concurrency - active)):
             path = f"{step.name}[{index}]"

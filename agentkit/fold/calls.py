@@ -20,8 +20,9 @@ def _begin(state: State, step: str, name: str) -> CallStep:
         state.inner.setdefault(within, []).append(step)
     elif (index := index_of(step)) is not None:
         fan = state.fans[name]
+        for opened in range(fan.begun, index + 1):  # of two that began together, either may be the first to be recorded
+            fan.open[opened] = None
         fan.begun = max(fan.begun, index + 1)
-        fan.open[index] = None
     state.calls[step] = call
     state.open_calls.append(step)
     return call

@@ -31,9 +31,11 @@ from agentkit.decide import (
     WaitUntil,
     decide,
 )
-from agentkit.definition import AgentDefinition, Definition, ToolSpec
+from agentkit.decide.pipeline import failure
+from agentkit.definition import AgentDefinition, Definition, PipelineDefinition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
-from agentkit.runner import answers, model_calls, questions, records, steps, tool_calls
+from agentkit.runner import answers, model_calls, orphans, questions, records, steps, tool_calls
+from agentkit.runner.calling import StepCalls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.meter import Meter
@@ -87,7 +89,9 @@ class Activation:
         self.inbox: dict[str, Answer] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.parked: dict[str, frozenset[str]] = {}  # a step → the steps of the child runs that it waits for
+        self.made_way: set[str] = set()  # the steps that stopped between two calls, for more budget or a pause
         self.inner: dict[str, tuple[ToolSpec, dict[str, Any]]] = {}  # what steps call, with which arguments
+        self.calls: dict[str, StepCalls] = {}  # what the functions of steps that run call and ask
         self.progress: dict[str, tuple[float, float | None]] = {}
         self.cached: dict[str, dict[str, tuple[str, int, datetime]]] = {}  # results of other runs, by step and input
         self.diverged: dict[str, list[str]] = {}
@@ -164,6 +168,8 @@ class Activation:
         try:
             while await self._advance():
                 pass
+            if self.state.status == "failed":
+                await orphans.end_children(self)
             await self.recorder.durable()
             failpoints.hit("run.ended" if self.state.ended else "run.paused")
         finally:
@@ -188,8 +194,18 @@ class Activation:
             return True
         if self._answered():
             return True
-        self._pause()
+        if self.pause_asked or not self._fails():
+            self._pause()
         return False
+
+    def _fails(self) -> bool:
+        """End a pipeline's run that failed while all that goes on in it are child runs that wait for a person."""
+        if not self.parked or not isinstance(self.definition, PipelineDefinition):
+            return False
+        error = failure(self.definition, self.state)
+        if error is not None:
+            self.perform(FailRun(error))
+        return error is not None
 
     def _begin(self, actions: list[Action]) -> datetime | None:
         """Begin what was decided; return when the earliest wait ends."""
@@ -272,10 +288,14 @@ class Activation:
         return any(key in self.inbox for key in self.state.pending) or self.family.answered(self._below)
 
     def _unpark(self) -> None:
-        """A child whose questions were answered goes on."""
+        """A child whose questions were answered goes on, and so does a step that made way for more budget."""
         for step in [step for step, below in self.parked.items() if self.family.answered(below)]:
             below = self.parked.pop(step)
             self.start(step, tool_calls.run_child(self, step) if step in below else steps.enter_again(self, step))
+        if self.state.budget_reached is None and not self.pause_asked:
+            while self.made_way:
+                step = self.made_way.pop()
+                self.start(step, steps.enter_again(self, step))
 
     @property
     def _below(self) -> list[str]:
@@ -303,6 +323,7 @@ class Activation:
         for step, task in self.tasks.items():
             if not self.family.cancel(step, self.cancelled_by):
                 task.cancel()
+        self._stop_calls()
         if self.tasks:
             await asyncio.wait(list(self.tasks.values()))
             self.tasks.clear()
@@ -317,6 +338,12 @@ class Activation:
         """Whatever ended the activation, no effect of it outlives it."""
         for task in self.tasks.values():
             task.cancel()
+        self._stop_calls()
         if self.tasks:
             await asyncio.gather(*self.tasks.values(), return_exceptions=True)
         self.tasks.clear()
+
+    def _stop_calls(self) -> None:
+        """Have the functions of steps that wait for a model or a tool come back: their threads cannot be cancelled."""
+        for calls in self.calls.values():
+            calls.stop()

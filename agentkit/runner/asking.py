@@ -36,11 +36,13 @@ class Asking:
         act: the pipeline's activation.
         path: the ask's, for example `facts/ask/1`.
         agent: whom it asks for what.
+        may_stop: whether the step can stop for a run that is to pause, and be entered again.
     """
 
-    def __init__(self, act: "Activation", path: str, agent: AgentDefinition) -> None:
+    def __init__(self, act: "Activation", path: str, agent: AgentDefinition, *, may_stop: bool) -> None:
         self._act = act
         self._path = path
+        self._may_stop = may_stop
         self.agent = agent
         self.meter = act.meter
         self.recorder = act.recorder
@@ -60,13 +62,13 @@ class Asking:
 
     @property
     def pause_asked(self) -> bool:
-        """Whether the run is to stop after what is in flight."""
-        return self._act.pause_asked
+        """Whether the run is to stop after what is in flight: that is a whole step, where it writes."""
+        return self._act.pause_asked and self._may_stop
 
     @property
     def can_go_on(self) -> bool:
         """Whether the run has the budget for it, and nobody wants it to stop."""
-        return self._act.state.budget_reached is None and not self._act.pause_asked
+        return self._act.state.budget_reached is None and not self.pause_asked
 
     def on_text(self, step: str, piece: str) -> None:
         """Show a piece of text as it comes."""

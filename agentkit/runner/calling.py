@@ -16,6 +16,7 @@ from agentkit.errors import AskFailed, CallFailed, ConfigError, Rejected
 from agentkit.events import AskStarted, ErrorInfo
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
+from agentkit.redact import find_marker
 from agentkit.runner import tool_calls
 from agentkit.runner.ask_agent import agent_of
 from agentkit.runner.asking import Asking
@@ -45,9 +46,16 @@ class StepCalls:
         self._step = step
         self._may_run_again = not tool.writes or tool.idempotent
         self._used: set[str] = set()
+        self._left = dict.fromkeys(act.state.inner.get(step, ()))  # of earlier entries, and not made again yet
+        self._last: dict[str, int] = {}
+        for path in self._left:
+            kind, _, number = path.rpartition("/")
+            self._last[kind] = max(self._last.get(kind, 0), int(number))
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._own = asyncio.current_task()
+        self._stopped = self._over = False
+        self._children: set[str] = set()
         self.parked = False
-        self.children: set[str] = set()
 
     # from the step's own thread --------------------------------------------------------------------------------------
 
@@ -78,15 +86,33 @@ class StepCalls:
             done.set_result(task.result())
 
     def stop(self) -> None:
-        """Have the calls under way end, so that the function that waits for them comes back."""
+        """Have the calls under way end, and no other begin, so that the function that waits for them comes back."""
+        self._stopped = True
         for task in self._tasks:
             task.cancel()
 
     async def end(self) -> None:
-        """The function is back: what it left running ends too."""
-        self.stop()
+        """The function is back: what it left running ends too; where it made way for a person, in its own time."""
+        self._over = True
+        if not self.parked:
+            self.stop()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        act = self._act
+        if running := [act.tasks[path] for path in self._used if path in act.tasks]:
+            await asyncio.wait(running)
+        for path in self._used & act.parked.keys():
+            self._children |= act.parked.pop(path)
+        asked = any(path in act.state.calls and act.state.calls[path].status == "asked" for path in self._used)
+        self.parked = self.parked or asked or bool(self._children)
+
+    def make_way(self) -> None:
+        """The step ended without an outcome: see to it that it is entered again."""
+        act = self._act
+        if self._children:
+            act.parked[self._step] = frozenset(self._children)
+        elif act.state.calls[self._step].status in {"running", "stuck"}:  # no question stands for it in the log
+            act.made_way.add(self._step)
 
     def progress(self, done: float, total: float | None) -> None:
         """Show how far the step is."""
@@ -96,13 +122,13 @@ class StepCalls:
 
     async def ask(self, prompt: Any, output: Any, options: AskOptions) -> Any:
         """Ask a model; see `Context.ask`."""
-        self._go_on_or_park()
+        self._enter()
         agent = await agent_of(self._act, self._step, output, options)
         said = as_json(prompt, "prompt")
         sha256 = digest([agent.header.sha256, [model.name for model in agent.models], said])
         ask = self._asked_before(sha256) or self._begin_ask(agent, said, sha256)
-        self._used.add(ask.step)
-        if not await Asking(self._act, ask.step, agent).run():
+        self._use(ask.step)
+        if not await Asking(self._act, ask.step, agent, may_stop=self._may_run_again).run():
             self._park()
         if ask.outcome == "ok":
             return agent.output.from_json(ask.result)
@@ -110,20 +136,24 @@ class StepCalls:
 
     def _asked_before(self, sha256: str) -> Ask | None:
         state = self._act.state
-        asks = [state.asks[path] for path in self._unused() if path in state.asks]
+        asks = (state.asks[path] for path in self._left if path in state.asks)
         return next((ask for ask in asks if ask.request_sha256 == sha256 and self._is_of_this_try(ask)), None)
 
-    def _unused(self) -> list[str]:
-        """What the step called and asked before, and not yet in this entry."""
-        return [path for path in self._act.state.inner.get(self._step, ()) if path not in self._used]
+    def _use(self, path: str) -> None:
+        self._used.add(path)
+        self._left.pop(path, None)
+
+    def _next_path(self, kind: str) -> str:
+        """The path of another ask or call; those of earlier entries, in whatever order they began, keep theirs."""
+        self._last[kind] = self._last.get(kind, 0) + 1
+        return f"{kind}/{self._last[kind]}"
 
     def _is_of_this_try(self, recorded: "Ask | CallStep") -> bool:
         return recorded.generation == self._act.state.calls[self._step].failures
 
     def _begin_ask(self, agent: AgentDefinition, prompt: Any, sha256: str) -> Ask:
         state = self._act.state
-        number = 1 + sum(path in state.asks for path in state.inner.get(self._step, ()))
-        path = f"{self._step}/ask/{number}"
+        path = self._next_path(f"{self._step}/ask")
         header = agent.header
         self._act.record(
             AskStarted(
@@ -142,25 +172,29 @@ class StepCalls:
 
     async def call(self, tool: ToolSpec, arguments: Mapping[str, Any]) -> Any:
         """Call a tool; see `Context.call`."""
-        self._go_on_or_park()
+        self._enter()
+        act = self._act
         if not isinstance(tool, ToolSpec):  # pyright: ignore[reportUnnecessaryIsInstance]  a function, most often
             what = getattr(tool, "__name__", None) or repr(tool)
             raise ConfigError(f"ctx.call takes a tool, not {what}: decorate the function with @ak.tool")
+        given = act.recorder.redactor.value(as_json(dict(arguments), tool.schema.name))
+        if tool.kind != "question" and (marker := find_marker(given)) is not None:  # a person may be shown it
+            raise ConfigError(f"ctx.call({tool.schema.name}): {tool_calls.REDACTED.format(marker)}")
         try:
-            logged = tool.arguments_json(tool.validate(as_json(dict(arguments), tool.schema.name)))
+            logged = tool.arguments_json(tool.validate(given))
         except InvalidArguments as error:
             raise ConfigError(f"ctx.call({tool.schema.name}): {_first(error)}") from error
-        path = self._called_before(tool, logged) or self._new_path(tool)
-        self._act.inner[path] = (tool, logged)
-        if path not in self._act.state.calls:
-            self._act.diverged[path] = self._unmatched_writes() if tool.writes else []
-        self._used.add(path)
+        path = self._called_before(tool, logged) or self._next_path(f"{self._step}/call/{tool.schema.name}")
+        act.inner[path] = (tool, logged)
+        if path not in act.state.calls:
+            act.diverged[path] = self._unmatched_writes() if tool.writes else []
+        self._use(path)
         await self._go_on(path, tool)
-        return self._result(self._act.state.calls[path], tool)
+        return self._result(act.state.calls[path], tool)
 
     def _called_before(self, tool: ToolSpec, arguments: dict[str, Any]) -> str | None:
         state = self._act.state
-        for path in self._unused():
+        for path in self._left:
             call = state.calls.get(path)
             if call is None or call.name != tool.schema.name:
                 continue
@@ -172,16 +206,10 @@ class StepCalls:
                 return path
         return None
 
-    def _new_path(self, tool: ToolSpec) -> str:
-        name = tool.schema.name
-        taken = (*self._act.state.inner.get(self._step, ()), *self._used)
-        number = 1 + len({path for path in taken if path.startswith(f"{self._step}/call/{name}/")})
-        return f"{self._step}/call/{name}/{number}"
-
     def _unmatched_writes(self) -> list[str]:
         """The writes of an earlier entry that this one has not made: it takes another way than it did."""
         calls = self._act.state.calls
-        found = [path for path in self._unused() if path in calls]
+        found = [path for path in self._left if path in calls]
         return [path for path in found if calls[path].writes and calls[path].attempt and calls[path].outcome != "error"]
 
     async def _go_on(self, path: str, tool: ToolSpec) -> None:
@@ -191,7 +219,7 @@ class StepCalls:
             if path in act.tasks:
                 await asyncio.wait([act.tasks[path]])
                 if path in act.parked:  # a child run of it waits for a person
-                    self.children |= act.parked.pop(path)
+                    self._children |= act.parked.pop(path)
                     self._park()
                 continue
             self._go_on_or_park()
@@ -219,10 +247,23 @@ class StepCalls:
 
     # making way ------------------------------------------------------------------------------------------------------
 
+    def _enter(self) -> None:
+        """A call begins, in the step's own task or in one that it made."""
+        if self._over and not self.parked:
+            raise ConfigError(
+                f"{self._step} has ended: wait for what it asks and calls before its function returns (in an "
+                "`async def`, await it)"
+            )
+        task = asyncio.current_task()
+        if task is not None and task is not self._own and task not in self._tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._go_on_or_park()
+
     def _go_on_or_park(self) -> None:
         """Between two calls is where a step can stop for a run that is to pause, or waits for more budget."""
         act = self._act
-        if self.parked or act.cancelled_by is not None or (act.pause_asked and self._may_run_again):
+        if self.parked or self._stopped or act.cancelled_by is not None or (act.pause_asked and self._may_run_again):
             self._park()
 
     def _park(self) -> NoReturn:

@@ -71,6 +71,11 @@ class Family:
         """Whether a child that is parked can go on: it has an answer, or its budget was raised."""
         return any(self._parent.children[step].can_go_on(self._meter) for step in steps)
 
+    def take_state(self, step: str, state: State) -> None:
+        """Show what became of a child that was ended past its driver."""
+        if (child := self._parent.children.get(step)) is not None:
+            child.take_state(state)
+
     def is_broke(self, step: str) -> bool:
         """Whether the child stopped because the budget is used up."""
         return self.budget_reached(step) is not None
@@ -116,15 +121,15 @@ def child_started(parent: "Driver", step: str, definition: Definition, arguments
     return run_started(definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags)
 
 
-def run_started(definition: Definition, given: Any, **more: Any) -> RunStarted:
-    """The first event's body for a definition and an input."""
+def run_started(definition: Definition, given: Any, *, item: dict[str, Any] | None = None, **more: Any) -> RunStarted:
+    """The first event's body for a definition and an input; `item` says which one of a batch it is."""
     return RunStarted(
         kind=definition.kind,
         module=definition.module,
         definition_sha256=definition.sha256,
         header=definition.header,
         input=given,
-        config=definition.config,
+        config=definition.config if item is None else {**definition.config, "map": item},
         **more,
     )
 

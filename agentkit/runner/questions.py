@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
 from agentkit.decide import GateCall, StopLoop
-from agentkit.definition import Call, ToolSpec
+from agentkit.definition import Call, InvalidArguments, ToolSpec
 from agentkit.events import ApprovalAnswered, ApprovalKind, ApprovalRequested, Checked, ErrorInfo
 from agentkit.ids import approval_id
 from agentkit.jsonvalue import clean_text
@@ -16,6 +16,7 @@ from agentkit.runner.recorder import now
 from agentkit.runner.records import error_info
 from agentkit.runner.threads import threads
 from agentkit.runner.tool_calls import call_digest, equal_writes, validated
+from agentkit.state import UnknownEffect
 
 if TYPE_CHECKING:
     from agentkit.runner.activation import Activation
@@ -93,7 +94,7 @@ def _shows(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, An
     call = act.call(step)
     name = call.name
     unknown = [
-        {"step": effect.step, "arguments": effect.arguments, "error": effect.error, "effect": "unknown"}
+        {"step": effect.step, "arguments": _arguments(act, effect), "error": effect.error, "effect": "unknown"}
         for effect in act.state.unknown
         if effect.name == name
     ]
@@ -109,21 +110,39 @@ def _shows(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, An
     return [*unknown, *parents, *equal, *beside]
 
 
+def _arguments(act: "Activation", effect: UnknownEffect) -> Any:
+    """What a write of which nobody knows whether it happened was called with."""
+    call = act.state.calls.get(effect.step)
+    is_wired = effect.arguments is None and call is not None and call.is_step
+    return _wired(act, effect.step) if is_wired else effect.arguments
+
+
 def ask_in_doubt(act: "Activation", step: str) -> None:
     """A write was started and its end was never recorded: only a person can say what became of it."""
     call = act.state.calls[step]
     tool = act.tool(step)
+    arguments = call.arguments if call.arguments is not None else _wired(act, step)
     ask(
         act,
         "in_doubt",
         f"{call.name} was started and never recorded as finished. Did it happen?",
         step=step,
-        arguments=call.arguments,
-        digest=call_digest(tool, call.arguments or {}),
+        arguments=arguments,
+        digest=call_digest(tool, arguments),
         because="in_doubt",
         shows={"attempt": call.attempt, "idempotency_key": call.key, "error": call.error and call.error.message},
         options=("happened", "did not", "stop"),
     )
+
+
+def _wired(act: "Activation", step: str) -> dict[str, Any]:
+    """The arguments of a pipeline's step: what its events hold is their digest, and the graph gives them again."""
+    tool = act.tool(step)
+    given: dict[str, Any] = act.given(act.call(step))
+    try:
+        return tool.arguments_json(tool.validate(given))
+    except InvalidArguments:  # it takes others now; if it is to run, it says so then
+        return given
 
 
 def stop_loop(act: "Activation", action: StopLoop) -> None:

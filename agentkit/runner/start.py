@@ -29,6 +29,7 @@ def start(
     tags: Iterable[str] = (),
     session: str | None = None,
     user: str | None = None,
+    item: dict[str, Any] | None = None,
 ) -> Driver:
     """Begin a run; it executes in the background.
 
@@ -41,13 +42,14 @@ def start(
         tags: recorded with the run.
         session: recorded with the run.
         user: recorded with the run.
+        item: of a batch: `item`, the key by which it is found, and `index`.
 
     Raises:
         LogError: the log cannot be used; nothing was started.
         EncodingError: the input is not JSON, or a label holds text that the log cannot.
         ConfigError: the run to go on after has not ended, or a label is no text.
     """
-    labels = _labels(tags, session, user)
+    given_labels = labels(tags, session, user)
     base, origin = None, None
     if after is not None:
         base = load_state(store, after)
@@ -59,7 +61,8 @@ def start(
         as_json(given, "input"),
         origin=origin,
         process=store.process,
-        **labels,
+        item=item,
+        **given_labels,
     )
     driver = Driver(store, new_id(), definition, deps=deps)
     claim = store.claim(driver.run_id, new=True)
@@ -67,17 +70,22 @@ def start(
     return driver
 
 
-def _labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
-    """What a run is found by, as `run_started` records it."""
+def labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
+    """What a run is found by, as `run_started` records it.
+
+    Raises:
+        ConfigError: one of them is no text.
+        EncodingError: one holds text that the log cannot.
+    """
     given = (tags,) if isinstance(tags, str) else tuple(tags)
     if isinstance(tags, str) or not all(isinstance(tag, str) for tag in given):
         raise ConfigError(f"tags={tags!r}: give a list of texts")
     if wrong := [label for label in (session, user) if not isinstance(label, str | None)]:
         raise ConfigError(f"session and user are texts, not {wrong[0]!r}")
-    labels = {"tags": given, "session": session, "user": user}
-    for name, label in labels.items():
+    found = {"tags": given, "session": session, "user": user}
+    for name, label in found.items():
         as_json(label, name)
-    return labels
+    return found
 
 
 def resume(

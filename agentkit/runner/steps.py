@@ -12,7 +12,7 @@ from agentkit.definition import Context, PipelineDefinition, StepDefinition, Too
 from agentkit.errors import LogError
 from agentkit.events import Checked, ErrorInfo, RunSucceeded, StepFailed, StepSkipped, StepStarted, StepSucceeded
 from agentkit.runner import cache, tool_calls, words
-from agentkit.runner.calling import StepCalls
+from agentkit.runner.calling import Parked, StepCalls
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
@@ -153,7 +153,7 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
     if step.cache and (found := await cache.find(act, step, action.step)) is not None:
         _record(act, action, StepSucceeded(result=found.result, cached_from=found.run_id), began)
         return
-    calls = StepCalls(act, action.step, tool)
+    calls = act.calls[action.step] = StepCalls(act, action.step, tool)
     context = Context(
         run_id=act.state.run_id,
         step=action.step,
@@ -164,17 +164,19 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         _calls=calls,
     )
     try:
-        value = await tool_calls.perform(act, action, tool, arguments, context, on_cancel=calls.stop)
+        try:
+            value = await tool_calls.perform(act, action, tool, arguments, context)
+        finally:
+            await calls.end()
         failpoints.hit("step.returned")
         result = None if calls.parked else tool.result_json(value)
     except LogError:
         raise
-    except BaseException as error:  # whatever a step raises, SystemExit included, is data
-        if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
-            await calls.end()
+    except BaseException as error:  # noqa: BLE001  whatever a step raises, SystemExit included, is data
+        if isinstance(error, asyncio.CancelledError | Parked) and is_being_cancelled():
             ended = TimeoutError("the run was cancelled while this ran")
             tool_calls.record_failure(act, action, tool, ended, began, final=True)
-            raise
+            raise asyncio.CancelledError from None
         if not calls.parked:
             tool_calls.record_failure(act, action, tool, error, began)
             failpoints.hit("step.failed")
@@ -182,10 +184,9 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         result = None
     finally:
         act.progress.pop(action.step, None)
-    await calls.end()
+        act.calls.pop(action.step, None)
     if calls.parked:
-        if calls.children:
-            act.parked[action.step] = frozenset(calls.children)
+        calls.make_way()
         return
     call = act.state.calls[action.step]
     key_of_cache = cache.key_of(step, call.input_sha256) if step.cache else None

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -176,27 +175,12 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
 
 
 async def perform(
-    act: "Activation",
-    action: StartCall,
-    tool: ToolSpec,
-    arguments: dict[str, Any],
-    context: Context,
-    *,
-    on_cancel: Callable[[], None] = lambda: None,
+    act: "Activation", action: StartCall, tool: ToolSpec, arguments: dict[str, Any], context: Context
 ) -> Any:
-    """Have the function run, for as long as it may take, and return what it returns.
-
-    Args:
-        act: the activation.
-        action: what was begun.
-        tool: what runs.
-        arguments: what it gets.
-        context: what it can know.
-        on_cancel: what has the function come back soon, where it runs in a thread and the run is cancelled.
-    """
+    """Have the function run, for as long as it may take, and return what it returns."""
     if tool.is_async:
         return await _in_time(tool, arguments, context)
-    return await _in_thread(act, action, tool, partial(tool.call, arguments, context), on_cancel)
+    return await _in_thread(act, action, tool, partial(tool.call, arguments, context))
 
 
 async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Any:
@@ -212,9 +196,7 @@ async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) 
         raise TimeoutError(f"{shown} gave no result within {tool.timeout:g} s") from error
 
 
-async def _in_thread(
-    act: "Activation", action: StartCall, tool: ToolSpec, function: Any, on_cancel: Callable[[], None]
-) -> Any:
+async def _in_thread(act: "Activation", action: StartCall, tool: ToolSpec, function: Any) -> Any:
     """Run a synchronous tool. After its timeout it is in doubt until its thread returns; that can still settle it."""
     began = time.perf_counter()
     future = threads.run(function, patience=_MOMENT if act.alone else 0.0)
@@ -225,7 +207,6 @@ async def _in_thread(
                 _record_stuck(act, action, tool, began)
         return await future  # the tool's own error passes with its traceback: a future gives that away once
     except asyncio.CancelledError:
-        on_cancel()
         while not future.done():  # the claim is held until the thread is back: what it brings is recorded
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
@@ -261,7 +242,7 @@ def record_failure(
     transient = isinstance(error, (TimeoutError, *tool.retry_on)) and not says_nothing_happened
     if call.is_step and isinstance(error, ToolError):  # there is no model that could try again
         transient = error.retryable
-    repeatable = not tool.writes or tool.idempotent
+    repeatable = (not tool.writes or tool.idempotent) and not isinstance(error, Rejected)  # a person's no is one
     retrying = transient and repeatable and not final and call.failures + 1 < tool.retry.max_attempts
     unknown = tool.writes and not says_nothing_happened and not retrying
     info = error_info(

@@ -33,29 +33,9 @@ def syncs_a_turn(name: str, parent: Path | None) -> float | None:
     return None if few is None or many is None else (many - few) / (MANY - FEW)
 
 
-def a_turn(results: Sequence[dict[str, Any]], kind: str) -> list[float]:
-    """Each repetition's milliseconds a turn, "wall_ms" or "cpu_ms", of the run alone: neither opening nor closing."""
-    return [result["run"][kind] / result["turns"] for result in results]
-
-
-def cost_rows(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
-    """One row a contestant: wall and CPU a turn, and each over raw's and agentkit's in the same repetition."""
-    rows = []
-    for name, own in results.items():
-        row = [name]
-        for kind in ("wall_ms", "cpu_ms"):
-            mine = a_turn(own, kind)
-            row.append(str(measure.spread(mine)))
-            row += [against(mine, results, base, kind) for base in ("raw", "agentkit")]
-        rows.append(row)
-    return rows
-
-
-def against(mine: list[float], results: dict[str, list[dict[str, Any]]], base: str, kind: str) -> str:
-    """How many times another contestant's cost, or a dash where that one did not run."""
-    if base not in results:
-        return "-"
-    return measure.digits(measure.ratios(mine, a_turn(results[base], kind)).median)
+def a_turn(result: dict[str, Any], kind: str) -> float:
+    """Milliseconds a turn, "wall_ms" or "cpu_ms", of the run alone: neither opening nor closing."""
+    return result["run"][kind] / result["turns"]
 
 
 def slope_rows(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
@@ -83,10 +63,9 @@ def edge_rows(results: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
 def show(report: dict[str, Any]) -> None:
     """Print every table."""
     print(measure.heading("Overhead of a durable turn", report["facts"]))
-    costs = ("wall ms", "x raw", "x agentkit", "CPU ms", "x raw", "x agentkit")
     for turns, results in report["results"].items():
         print(f"## {turns} turns, a turn; median (least-most) of {report['repetitions']}\n")
-        print(measure.table(("contestant", *costs), cost_rows(results)), "\n")
+        print(measure.table(measure.COSTS, measure.cost_rows(results, a_turn)), "\n")
     longest = report["results"][str(workload_sizes(report)[-1])]
     if workload_sizes(report)[-1] >= LATE[-1]:
         ends = ("wall ms early", "late", "late / early", "CPU ms early", "late", "late / early")

@@ -57,6 +57,29 @@ def interleave(names: Sequence[str], repetitions: int, measure: Callable[[str], 
     return results
 
 
+COSTS = ("contestant", "wall ms", "x raw", "x agentkit", "CPU ms", "x raw", "x agentkit")
+
+
+def cost_rows(results: Mapping[str, Sequence[Any]], cost: Callable[[Any, str], float]) -> list[list[str]]:
+    """One row a contestant, as `COSTS` heads them: wall and CPU, each also over raw's and agentkit's.
+
+    Args:
+        results: each contestant's repetitions, in the same order; a base that did not run leaves a dash.
+        cost: the milliseconds a unit in one repetition, of "wall_ms" or of "cpu_ms".
+    """
+
+    def costs(name: str, kind: str) -> list[float]:
+        return [cost(result, kind) for result in results[name]]
+
+    def over(name: str, base: str, kind: str) -> str:
+        return digits(ratios(costs(name, kind), costs(base, kind)).median) if base in results else "-"
+
+    def cells(name: str, kind: str) -> list[str]:
+        return [str(spread(costs(name, kind))), *(over(name, base, kind) for base in ("raw", "agentkit"))]
+
+    return [[name, *cells(name, "wall_ms"), *cells(name, "cpu_ms")] for name in results]
+
+
 def slope(marks: Sequence[float], early: range, late: range) -> tuple[float, float]:
     """The mean cost of a turn early and late in one run, from the times at which its turns passed the same point.
 

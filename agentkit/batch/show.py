@@ -1,0 +1,170 @@
+"""A batch on a screen: a line, a bar on a terminal, a bar and a table in a notebook."""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Generator
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from agentkit.rows import Rows
+from agentkit.text import dollars, duration, inert, one_line
+
+if TYPE_CHECKING:
+    from agentkit.batch.handle import Batch
+    from agentkit.state import Approval
+
+_EVERY = 0.5
+"""Seconds between two updates in a notebook."""
+_LISTED = 10  # failed items, and questions
+_FAILED = ("failed item", "run", "error")
+_FIRST = 20  # items whose outputs are shown
+
+_STYLE = (
+    "<style>.agentkit-batch progress{width:20em;vertical-align:middle;margin-right:1em}"
+    ".agentkit-batch td{text-align:left}</style>"
+)
+
+
+def summary(batch: "Batch") -> str:
+    """How far a batch is, in some words."""
+    counts = batch.counts
+    total = "" if counts.left is None else f" of {sum(counts[:4]) + counts.left:,}"
+    said = [f"{counts.done:,}{total} done"]
+    said += [f"{counts.failed:,} failed"] if counts.failed else []
+    said += [f"{counts.paused:,} paused"] if counts.paused else []
+    said += [f"{counts.running:,} running"] if counts.running else []
+    said += [f"waits for {batch.waits_for}, who maps the same"] if batch.waits_for else []
+    return ", ".join(said)
+
+
+def text(batch: "Batch") -> str:
+    """A batch as lines of text: how far it is, and what failed."""
+    lines = [f"{inert(batch.name)}: {_line(batch)}"]
+    failed = batch.failed
+    lines += [f"  ✗ item {row.index}: {one_line(row.error or row.status, 120)}" for row in failed[:_LISTED]]
+    if len(failed) > _LISTED:
+        lines.append(f"  … and {len(failed) - _LISTED:,} more: batch.failed")
+    return "\n".join(lines)
+
+
+def _line(batch: "Batch") -> str:
+    cost = batch.cost
+    money = [] if cost == 0 else ["cost unknown" if cost is None else dollars(cost)]
+    return " · ".join([summary(batch), duration(batch.seconds), *money])
+
+
+def bundle(batch: "Batch") -> dict[str, str]:
+    """What a notebook shows and saves: HTML that needs no script, and text."""
+    return {"text/plain": text(batch), "text/html": _html(batch)}
+
+
+def _html(batch: "Batch") -> str:
+    counts = batch.counts
+    bar = "<progress></progress>"
+    if counts.left is not None:
+        total = sum(counts[:4]) + counts.left
+        bar = f'<progress max="{max(total, 1)}" value="{counts.done + counts.failed if total else 1}"></progress>'
+    failed = [(row.index, row.run_id, row.error or row.status) for row in batch.failed]
+    table = _table(Rows(_FAILED, failed)) if failed else ""
+    if batch.settled:  # while it is at work, nobody reads the log for it twice a second
+        table += _table(batch.first_rows(_FIRST))
+    head = f"<p>{bar}<b>{escape(inert(batch.name))}</b> {escape(_line(batch))}</p>"
+    return f'{_STYLE}<div class="agentkit-batch">{head}{table}</div>'
+
+
+def _table(rows: Rows) -> str:
+    return rows._repr_html_()  # pyright: ignore[reportPrivateUsage]  a table inside ours
+
+
+def how_to_go_on(batch: "Batch", pending: "list[Approval]") -> str:
+    """Why there is no result yet, and what to do."""
+    again = "call map again with the same items to go on"
+    if not pending:
+        return f"{batch.name} was stopped: {summary(batch)}; {again}"
+    lines = [f"{batch.name}: {summary(batch)}; answer, then batch.result():"]
+    lines += [f"  {asked}" for asked in pending[:_LISTED]]
+    if len(pending) > _LISTED:
+        lines.append(f"  … and {len(pending) - _LISTED:,} more: batch.pending")
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def while_waiting(batch: "Batch", progress: bool | None) -> Generator[Callable[[], None]]:
+    """Show how far a batch is as long as somebody waits for it, where there is a place for it.
+
+    Args:
+        batch: the batch.
+        progress: True shows a bar on standard error, False nothing; None: where there is a notebook or a terminal.
+    """
+    if batch.settled:
+        yield _nothing
+    elif progress is not False and in_notebook():
+        display(batch)
+        yield _nothing
+    elif progress or (progress is None and sys.stderr.isatty()):
+        with _bar(batch) as update:
+            yield update
+    else:
+        yield _nothing
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextlib.contextmanager
+def _bar(batch: "Batch") -> Generator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), TextColumn("{task.fields[said]}", markup=False), TimeElapsedColumn(), TimeRemainingColumn())
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as bar:
+        task = bar.add_task("", total=None, said="")
+
+        def update() -> None:
+            counts = batch.counts
+            total = None if counts.left is None else sum(counts[:4]) + counts.left
+            said = f"{inert(batch.name)} {summary(batch)}"
+            bar.update(task, total=total, completed=counts.done + counts.failed, said=said)
+            bar.refresh()
+
+        update()
+        yield update
+
+
+def say_that_it_stops(progress: bool | None) -> None:
+    """Tell the person who pressed Ctrl-C what is waited for, where there is one."""
+    if progress is not False and (sys.stderr.isatty() or in_notebook()):
+        print("stopping after what is in flight; Ctrl-C again leaves at once", file=sys.stderr)  # noqa: T201  as above
+
+
+def in_notebook() -> bool:
+    """Whether this process is a kernel, whose front end shows HTML."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def display(batch: "Batch") -> None:
+    """Show a batch in IPython, kept up to date until it settles; once shown, the same place is updated."""
+    from IPython.display import display as show  # pyright: ignore[reportUnknownVariableType]  untyped
+
+    if batch.shown and not batch.settled:
+        return
+    batch.shown = True
+    handle: Any = show(bundle(batch), raw=True, display_id=True)
+    if not batch.settled and handle is not None and in_notebook():
+        threading.Thread(target=_keep_up, args=(batch, handle), name="agentkit-display", daemon=True).start()
+
+
+def _keep_up(batch: "Batch", handle: Any) -> None:
+    try:
+        settled = False
+        while not settled:
+            settled = batch.sleep(_EVERY)
+            with contextlib.suppress(Exception):  # a front end that went away must not end in a traceback
+                handle.update(bundle(batch), raw=True)
+    finally:
+        batch.shown = False
