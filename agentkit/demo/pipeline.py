@@ -42,6 +42,12 @@ class Listed(BaseModel):
     words: str
 
 
+class Refused(BaseModel):
+    """The model answered, and no answer of its held."""
+
+    why: str
+
+
 class Doubt(BaseModel):
     """A package about which a person is asked, and why."""
 
@@ -78,27 +84,32 @@ def messy(packages: list[Listed], limit: int | None) -> list[Listed]:
 
 
 # One item a package: one that fails is an `ak.Failed` in the list, and the others go on. A second audit asks the model
-# only about what is new: the cache finds a result by the step's source and its arguments.
+# only about what is new: the cache finds a result by the step's source and its arguments, `model` among them.
 @audit.step(each="messy", concurrency=4, on_error="collect", cache=True)
-def read(package: Listed, model: str | None, ctx: ak.Context) -> Finding:
+def read(package: Listed, model: str | None, ctx: ak.Context) -> Finding | Refused:
     """What a model finds in one package's words: a quotation, and what it means."""
 
     def holds(finding: Finding) -> None:  # what it raises goes back to the model, once
         hold(finding, [package.words])
 
-    return ctx.ask(
-        package.words,
-        output=Finding,
-        model=model,
-        instructions=INSTRUCTIONS,
-        checks=[holds],
-        max_reasks=1,
-        settings={"max_tokens": 200},
-    )
+    try:
+        return ctx.ask(
+            package.words,
+            output=Finding,
+            model=model,
+            instructions=INSTRUCTIONS,
+            checks=[holds],
+            max_reasks=1,
+            settings={"max_tokens": 200},
+        )
+    except ak.AskFailed as error:
+        if error.error.type != "TooManyReasks":
+            raise  # it could not be asked: a key, a network
+        return Refused(why=str(error).rpartition("the last time: ")[2])
 
 
 @audit.step
-def settled(messy: list[Listed], read: list[Finding | ak.Failed]) -> list[Row]:
+def settled(messy: list[Listed], read: list[Finding | Refused | ak.Failed]) -> list[Row]:
     """The rows of the findings that hold against everything their packages say."""
     return [
         row(one, found.category, "model", found.quotation if one.names else "it names no licence")
@@ -108,9 +119,9 @@ def settled(messy: list[Listed], read: list[Finding | ak.Failed]) -> list[Row]:
 
 
 @audit.step
-def doubts(messy: list[Listed], read: list[Finding | ak.Failed]) -> list[Doubt]:
+def doubts(messy: list[Listed], read: list[Finding | Refused | ak.Failed]) -> list[Doubt]:
     """What fails the check, for a person."""
-    unasked = [found for found in read if isinstance(found, ak.Failed) and found.type != "TooManyReasks"]
+    unasked = [found for found in read if isinstance(found, ak.Failed)]
     if read and len(unasked) == len(read):  # a person is asked about packages, not about keys and networks
         raise ModelError(f"the model cannot be asked: {unasked[0].message}")
     found = [(one, why_doubtful(one, finding)) for one, finding in zip(messy, read, strict=True)]
@@ -172,10 +183,12 @@ def listed(package: Package) -> Listed:
     )
 
 
-def why_doubtful(package: Listed, found: Finding | ak.Failed) -> str | None:
+def why_doubtful(package: Listed, found: Finding | Refused | ak.Failed) -> str | None:
     """Why a finding is no row: plain code does not get its category from everything that the package says."""
     if isinstance(found, ak.Failed):
-        return f"the model's answer did not hold: {found.message.rpartition('the last time: ')[2][:200]}"
+        return f"the model could not be asked: {found.message[:200]}"
+    if isinstance(found, Refused):
+        return f"the model's answer did not hold: {found.why[:200]}"
     if package.names == ([] if found.category == "unknown" else [found.category]):
         return None
     named = " and ".join(package.names) or "no licence"
