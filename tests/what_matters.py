@@ -162,9 +162,12 @@ def effects(ledger: Ledger) -> Counter[tuple[str, int]]:
 
 
 def assert_nothing_ran_twice(ledger: Ledger) -> None:
-    """A step has its effect at most once, and all its attempts the same key."""
+    """A step has its effect at most once, and all its attempts the same key; so has each call that a step makes."""
     done = Counter((entry["run"], entry["step"]) for entry in ledger.find("effect"))
     assert all(times == 1 for times in done.values()), f"ran twice: {done}"
+    inside = [entry for entry in ledger.find("effect") if "/call/" in entry["step"]]
+    again = Counter((entry["run"], entry["step"].partition("/")[0], entry["tool"], entry["n"]) for entry in inside)
+    assert all(times == 1 for times in again.values()), f"a step that was entered again wrote again: {again}"
     keys: dict[tuple[str, str], set[str]] = {}
     for entry in ledger.find("called"):
         keys.setdefault((entry["run"], entry["step"]), set()).add(entry["key"])
