@@ -15,7 +15,7 @@ from agentkit.ids import new_id
 from agentkit.testing import FailPoints, all_fail_points
 
 DEFAULT_SEEDS = [*range(20), *range(FIRST, FIRST + 8)]
-MORE_SEEDS = [*range(20, 200), *range(FIRST + 8, FIRST + 100)]
+MORE_SEEDS = [*range(20, 200), *range(FIRST + 8, FIRST + 40)]
 
 
 @pytest.fixture(scope="module")
