@@ -170,14 +170,16 @@ class Pipeline:
             retry: how the step is tried again; given, it holds for every exception; left out, for timeouts and lost
                 connections. A plain write is never retried.
             retry_on: the exceptions that are tried again.
-            timeout: seconds for one attempt; None is no limit.
+            timeout: seconds for one attempt; None is no limit. A sync function cannot be stopped: what it brings after
+                that still counts, and nothing overlaps it.
             writes: it changes something outside. A write that was interrupted is never run again unasked.
             idempotent: a write that its service runs once for one `ctx.idempotency_key`.
             approve: True asks a person before it runs; a function of the `Call` decides.
             on_reject: what a person's no leads to: "fail" ends the run, "skip" goes on without the step, and what a
                 function of the reason returns becomes its result.
             cache: True uses the result that the same step had for the same arguments in another run; a number, one that
-                is at most so many seconds old.
+                is at most so many seconds old. The same step is one of the same source: functions, constants and
+                classes that it uses are not looked at, and `run.fork(at=step)` does it again all the same.
 
         Returns:
             The function, agent, tool or pipeline itself; without one, a decorator.

@@ -72,7 +72,7 @@ class Inputs(Parameters):
         if said == "missing" and path in self.names:
             return f"the input {path!r} is missing"
         if path.isidentifier() and path not in self.names:
-            close = difflib.get_close_matches(path, [*self.names, *options], n=1)
+            close = difflib.get_close_matches(path, [*self.names, *(one for one in options if one != path)], n=1)
             return f"there is no input {path!r}{f', did you mean {close[0]!r}?' if close else ''}"
         given = f", not {brief(problem['input'])}" if "input" in problem else ""
         return f"the input {path!r}: {said}{given}"

@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.signature import NOTHING, Signature, first_sentence, type_name
+from agentkit.text import brief
 
 
 class Result:
@@ -26,6 +27,7 @@ class Result:
 
     def __init__(self, signature: Signature, *, for_code: bool = False) -> None:
         self._how: dict[str, Any] = {"by_alias": True, "round_trip": True} if for_code else {}
+        self._returns = type_name(signature.returns) if for_code and signature.returns is not NOTHING else None
         self._where = f"result of {signature.owner.removesuffix('()')}"
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(Any if signature.returns is NOTHING else signature.returns)
@@ -49,9 +51,25 @@ class Result:
         plain = self._adapter.dump_python(value, warnings=False, **self._how)
         _refuse_odd_numbers(plain, self._where)
         try:
-            return as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
+            found = as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
         except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
-            return as_json(plain, self._where)
+            found = as_json(plain, self._where)
+        if self._returns is not None:
+            self._check(found, value)
+        return found
+
+    def _check(self, found: JsonValue, value: Any) -> None:
+        """What code reads again has to be what its type says: the step that gave it is to blame, not the next one."""
+        try:
+            self._adapter.validate_json(canonical(found))
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = "".join(f"[{part!r}]" for part in first["loc"])
+            owner = self._where.removeprefix("result of ")
+            raise TypeError(
+                f"{owner} returned {brief(value, 60)}, and its annotation says {self._returns}: "
+                f"{f'{path}: ' if path else ''}{first['msg']}"
+            ) from error
 
     def from_json(self, value: JsonValue) -> Any:
         """A logged result as a value of the declared type; as it is where there is none, or it does not fit."""

@@ -46,7 +46,7 @@ class PipelineScenario:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._agents = [Scenario(seed), Scenario(seed + 500)]
+        self._agents = [Scenario(seed, limited=False), Scenario(seed + 500, limited=False)]
         self.ledger = Ledger()
         maker = _Maker(seed, [one.agent for one in self._agents])
         self.steps = maker.steps()

@@ -65,13 +65,17 @@ class Scenario:
 
     Args:
         seed: what it is made of.
+        limited: whether it may have a small budget. In a pipeline that fails the agent's step, and the attempt that a
+            crash cut short counts: how far the agent came is then no longer what it was.
 
     `ledger` is the world; a test gives each history its own.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, limited: bool = True) -> None:
         self.seed = seed
         self.plan = _Maker(seed).plan("root", depth=0)
+        if not limited:
+            self.plan.budget = None
         self.ledger = Ledger()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the linter has opinions about these tools

@@ -1,6 +1,7 @@
 """Pipelines: steps wired by name, run in order, each recorded."""
 
 import threading
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
@@ -610,3 +611,89 @@ def test_a_step_says_how_far_it_is(log):
     go_on.set()
     assert run.result(timeout=10) == 1
     assert run.progress == {}
+
+
+# what a newcomer met --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("each", [None, "xs"])
+def test_a_result_that_is_not_of_its_declared_type_fails_the_step_that_gave_it(log, each):
+    """Not the next one, and not whoever reads the output."""
+    pipeline = ak.Pipeline("p", input={"xs": list[int]})
+
+    @pipeline.step(each=each, needs=None if each else {"x": "xs"})
+    def said(x: Any) -> int:
+        return "hello"
+
+    run = pipeline.run(xs=[1], log=log)
+    with pytest.raises(
+        ak.RunFailed, match="said returned 'hello', and its annotation says int: Input should be a valid"
+    ):
+        run.result(timeout=10)
+
+
+def test_an_error_says_where_in_the_users_code_it_was_raised(log):
+    """File, line and function, without the frames of agentkit; in the tree and in the error."""
+    pipeline = ak.Pipeline("p", input={"x": int})
+
+    @pipeline.step
+    def price(x: int) -> int:
+        return {}["k"]
+
+    run = pipeline.run(x=1, log=log)
+    with pytest.raises(ak.RunFailed) as raised:
+        run.result(timeout=10)
+    assert raised.value.error.context["at"].startswith("test_pipeline.py:")
+    assert raised.value.error.context["at"].endswith(", in price")
+    assert "in price" in str(run.trace)
+
+
+def test_a_fork_does_a_cached_step_again(log):
+    """Who names the step wants it done."""
+    done = []
+    pipeline = ak.Pipeline("p", input={"x": int})
+
+    @pipeline.step(cache=True)
+    def slow(x: int) -> int:
+        done.append(x)
+        return x
+
+    run = pipeline.run(x=3, log=log)
+    run.result(timeout=10)
+    assert run.fork(at="slow").result(timeout=10) == 3
+    assert done == [3, 3]
+
+
+def test_a_forks_fan_out_took_what_the_fork_took(log):
+    """Not the time since its parent began."""
+    pipeline = ak.Pipeline("p", input={"xs": list[int]})
+
+    @pipeline.step(each="xs")
+    def work(x: int) -> int:
+        return x
+
+    run = pipeline.run(xs=[1, 2], log=log)
+    run.result(timeout=10)
+    fork = run.fork(at="work[1]")
+    fork.result(timeout=10)
+    assert fork.state.calls["work"].started >= fork.state.started_at
+
+
+def test_a_steps_result_is_had_by_its_name(log):
+    """As its type; of a fan-out the list; where there is none, what there is instead."""
+    pipeline = ak.Pipeline("p", input={"xs": list[float]})
+
+    @pipeline.step(each="xs")
+    def facts(x: float) -> Facts:
+        return Facts(theAmount=x)
+
+    @pipeline.step
+    def count(facts: list[Facts]) -> int:
+        return len(facts)
+
+    run = pipeline.run(xs=[1.0, 2.0], log=log)
+    run.result(timeout=10)
+    assert run["facts"] == [Facts(theAmount=1.0), Facts(theAmount=2.0)]
+    assert (run["facts[1]"].amount, run["count"]) == (2.0, 2)
+    with pytest.raises(ak.ConfigError, match="no result of 'fact'; it has those of: facts, count"):
+        _ = run["fact"]

@@ -9,10 +9,11 @@ def call_of(state: State, event: Event) -> CallStep:
     """The call that an event is about; in a pipeline's run its first event is how it comes to be."""
     step = step_of(event)
     call = state.calls.get(step)
-    return _begin(state, step, event.name or "") if call is None else call
+    return _begin(state, step, event) if call is None else call
 
 
-def _begin(state: State, step: str, name: str) -> CallStep:
+def _begin(state: State, step: str, event: Event) -> CallStep:
+    name = event.name or ""
     within = step.partition("/")[0] if "/" in step else None
     call = CallStep(step=step, name=name, call_id=step, is_step=within is None, within=within)
     if within is not None:
@@ -23,6 +24,8 @@ def _begin(state: State, step: str, name: str) -> CallStep:
         for opened in range(fan.begun, index + 1):  # of two that began together, either may be the first to be recorded
             fan.open[opened] = None
         fan.begun = max(fan.begun, index + 1)
+        group = state.calls[name]
+        group.started = group.started or event.ts  # of a fork's, which began in another run
     state.calls[step] = call
     state.open_calls.append(step)
     return call

@@ -50,4 +50,5 @@ def _reopen(fresh: State, path: str) -> None:
         fan.done -= 1
     fan.open[index] = None
     fan.failed = [failed for failed in fan.failed if failed != index]
-    group.status, group.outcome, group.result, group.error, group.ended = "proposed", None, None, None, None
+    group.status, group.outcome, group.result, group.error = "proposed", None, None, None
+    group.started, group.ended = None, None  # what it took is what the items take that are done now

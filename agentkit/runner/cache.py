@@ -43,6 +43,8 @@ async def find(act: "Activation", step: StepDefinition, path: str) -> Found | No
 
     The log is asked once an activation; what others find out meanwhile is computed here once more.
     """
+    if path in act.state.again or step.name in act.state.again:
+        return None  # somebody wants it done again
     store = act.recorder.store
     if step.name not in act.cached:
         act.cached[step.name] = await threads.run(lambda: _places(store, step.name))

@@ -2,6 +2,7 @@
 
 import traceback
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit.definition import AgentDefinition
@@ -119,6 +120,20 @@ def error_info(error: BaseException, *, retryable: bool = False, traced: bool = 
         retryable=retryable,
         traceback=clean_text(trace[-4000:]) if trace else None,
     )
+
+
+def place_of(error: BaseException) -> str | None:
+    """The line of the user's code that raised an error: "shop.py:12, in price"; None where none of theirs is in it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((_HERE, _PYTHON, "<frozen"))]
+    if not own:
+        return None
+    last = own[-1]
+    return clean_text(f"{Path(last.filename).name}:{last.lineno}, in {last.name}")
+
+
+_HERE = str(Path(__file__).parent.parent)
+_PYTHON = str(Path(traceback.__file__).parent)  # the standard library's, and what is installed in it
 
 
 def _context_of(error: BaseException) -> dict[str, Any]:

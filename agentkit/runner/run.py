@@ -26,6 +26,7 @@ from agentkit.runner.load import definition_of, load_state, open_questions
 from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
+from agentkit.runner.results import result_of
 from agentkit.runner.terminal import ask, can_ask
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
@@ -121,6 +122,10 @@ class Run:
     def graph(self) -> Any:
         """A pipeline's run as its graph, each step with its status, duration and cost."""
         return registry.load(registry.DISPLAYS["graph"])(self)
+
+    def __getitem__(self, step: str) -> Any:
+        """The result of a pipeline's step, or of an item ("classify[17]"). Raises `ConfigError` where it has none."""
+        return result_of(self.state, self._definition, step)
 
     @property
     def progress(self) -> dict[str, tuple[float, float | None]]:
@@ -416,7 +421,7 @@ class Run:
         """
         state = self.state
         if state.ended:
-            raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run with after=")
+            raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run")
         if caller_of(self._store, state) is not None:  # alone it would not know the budget they share
             root = root_of(self._store, state).run_id
             raise ResumeError(f"run {self.run_id} was called by another and goes on with it: ak.resume({root!r})")
@@ -452,7 +457,8 @@ class Run:
 
         Args:
             at: the last shared seq; nothing may be in flight there. Of a pipeline also a step or an item of one
-                ("classify[17]"): that, and what needs it, is done again; left out, what failed or changed since.
+                ("classify[17]"): that, and what needs it, is done again; left out, what failed or whose own source
+                changed since (not that of functions, constants and classes that it uses: name the step then).
             agent: the `Agent` or `Pipeline` that goes on; the run's own, as it is defined now, by default.
             input: inputs of a pipeline that are other ones; what needs them is done again.
             deps: for `ctx.deps`.

@@ -17,7 +17,7 @@ from agentkit.redact import find_marker
 from agentkit.runner import words
 from agentkit.runner.engine import engine, is_being_cancelled
 from agentkit.runner.recorder import since
-from agentkit.runner.records import error_info
+from agentkit.runner.records import error_info, place_of
 from agentkit.runner.threads import threads
 from agentkit.state import CallStep
 
@@ -250,6 +250,8 @@ def record_failure(
         retryable=error.retryable if isinstance(error, ToolError) else transient,
         traced=not says_nothing_happened,
     )
+    if call.is_step and not says_nothing_happened and (place := place_of(error)) is not None:
+        info = info.model_copy(update={"context": {**info.context, "at": place}})
     if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
         info = info.model_copy(
             update={
