@@ -554,3 +554,28 @@ def test_a_pipelines_run_is_forked_from_a_step_or_another_input(agentkit, shop):
     code, _, err = agentkit("fork", run_id)
     assert code == 2
     assert "say from which step on" in " ".join(err.split())
+
+
+def test_what_failed_of_many_is_tried_again_where_that_is_said(agentkit, shop):
+    """The same command keeps a failure; with `--retry` it is done once more, and nothing else is."""
+    (shop / "flaky.py").write_text(
+        "import pathlib\n"
+        "import agentkit as ak\n"
+        "once = ak.Pipeline('once', input={'x': int})\n"
+        "@once.step\n"
+        "def work(x: int) -> int:\n"
+        "    with open('done.txt', 'a') as file:\n"
+        "        file.write(f'{x} ')\n"
+        "    if x == 2 and not pathlib.Path('mended').exists():\n"
+        "        raise ValueError('broken')\n"
+        "    return x * 10\n"
+    )
+    (shop / "items.jsonl").write_text("1\n2\n3\n")
+    command = ("run", "flaky:once", "--input", "items.jsonl", "--concurrency", "1")
+    assert agentkit(*command)[0] == 1
+    assert agentkit(*command)[0] == 1
+    (shop / "mended").touch()
+    code, out, _ = agentkit(*command, "--retry")
+    assert code == 0
+    assert [line["output"] for line in map(json.loads, out.splitlines())] == [10, 20, 30]
+    assert (shop / "done.txt").read_text().split() == ["1", "2", "3", "2"]

@@ -50,6 +50,7 @@ def run(
         typer.Option(metavar="NAME=VALUE", help="A pipeline's input, JSON or text; may be repeated."),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Of many runs, how many execute at one time.")] = 8,
+    retry: Annotated[bool, typer.Option("--retry", help="Of many runs, try those that failed once more.")] = False,
     approve: Approve = None,
     usd: Usd = None,
     model_calls: ModelCalls = None,
@@ -66,7 +67,7 @@ def run(
     """Run an agent or a pipeline: its steps on standard error, its output on standard output.
 
     For many inputs: a bar on standard error, a JSON object an item on standard output. The same command again does
-    what is not done.
+    what is not done; with --retry, what failed too.
     """
     if text is not None and input is not None:
         raise ConfigError("give what the user says, or --input FILE (- for standard input), not both")
@@ -84,7 +85,7 @@ def run(
         "budget": the_budget(usd, model_calls),
     }
     if isinstance(given, Counted):
-        finish_all(found.map(given, concurrency=concurrency, **options), approve=approve)
+        finish_all(found.map(given, concurrency=concurrency, **options), approve=approve, retry=retry)
     elif isinstance(found, Agent):
         started = found.run(given, after=after, **options)
         finish(started, follow(started, approve=approve), place, json=json)

@@ -13,11 +13,12 @@ from agentkit.jsonvalue import JsonValue
 _LISTED = 10
 
 
-def finish_all(batch: Batch, *, approve: Literal["all", "none"] | None) -> None:
-    """Wait for a batch, print what became of each item, and leave with the exit code."""
+def finish_all(batch: Batch, *, approve: Literal["all", "none"] | None, retry: bool = False) -> None:
+    """Wait for a batch, print what became of each item, and leave with its exit code; `retry` does failures again."""
     try:
-        while batch.wait() and _answer(batch, approve):
-            pass
+        _wait(batch, approve)
+        if retry and batch.counts.failed:
+            _wait(batch.retry(), approve)
         error = _broke(batch)
         for row, output in batch.outcomes():
             out_line(_line(row, output))
@@ -32,6 +33,11 @@ def finish_all(batch: Batch, *, approve: Literal["all", "none"] | None) -> None:
     if len(pending) > _LISTED:
         say(f"  … and {len(pending) - _LISTED:,} more: agentkit pending")
     raise typer.Exit(_code(batch))
+
+
+def _wait(batch: Batch, approve: Literal["all", "none"] | None) -> None:
+    while batch.wait() and _answer(batch, approve):
+        pass
 
 
 def _broke(batch: Batch) -> AgentKitError | None:
