@@ -104,8 +104,7 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
         return
     seen.add(state.run_id)
     yield run_row(state, parent, status)
-    paths = _pipeline_paths(state) if state.kind == "pipeline" else _agent_paths(state)
-    for path in paths:
+    for path in every_path(state):
         row = _row(state, path)
         if row is None:
             continue
@@ -117,6 +116,11 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
     for asked in state.approvals.values():
         if asked.step is None:
             yield question_row(state, asked)
+
+
+def every_path(state: State) -> Iterator[str]:
+    """The paths of a run's rows, each before those below it."""
+    yield from _pipeline_paths(state) if state.kind == "pipeline" else _agent_paths(state)
 
 
 def _agent_paths(state: State) -> Iterator[str]:

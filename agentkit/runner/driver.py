@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentkit import failpoints, registry
 from agentkit.decide import decide
@@ -27,6 +27,9 @@ from agentkit.state import Approval, State
 from agentkit.store import Answer, Claim, Store
 
 FAIL_POINTS = ("run.claimed", "run.started", "run.resumed", "run.released")
+
+
+_Follower: TypeAlias = tuple[Callable[[Event], None], Callable[[str, str, str], None]]
 
 
 class Driver:
@@ -66,6 +69,7 @@ class Driver:
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Callable[[str, str], None]] = []
+        self._follows: list[_Follower] = []
         self._waiters: list[Callable[[], None]] = []
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -131,6 +135,10 @@ class Driver:
         if on_text is not None:
             self._readers.append(on_text)
 
+    def follow(self, on_event: Callable[[Event], None], on_text: Callable[[str, str, str], None]) -> None:
+        """Be told of the events of this run and of those below it, and of streamed text: run, step, piece."""
+        self._follows.append((on_event, on_text))
+
     def take_state(self, state: State) -> None:
         """Show a state that was recorded past this driver: an ended run that was graded."""
         self._state = state
@@ -146,11 +154,22 @@ class Driver:
         for listener in self._listeners:
             with contextlib.suppress(Exception):  # a broken view must not stop a run
                 listener(event)
+        for on_event, _ in self.followers():
+            with contextlib.suppress(Exception):
+                on_event(event)
 
     def _publish_text(self, step: str, piece: str) -> None:
         for reader in self._readers:
             with contextlib.suppress(Exception):
                 reader(step, piece)
+        for _, on_text in self.followers():
+            with contextlib.suppress(Exception):
+                on_text(self.run_id, step, piece)
+
+    def followers(self) -> list[_Follower]:
+        """Who follows this run, and who those that called it."""
+        above = self.parent.followers() if self.parent is not None else []
+        return self._follows + above if above else self._follows
 
     # driving ---------------------------------------------------------------------------------------------------------
 

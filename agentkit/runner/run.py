@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Literal
 
 from agentkit import registry
@@ -75,6 +75,17 @@ class Run:
         if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
             return "interrupted"
         return state.status
+
+    @property
+    def store(self) -> Store:
+        """The log that the run is in."""
+        return self._store
+
+    def follow(self, on_event: Callable[[Event], None], on_text: Callable[[str, str, str], None]) -> None:
+        """Be told of every event of the run and its child runs, and of streamed text (run, step, piece); be quick."""
+        driver = self._driver
+        if driver is not None:
+            engine().call(lambda: driver.follow(on_event, on_text))
 
     @property
     def is_here(self) -> bool:
@@ -168,6 +179,9 @@ class Run:
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
         return registry.load(registry.DISPLAYS["notebook"])(self)
+
+    def _ipython_display_(self) -> None:
+        registry.load(registry.DISPLAYS["cell"])(self)
 
     # waiting ---------------------------------------------------------------------------------------------------------
 
