@@ -170,7 +170,17 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
         "instead_of": call.instead_of if call is not None else None,
         "because": asked.because,
         "shows": asked.shows,
+        "schema": _schema(state, asked),
         "options": list(asked.options),
         "since": seconds(asked.requested_at),
         "expires": seconds(asked.expires),
     }
+
+
+def _schema(state: State, asked: Approval) -> dict[str, Any]:
+    """The JSON schemas of the arguments that may be edited, by their names; those of the budget for more of it."""
+    if asked.kind == "budget":
+        return {"usd": {"type": "number", "minimum": 0}, "model_calls": {"type": "integer", "minimum": 1}}
+    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
+    found = next(offered, None)
+    return found.parameters.get("properties", {}) if found is not None and asked.kind == "call" else {}

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -28,6 +28,8 @@ _TICK = 0.05
 """Seconds between two messages to a browser at least: jupyter-server drops what is over 1,000 messages a second."""
 _LOOK = 0.5
 """Seconds between two looks at a run that another process executes."""
+_LOOK_HERE = 2.0
+"""Likewise at one that this process executes, which says by itself what it does."""
 
 
 @dataclass
@@ -36,7 +38,6 @@ class _Followed:
 
     state: State
     parent: str | None
-    looked: float = 0.0
 
 
 class Feed:
@@ -59,8 +60,15 @@ class Feed:
         self._arrived: deque[Event] = deque()
         self._pieces: deque[tuple[str, str]] = deque()
         self._followed: dict[str, _Followed] = {}
-        run.follow(self._arrived.append, self._take_piece)
+        self._expected: dict[str, str | None] = {}  # runs that are not in the log yet, and what they stand below
+        self._looked = 0.0
+        self._status: str | None = None  # what the run at the top is besides what its events say
+        self._is_odd = False
+        self._leave = run.follow(self._arrived.append, self._take_piece)
         self._begin(run.run_id, None)
+
+    def start(self) -> None:
+        """Tell what changes from now on."""
         _server.add(self)
 
     def _take_piece(self, run_id: str, step: str, piece: str) -> None:
@@ -72,11 +80,19 @@ class Feed:
         return not self._open
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Tell nothing any more, and let go of the run."""
         self._open = False
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
 
-    def state(self, run_id: str) -> State | None:
-        """A run of the trace, as far as it was told."""
+    @contextlib.contextmanager
+    def reading(self, run_id: str) -> Generator[State | None]:
+        """A run of the trace as far as it was told, which stands still meanwhile."""
+        with self._lock:
+            yield self._state(run_id)
+
+    def _state(self, run_id: str) -> State | None:
         found = self._followed.get(run_id)
         return found.state if found is not None else None
 
@@ -87,7 +103,9 @@ class Feed:
         try:
             state = load_state(self.run.store, run_id)
         except LogError:  # its caller is on disk before it is: the next look finds it
+            self._expected[run_id] = parent
             return []
+        self._expected.pop(run_id, None)
         self._followed[run_id] = _Followed(state, parent)
         new = list(some(state, every_path(state), parent))
         for call in state.calls.values():
@@ -101,7 +119,7 @@ class Feed:
             self._take()
             self._cards = self._waiting()
             found = self._followed.get(self.run.run_id)
-            every = [] if found is None else rows(found.state, children=self.state, status=self.run.status)
+            every = [] if found is None else rows(found.state, children=self._state, status=self._status)
             return {
                 "kind": "reset",
                 "n": self._number,
@@ -113,61 +131,80 @@ class Feed:
     def tick(self) -> None:
         """Send what changed since the last time."""
         with self._lock:
+            looked = self._look()
             changed, text = self._take(), self._text()
-            if not changed and not text:
-                return
-            self._number += 1
-            top = self._followed[self.run.run_id].state
-            message: dict[str, Any] = {
-                "kind": "rows",
-                "n": self._number,
-                "rows": [row.plain() for row in changed],
-                "text": text,
-                "ended": top.ended,
-            }
-            cards = self._waiting()
-            if cards != self._cards:
-                self._cards = message["cards"] = cards
-            self._send(message)
-            if top.ended:
-                self._open = False
+            found = self._followed.get(self.run.run_id)
+            ended = found is not None and found.state.ended
+            cards = self._waiting() if changed or looked or ended else self._cards
+            if changed or text or cards != self._cards:
+                self._number += 1
+                told = {"kind": "rows", "n": self._number, "rows": [row.plain() for row in changed], "text": text}
+                more = {"cards": cards} if cards != self._cards else {}
+                self._cards = cards
+                self._send({**told, **more, "ended": ended})
+            if ended:
+                self.close()
                 self._on_end()
 
     def _take(self) -> list[Row]:
         """Fold what arrived; the rows that changed, those above before those below."""
-        self._look()
-        new = self._begin(self.run.run_id, None)
+        new: list[Row] = []
+        for run_id, parent in list(self._expected.items()):
+            new += self._begin(run_id, parent)
         steps: dict[str, dict[str, None]] = {}
         while self._arrived:
             event = self._arrived.popleft()
             found = self._followed.get(event.run_id)
-            if found is None or event.seq != found.state.seq + 1:
-                continue  # it was read with the others of its run
-            advance(found.state, event)
-            steps.setdefault(event.run_id, {}).update(dict.fromkeys(_touched(found.state, event)))
+            if found is None:
+                continue  # it is read with the others of its run
+            for one in self._due(found, event):
+                advance(found.state, one)
+                steps.setdefault(event.run_id, {}).update(dict.fromkeys(_touched(found.state, one)))
+        if self._is_odd:
+            steps.setdefault(self.run.run_id, {})
+            self._is_odd = False
         changed: list[Row] = []
         for run_id, touched in steps.items():
             changed += self._rows(self._followed[run_id], touched)
         return new + changed
 
+    def _due(self, found: _Followed, event: Event) -> Iterable[Event]:
+        """The event that arrived; with those before it that did not; nothing where it is known already."""
+        if event.seq <= found.state.seq:
+            return ()
+        if event.seq == found.state.seq + 1:
+            return (event,)
+        return self.run.store.read(event.run_id, after=found.state.seq)
+
     def _rows(self, found: _Followed, touched: Iterable[str]) -> list[Row]:
         """The rows of what was touched, and those of child runs that it began."""
-        changed = list(some(found.state, touched, found.parent))
+        changed = list(some(found.state, touched, found.parent, self._status if found.parent is None else None))
         for step in touched:
             call = found.state.calls.get(step)
             if call is not None and call.child_run_id is not None:
                 changed += self._begin(call.child_run_id, f"{found.state.run_id}/{step}")
         return changed
 
-    def _look(self) -> None:
-        """A run that another process executes says nothing here: look into the log."""
-        if self.run.is_here:
-            return
-        for run_id, found in self._followed.items():
-            if not found.state.ended and time.monotonic() - found.looked > _LOOK:
-                found.looked = time.monotonic()
+    def _look(self) -> bool:
+        """Now and then, look into the log: what another process does is not told here. Whether it looked."""
+        if time.monotonic() - self._looked < (_LOOK if self._leave is None else _LOOK_HERE):
+            return False
+        if self._leave is None:  # it may be executed here by now
+            self._leave = self.run.follow(self._arrived.append, self._take_piece)
+        for run_id, found in list(self._followed.items()):
+            if not found.state.ended and (self._leave is None or found.state.status == "paused"):
                 with contextlib.suppress(LogError):  # the next look may read it
                     self._arrived.extend(self.run.store.read(run_id, after=found.state.seq))
+        self._look_after()
+        self._looked = time.monotonic()
+        return True
+
+    def _look_after(self) -> None:
+        """Whether anybody holds the run: it is interrupted where nobody does, which no event says."""
+        with contextlib.suppress(LogError):
+            status = "interrupted" if self.run.status == "interrupted" else None
+            self._is_odd = self._is_odd or status != self._status
+            self._status = status
 
     def _text(self) -> dict[str, str]:
         """The pieces of streamed text since the last time, by row."""

@@ -1,11 +1,13 @@
-"""The live trace in a cell: an anywidget that is told what changed, and whose clicks are answers in the log's inbox."""
+"""The live trace in a page: an anywidget that is told what changed, and whose clicks are answers in the log's inbox."""
 
-import contextlib
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import anywidget
+import traitlets
 
 from agentkit.errors import AgentKitError, ApprovalError
 from agentkit.notebook.details import details
@@ -21,28 +23,36 @@ class LiveTrace(anywidget.AnyWidget):
 
     Args:
         run: the run.
+        place: the class of the element in the page that it takes the place of.
+        on_end: called once the run has ended and everything was sent.
     """
 
     _esm = _HERE / "trace.js"
     _css = _HERE / "trace.css"
+    place = cast("str", traitlets.Unicode().tag(sync=True))
+    first = cast("dict[str, Any]", traitlets.Dict().tag(sync=True))
+    """What a page begins with: it travels with the widget, so that it arrives though a cell keeps the kernel busy."""
 
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
+    def __init__(self, run: Run, *, place: str = "", on_end: Callable[[], None] = lambda: None) -> None:
+        self._run = run.by("notebook")
         self.seen = threading.Event()  # a browser shows it
-        self.over = threading.Event()
-        self._feed = Feed(run, self._tell, self.over.set)
+        self._feed = Feed(self._run, self._tell, on_end)
+        super().__init__(place=place, first=self._feed.snapshot())
         cast("Any", self).on_msg(self._take)  # ipywidgets has no types
+        self._feed.start()
 
     def _tell(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(Exception):  # the kernel or the browser is gone: the log has it all
+        with suppress(Exception):  # the kernel or the browser is gone: the log has it all
             cast("Any", self).send(message)
 
     def _take(self, _widget: Any, message: Any, _buffers: Any) -> None:
         given = cast("dict[str, Any]", message)
-        threading.Thread(target=self._answer, args=(given,), name="agentkit-click", daemon=True).start()
+        if given.get("kind") == "ping":
+            self._tell({"kind": "pong"})
+            return
+        threading.Thread(target=self._hear, args=(given,), name="agentkit-click", daemon=True).start()
 
-    def _answer(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
         if kind == "ready":
             self.seen.set()
@@ -54,19 +64,20 @@ class LiveTrace(anywidget.AnyWidget):
 
     def _details(self, row: str) -> dict[str, Any]:
         run_id, _, step = row.partition("/")
-        state = self._feed.state(run_id)
-        sections = details(state, step) if state is not None else []
-        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
+        with self._feed.reading(run_id) as state:
+            sections = details(state, step) if state is not None else []
+            shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
         return {"kind": "details", "id": row, "sections": shown}
 
     def _give(self, message: dict[str, Any]) -> dict[str, Any]:
         """A click: an answer in the inbox, by whatever process; who lost is told who was first."""
         key = str(message.get("id"))
-        self._run.through = "notebook"
         try:
             return {"kind": "told", "id": key, "text": str(self._put(key, message))}
         except AgentKitError as error:
             return {"kind": "told", "id": key, "bad": True, "text": str(error)}
+        except Exception as error:  # noqa: BLE001  whatever it is, who clicked is told
+            return {"kind": "told", "id": key, "bad": True, "text": f"{type(error).__name__}: {error}"}
 
     def _put(self, key: str, said: dict[str, Any]) -> Answered:
         run, comment, verdict = self._run, said.get("comment"), said.get("verdict")

@@ -84,15 +84,16 @@ def rows(state: State, *, children: Children = lambda _run_id: None, status: str
     return list(_run(state, None, children, status or state.status, set()))
 
 
-def some(state: State, steps: Iterable[str], parent: str | None = None) -> Iterator[Row]:
+def some(state: State, steps: Iterable[str], parent: str | None = None, status: str | None = None) -> Iterator[Row]:
     """The rows of some of a run's steps, and of the run itself: what changed since a trace was drawn.
 
     Args:
         state: the run.
         steps: paths; those that are not rows (a note's) are passed over.
         parent: the row that the run stands below.
+        status: the run's status, where it is known better than the log does.
     """
-    yield run_row(state, parent, state.status)
+    yield run_row(state, parent, status or state.status)
     for step in steps:
         row = _row(state, step)
         if row is not None:

@@ -3,7 +3,10 @@
 
 const HEIGHT = 22; // pixels of a row; trace.css has the same
 const AHEAD = 12; // rows drawn beyond both edges of the view
-const PATIENCE = 2000; // milliseconds until a click that nobody confirmed is said not to have arrived
+const PATIENCE = 2000; // milliseconds without a word until the kernel is said not to take clicks
+const LOOK = 200; // milliseconds between two looks at the page: where the trace stands, whether the kernel answers
+const PING = 5000; // milliseconds between two questions to the kernel whether it answers
+const MANY = 20; // rows below another from which on they are folded away
 
 const MARKS = {
   pending: "·", running: "▸", waiting: "↻", asked: "?", "in doubt": "!", interrupted: "!", paused: "?",
@@ -57,8 +60,43 @@ class Trace {
     this.clear();
     this.told = new Map(); // question → what became of a click
     this.details = new Map();
+    this.deaf = false; // the kernel does not take what is sent to it
+    this.since = null; // when it was asked something that it did not answer yet
+    this.pinged = 0;
     model.on("msg:custom", (message) => this.take(message));
-    model.send({ kind: "ready" });
+    const first = model.get("first");
+    if (first?.kind) this.take(first);
+    this.send({ kind: "ready" });
+    this.timer = setInterval(() => this.look(), LOOK);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    for (const view of this.views) view.close();
+  }
+
+  send(message) {
+    this.since ??= Date.now();
+    try { this.model.send(message); } catch { /* its comm is closed: nobody answers */ }
+  }
+
+  changed() {
+    for (const view of this.views) view.changed();
+  }
+
+  look() {
+    const now = Date.now();
+    const asks = this.cards.length > 0 || !this.ended;
+    if (asks && this.since === null && now - this.pinged > PING && !document.hidden) {
+      this.pinged = now;
+      this.send({ kind: "ping" });
+    }
+    const deaf = this.since !== null && now - this.since > PATIENCE;
+    if (deaf !== this.deaf) {
+      this.deaf = deaf;
+      this.changed();
+    }
+    for (const view of this.views) view.look();
   }
 
   clear() {
@@ -73,13 +111,15 @@ class Trace {
   }
 
   take(message) {
+    if (message.kind !== "rows" && message !== this.model.get("first")) this.since = null; // it heard, and answered
+    if (message.kind === "pong") return;
     if (message.kind === "reset") {
       this.clear();
       this.number = message.n;
       this.put(message.rows);
     } else if (message.kind === "rows") {
       if (this.number === null || message.n > this.number + 1) {
-        this.model.send({ kind: "ready" }); // something was lost on the way: ask for all of it
+        this.send({ kind: "ready" }); // something was lost on the way: ask for all of it
         return;
       }
       if (message.n <= this.number) return;
@@ -93,9 +133,13 @@ class Trace {
     } else {
       return;
     }
-    if (message.cards) this.cards = message.cards;
+    if (message.cards) {
+      const known = new Set(this.cards.map((card) => card.id));
+      if (message.cards.some((card) => !known.has(card.id))) this.pinged = 0; // whether clicks arrive is asked at once
+      this.cards = message.cards;
+    }
     if ("ended" in message) this.ended = message.ended;
-    for (const view of this.views) view.changed();
+    this.changed();
   }
 
   put(rows) {
@@ -115,24 +159,15 @@ class Trace {
 
   answer(id, given) {
     this.told.set(id, { id, sending: true });
-    this.model.send({ kind: "answer", id, ...given });
-    setTimeout(() => {
-      if (!this.told.get(id)?.sending) return;
-      this.told.set(id, {
-        id, bad: true,
-        text: "The kernel does not take clicks now: it is busy with a cell, or gone. In a terminal, or another notebook: " +
-          `agentkit ${given.verdict === "reject" ? "reject" : "approve"} ${id.slice(0, 8)}`,
-      });
-      for (const view of this.views) view.changed();
-    }, PATIENCE);
-    for (const view of this.views) view.changed();
+    this.send({ kind: "answer", id, ...given });
+    this.changed();
   }
 }
 
 class View {
-  constructor(trace, root) {
+  constructor(trace) {
     this.trace = trace;
-    this.closed = new Set();
+    this.folded = new Map(); // row → whether a person folded it; the others are folded where they are many
     this.chosen = null;
     this.words = "";
     this.only = new Set();
@@ -141,6 +176,7 @@ class View {
     this.search = el("input", { type: "search", placeholder: "search", "aria-label": "search the steps", oninput: () => this.filter() });
     this.errors = this.toggle("errors", "show only what failed, and what it stands below");
     this.costs = this.toggle("cost", "show only what costs money");
+    this.deaf = el("div", { class: "agentkit-deaf", role: "status", hidden: true });
     this.said = el("span", { class: "agentkit-said", "aria-live": "polite" });
     this.copy = el("button", { type: "button", title: "copy the chosen step as JSON", onclick: () => this.copied() }, "copy");
     this.cards = el("div", { class: "agentkit-cards" });
@@ -149,11 +185,25 @@ class View {
     this.view = el("div", { class: "agentkit-view", role: "tree", tabindex: "0", "aria-label": "the steps of the run" }, this.space, this.list);
     this.details = el("div", { class: "agentkit-details", hidden: true });
     const bar = el("div", { class: "agentkit-bar" }, this.search, this.errors, this.costs, this.copy, this.said);
-    root.append(el("div", { class: "agentkit" }, bar, this.cards, this.view, this.details));
-    this.view.addEventListener("scroll", () => this.changed(), { passive: true });
+    this.root = el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.view, this.details);
+    this.view.addEventListener("scroll", () => { this.top = this.view.scrollTop; this.changed(); }, { passive: true });
+    this.root.addEventListener("focusin", (event) => { this.focused = event.target; });
+    this.root.addEventListener("focusout", (event) => { if (this.root.isConnected && event.relatedTarget) this.focused = null; });
     this.view.addEventListener("keydown", (event) => this.key(event));
     this.made = new Map();
-    this.timer = setInterval(() => trace.ended || this.changed(), 500); // durations of what goes on
+    this.drawn = 0;
+    this.changed();
+  }
+
+  look() {
+    if (!this.trace.ended && this.root.isConnected && Date.now() - this.drawn > 500) this.changed(); // durations
+  }
+
+  // Stand in the page: anew, or again after the document was written and took the trace along.
+  stand(place) {
+    place.prepend(this.root);
+    this.view.scrollTop = this.top ?? 0;
+    if (this.focused?.isConnected && document.activeElement === document.body) this.focused.focus({ preventScroll: true });
     this.changed();
   }
 
@@ -167,8 +217,13 @@ class View {
   }
 
   close() {
-    clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
+    this.root.remove();
+    this.trace.views.delete(this);
+  }
+
+  isFolded(row, children) {
+    return this.folded.get(row.id) ?? (children > MANY && row.kind !== "run");
   }
 
   filter() {
@@ -204,14 +259,19 @@ class View {
       const [id, depth] = stack.pop();
       if (wanted && !wanted.has(id)) continue;
       const children = below.get(id) ?? [];
-      flat.push({ id, depth, children: children.length });
-      if (filtering || !this.closed.has(id)) for (let i = children.length - 1; i >= 0; i--) stack.push([children[i], depth + 1]);
+      const open = filtering || !this.isFolded(rows.get(id), children.length);
+      flat.push({ id, depth, children: children.length, open });
+      if (open) for (let i = children.length - 1; i >= 0; i--) stack.push([children[i], depth + 1]);
     }
     return flat;
   }
 
   draw() {
     const { trace } = this;
+    this.drawn = Date.now();
+    const waits = trace.cards.length > 0 || !trace.ended;
+    this.deaf.hidden = !(trace.deaf && waits);
+    this.deaf.textContent = "The kernel does not answer now: it is busy with a cell, or gone.";
     this.visible = this.flatten();
     const height = Math.min(420, Math.max(1, this.visible.length) * HEIGHT + 2);
     this.view.style.height = `${height}px`;
@@ -226,9 +286,8 @@ class View {
     this.drawDetails();
   }
 
-  row({ id, depth, children }, index, now) {
+  row({ id, depth, children, open }, index, now) {
     const row = this.trace.rows.get(id);
-    const open = !this.closed.has(id);
     const fold = el("span", { class: "agentkit-fold", "aria-hidden": "true" }, children ? (open ? "▾" : "▸") : "");
     const text = this.trace.text.get(id);
     const note = text ? text.slice(-160) : (row.note ?? "");
@@ -255,13 +314,14 @@ class View {
   }
 
   fold(id) {
-    if (!this.closed.delete(id)) this.closed.add(id);
+    const one = this.visible.find((other) => other.id === id);
+    if (one) this.folded.set(id, one.open);
     this.changed();
   }
 
   choose(id) {
     this.chosen = id;
-    if (id && !this.trace.details.has(id)) this.trace.model.send({ kind: "open", id });
+    if (id && !this.trace.details.has(id)) this.trace.send({ kind: "open", id });
     this.shown = undefined;
     this.changed();
   }
@@ -279,7 +339,8 @@ class View {
         if (top + HEIGHT > this.view.scrollTop + this.view.clientHeight) this.view.scrollTop = top + HEIGHT - this.view.clientHeight;
       }
     } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
-      if (this.chosen && this.closed.has(this.chosen) === (event.key === "ArrowRight")) this.fold(this.chosen);
+      const one = this.visible[at];
+      if (one?.children && one.open === (event.key === "ArrowLeft")) this.fold(one.id);
     } else if (event.key === "Escape") {
       this.choose(null);
     } else {
@@ -303,7 +364,7 @@ class View {
     const sections = this.trace.details.get(row.id);
     if (!sections && this.asked !== `${row.id} ${this.trace.number}`) {
       this.asked = `${row.id} ${this.trace.number}`;
-      this.trace.model.send({ kind: "open", id: row.id });
+      this.trace.send({ kind: "open", id: row.id });
     }
     if (!sections || this.shown === sections) return;
     this.shown = sections;
@@ -376,7 +437,8 @@ class Card {
     this.words = el("input", { type: "text", placeholder: card.kind === "question" && !card.options.length ? "your answer" : "a reason or a comment", "aria-label": "reason, comment or answer" });
     this.buttons = el("div", { class: "agentkit-buttons" }, ...this.ways());
     this.told = el("div", { class: "agentkit-told", role: "status" });
-    this.root.append(...parts, this.words, this.buttons, this.told);
+    this.else = this.elsewhere();
+    this.root.append(...parts, this.words, this.buttons, this.told, this.else);
     for (const one of ["keydown", "keypress", "keyup"]) this.root.addEventListener(one, (event) => event.stopPropagation());
   }
 
@@ -392,26 +454,31 @@ class Card {
     return grid;
   }
 
+  // An argument as its schema has it: a choice, a number with its bounds, yes or no, text, or JSON.
   field(grid, name, value) {
     const id = `ak-${this.card.id}-${name}`;
-    const simple = typeof value === "string" && !value.includes("\n") && value.length < 80;
-    const input = simple || typeof value === "number" || typeof value === "boolean" || value === null ? el("input", { id, type: "text" }) : el("textarea", { id, rows: "4" });
-    input.value = typeof value === "string" ? value : JSON.stringify(value, null, 1);
-    const before = input.value;
+    const schema = this.card.schema?.[name] ?? {};
+    const isText = typeof value === "string";
+    const before = isText ? value : JSON.stringify(value, null, 1);
+    const input = choice(id, schema, value) ?? (isText && (value.includes("\n") || value.length > 80) || (value !== null && typeof value === "object")
+      ? el("textarea", { id, rows: String(Math.min(8, before.split("\n").length + 1)) })
+      : el("input", { id, type: "text", inputmode: typeof value === "number" ? "decimal" : null }));
+    input.value = before;
     input.addEventListener("input", () => {
       input.toggleAttribute("data-changed", input.value !== before);
       this.update();
     });
-    this.fields.set(name, { input, before, value });
-    grid.append(el("label", { for: id }, name), input);
+    this.fields.set(name, { input, before, value, schema });
+    const label = el("label", { for: id }, name);
+    if (typeof schema.description === "string") label.title = schema.description;
+    grid.append(label, input);
   }
 
   edits() {
     const changed = {};
-    for (const [name, { input, before, value }] of this.fields) {
+    for (const [name, { input, before, value, schema }] of this.fields) {
       if (input.value === before) continue;
-      if (typeof value === "string") { changed[name] = input.value; continue; }
-      try { changed[name] = JSON.parse(input.value); } catch { throw new Error(`${name}: ${input.value} is not JSON; text stands in quotes`); }
+      changed[name] = read(name, input.value, value, schema);
     }
     return changed;
   }
@@ -449,13 +516,51 @@ class Card {
   }
 
   update() {
+    const { deaf } = this.trace;
     const told = this.trace.told.get(this.card.id);
-    const busy = Boolean(told?.sending) || (told && !told.bad);
-    for (const button of this.buttons.children) button.disabled = busy;
-    this.told.textContent = told?.sending ? "sent …" : (told?.text ?? "");
+    const isAnswered = Boolean(told && !told.bad);
+    for (const button of this.buttons.children) button.disabled = isAnswered;
+    const sent = deaf ? "sent; a kernel that is only busy takes it when its cell is done" : "sent …";
+    this.told.textContent = told?.sending ? sent : (told?.text ?? "");
     this.told.toggleAttribute("data-bad", Boolean(told?.bad));
-    if (this.yes) this.yes.textContent = [...this.fields.values()].some(({ input, before }) => input.value !== before) ? "approve as edited" : "approve";
+    this.else.hidden = !deaf || (isAnswered && !told.sending);
+    const isEdited = [...this.fields.values()].some(({ input, before }) => input.value !== before);
+    if (this.yes) this.yes.textContent = isEdited ? "approve as edited" : "approve";
   }
+
+  // What to do where a click does not arrive.
+  elsewhere() {
+    const { id, kind, run_id: run } = this.card;
+    const verbs = { question: `answer ${id} '…'`, in_doubt: `resolve ${id} …` };
+    return el("div", { class: "agentkit-else", role: "status", hidden: true },
+      "Clicks do not reach the kernel now: it is busy with a cell, or gone. Interrupt the cell, or answer from elsewhere; in a terminal:",
+      el("pre", {}, `agentkit ${verbs[kind] ?? `approve ${id}`}`),
+      "in another notebook:",
+      el("pre", {}, `ak.open_log().run("${run}")`));
+  }
+}
+
+function choice(id, schema, value) {
+  const known = schema.type === "boolean" ? [true, false] : Array.isArray(schema.enum) ? schema.enum : null;
+  if (!known || !known.some((one) => one === value)) return null;
+  const option = (one) => { const text = typeof one === "string" ? one : JSON.stringify(one); return el("option", { value: text }, text); };
+  return el("select", { id }, ...known.map(option));
+}
+
+// What a person wrote, as its argument's type has it; an Error says what is wrong with it.
+function read(name, text, value, schema) {
+  const type = schema.type ?? (typeof value === "string" ? "string" : undefined);
+  if (type === "string") return text;
+  let given;
+  try { given = JSON.parse(text); } catch { throw new Error(`${name}: ${text} is ${type ? `no ${type}` : "not JSON; text stands in quotes"}`); }
+  if ((type === "number" || type === "integer") && typeof given !== "number") throw new Error(`${name}: ${text} is no number`);
+  if (type === "integer" && !Number.isInteger(given)) throw new Error(`${name}: ${text} is no whole number`);
+  if (typeof given === "number") {
+    const { minimum: least, maximum: most, exclusiveMinimum: over, exclusiveMaximum: under } = schema;
+    if (given < least || given <= over) throw new Error(`${name}: ${text} is too small: ${least ?? over} ${least === undefined ? "is already" : "is the least"}`);
+    if (given > most || given >= under) throw new Error(`${name}: ${text} is too large: ${most ?? under} ${most === undefined ? "is already" : "is the most"}`);
+  }
+  return given;
 }
 
 function parsed(text) {
@@ -463,16 +568,31 @@ function parsed(text) {
   try { return JSON.parse(text); } catch { return text; }
 }
 
+// The elements that mark where the trace stands: one for each view of the cell's output.
+function stand(trace, place) {
+  for (const spot of document.getElementsByClassName(place)) {
+    if (spot.querySelector(":scope > .agentkit")) continue;
+    let view = [...trace.views].find((one) => !one.root.isConnected);
+    if (!view) trace.views.add(view = new View(trace));
+    view.stand(spot);
+  }
+}
+
 export default () => {
   let trace;
   return {
     initialize({ model }) {
       trace = new Trace(model);
+      const place = model.get("place");
+      const timer = place ? setInterval(() => stand(trace, place), LOOK) : 0;
+      if (place) stand(trace, place);
+      return () => { clearInterval(timer); trace.close(); };
     },
     render({ el: root }) {
-      const view = new View(trace, root);
+      const view = new View(trace);
       trace.views.add(view);
-      return () => { trace.views.delete(view); view.close(); };
+      view.stand(root);
+      return () => view.close();
     },
   };
 };

@@ -29,7 +29,8 @@ from agentkit.store import Answer, Claim, Store
 FAIL_POINTS = ("run.claimed", "run.started", "run.resumed", "run.released")
 
 
-_Follower: TypeAlias = tuple[Callable[[Event], None], Callable[[str, str, str], None]]
+OnEvent: TypeAlias = Callable[[Event], None]
+OnText: TypeAlias = Callable[[str, str, str], None]
 
 
 class Driver:
@@ -69,7 +70,7 @@ class Driver:
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Callable[[str, str], None]] = []
-        self._follows: list[_Follower] = []
+        self._follows: list[tuple[OnEvent, OnText]] = []
         self._waiters: list[Callable[[], None]] = []
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -135,9 +136,19 @@ class Driver:
         if on_text is not None:
             self._readers.append(on_text)
 
-    def follow(self, on_event: Callable[[Event], None], on_text: Callable[[str, str, str], None]) -> None:
-        """Be told of the events of this run and of those below it, and of streamed text: run, step, piece."""
-        self._follows.append((on_event, on_text))
+    def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None]:
+        """Be told of the events of this run and of those below it, and of streamed text: run, step, piece.
+
+        Returns:
+            What ends that, from any thread.
+        """
+        follower = (on_event, on_text)
+        self._follows.append(follower)
+
+        def leave() -> None:
+            engine().call(lambda: self._follows.remove(follower) if follower in self._follows else None)
+
+        return leave
 
     def take_state(self, state: State) -> None:
         """Show a state that was recorded past this driver: an ended run that was graded."""
@@ -166,7 +177,7 @@ class Driver:
             with contextlib.suppress(Exception):
                 on_text(self.run_id, step, piece)
 
-    def followers(self) -> list[_Follower]:
+    def followers(self) -> list[tuple[OnEvent, OnText]]:
         """Who follows this run, and who those that called it."""
         above = self.parent.followers() if self.parent is not None else []
         return self._follows + above if above else self._follows

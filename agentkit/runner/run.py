@@ -1,9 +1,9 @@
 """The handle on a run: look at it, answer it, stop it, go on with it."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Generator
+from copy import copy
 from typing import Any, Literal
 
 from agentkit import registry
@@ -17,7 +17,7 @@ from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
 from agentkit.runner.closing import cancel_here, record_grade
-from agentkit.runner.driver import Driver
+from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
@@ -27,13 +27,12 @@ from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.terminal import ask, can_ask
+from agentkit.runner.waiting import SLICE, until_settled
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
 from agentkit.text import inert
 
-_SLICE = 0.2
-"""Seconds a wait lasts at most before it looks for an interrupt."""
 _WENT_ON = object()  # a paused run was taken up again while somebody looked at it: wait on
 
 
@@ -81,16 +80,25 @@ class Run:
         """The log that the run is in."""
         return self._store
 
-    def follow(self, on_event: Callable[[Event], None], on_text: Callable[[str, str, str], None]) -> None:
-        """Be told of every event of the run and its child runs, and of streamed text (run, step, piece); be quick."""
+    def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None] | None:
+        """Be told of every event of the run and its child runs, and of streamed text (run, step, piece); be quick.
+
+        Returns:
+            What ends that; None where this process does not execute the run.
+        """
         driver = self._driver
-        if driver is not None:
-            engine().call(lambda: driver.follow(on_event, on_text))
+        return engine().call(lambda: driver.follow(on_event, on_text)) if driver is not None else None
 
     @property
     def is_here(self) -> bool:
         """Whether this process executes the run, or did so last and watches for answers to it."""
         return self._driver is not None or self._root is not None
+
+    def by(self, through: str) -> "Run":
+        """The same run, for answers that come through something else than Python."""
+        same = copy(self)
+        same.through = through
+        return same
 
     @property
     def output(self) -> Any:
@@ -212,7 +220,7 @@ class Run:
                 return outcome
 
     def _nap(self, deadline: float | None) -> None:
-        left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
+        left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
         if self._driver is not None and not self._driver.settled.is_set():
             self._driver.settled.wait(left)
         else:
@@ -247,21 +255,8 @@ class Run:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Any:
-        loop = asyncio.get_running_loop()
-        settled = asyncio.Event()
-        driver = self._driver
-        if driver is not None:
-
-            def wake() -> None:
-                loop.call_soon_threadsafe(settled.set)
-
-            engine().call(lambda: driver.when_settled(wake))
         while True:
-            while not await asyncio.to_thread(self._is_settled):
-                with contextlib.suppress(TimeoutError):  # in slices, so that interrupting the kernel works
-                    await asyncio.wait_for(settled.wait(), _SLICE)
-                if settled.is_set() and not await asyncio.to_thread(self._is_settled):
-                    settled.clear()  # it paused and was answered at once
+            await until_settled(self._driver, self._is_settled)
             if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
                 return outcome
 
