@@ -242,11 +242,16 @@ class Notebook:
         return self.js("return panel.sessionContext.session?.kernel?.id ?? null;")
 
     def picture(self, name):
-        """Keep a picture of the page, where $AGENTKIT_SCREENSHOTS says to."""
-        folder = os.environ.get("AGENTKIT_SCREENSHOTS")
-        if folder:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self.page.screenshot(path=Path(folder) / f"{name}.png")
+        """Keep a picture of the page."""
+        picture(self.page, name)
+
+
+def picture(page, name):
+    """Keep a picture of a page, where $AGENTKIT_SCREENSHOTS says to."""
+    folder = os.environ.get("AGENTKIT_SCREENSHOTS")
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ import warnings
 import agentkit as ak
 from agentkit.testing import FunctionModel, call
 
-warnings.simplefilter("ignore", ak.AgentKitWarning)
+warnings.simplefilter("ignore")
 
 HOSTILE = {HOSTILE!r}
 
@@ -84,7 +84,7 @@ def servers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("servers")
     both = {}
     for app in ("lab", "notebook"):
-        both[app] = lab.Server(app, folder / app, AGENTKIT_LOG=str(folder / "log"), IPYKERNEL_CELL_NAME="")
+        both[app] = lab.Server(app, folder / app, AGENTKIT_LOG=str(folder / "log"))
         (both[app].root / "shop.py").write_text(SHOP)
         both[app].start()
     yield both
@@ -105,6 +105,8 @@ def pages(browser, servers, request):
         return lab.Notebook(context.new_page(), server, name).open()
 
     yield opened
+    for number, page in enumerate(context.pages):  # of a failed test: what was seen last
+        lab.picture(page, f"{request.node.name}-{number}-last")
     context.close()
     for session in server.ask("GET", "/api/sessions"):
         server.ask("DELETE", f"/api/sessions/{session['id']}")

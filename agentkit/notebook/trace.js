@@ -427,7 +427,10 @@ class Card {
     this.fields = new Map();
     const titles = { call: `Run ${card.name}?`, question: "A question", in_doubt: `${card.name}: did it happen?`, budget: "More budget?", loop: "Go on?" };
     this.root = el("section", { class: "agentkit-card", "data-id": card.id, "aria-label": titles[card.kind] ?? card.kind });
-    const parts = [el("h3", {}, `? ${titles[card.kind] ?? card.kind}`), el("pre", {}, card.prompt)];
+    const title = titles[card.kind] ?? card.kind;
+    const prompt = card.prompt.startsWith(title) ? card.prompt.slice(title.length).trim() : card.prompt;
+    const parts = [el("h3", {}, `? ${title}`)];
+    if (prompt) parts.push(el("pre", {}, prompt));
     if (card.why) parts.push(el("div", { class: "agentkit-why" }, `why, in the model's words: ${card.why}`));
     if (card.because && card.because !== "policy") parts.push(el("div", { class: "agentkit-why" }, `asked because: ${card.because}`));
     if (card.shows) parts.push(el("details", { open: true }, el("summary", {}, "what to know first"), json(card.shows)));
