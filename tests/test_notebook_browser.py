@@ -54,7 +54,7 @@ look = call("find_order", order_id="A-1042", why="the ticket names the order")
 pay = call("refund", order_id="A-1042", amount=80.0, why="it arrived broken", instead_of="a new lamp")
 again = call("refund", order_id="A-1042", amount=5.0, why="for the trouble")
 which = call("ask_person", question="Which colour?", options=["red", "blue"])
-support = ak.Agent("support", played(look, pay, again, which, "Done."), tools=tools)
+support = ak.Agent("support", played(look, pay, again, which, "Done."), "You are brief.", tools=tools)
 payer = ak.Agent("payer", played(pay, "Paid."), tools=tools)
 sleeper = ak.Agent("sleeper", played(look, call("wait", seconds=8.0), pay, "Rested."), tools=tools)
 hostile = ak.Agent(
@@ -99,8 +99,8 @@ def pages(browser, servers, request):
     server.wait()
     context = browser.new_context(viewport={"width": 1280, "height": 900})
 
-    def opened(*cells):
-        name = f"{request.node.name.partition('[')[0]}.ipynb"
+    def opened(*cells, beside=""):
+        name = f"{request.node.name.partition('[')[0]}{beside}.ipynb"
         server.write(name, *cells)
         return lab.Notebook(context.new_page(), server, name).open()
 
@@ -250,6 +250,50 @@ def test_what_anybody_wrote_stays_text_in_the_live_trace(pages):
         notebook.output(1).locator(".agentkit-details pre").first.wait_for()
         assert notebook.output(1).locator("script, img, a").count() == 0
     assert notebook.page.evaluate("window.hacked") is None
+
+
+def test_another_notebook_answers_and_its_kernel_need_not_know_the_agent(pages):
+    """What waits is in the log; the kernel that paused the run takes it up."""
+    notebook = pages("from shop import *", "run = payer.run('go')\nrun", "open('asked', 'w').write(run.run_id)")
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    notebook.is_at(1, "tool/refund/1", "asked")
+    other = pages("import agentkit as ak\nak.open_log().run(open('asked').read())", beside="-too")
+    other.run(0)
+    other.card(0).get_by_label("amount").fill("7")
+    other.click(0, "approve as edited")
+    other.is_at(0, "", "ok")
+    notebook.page.bring_to_front()
+    notebook.is_at(1, "", "ok")
+    notebook.row(1, "tool/refund/1").get_by_text("'amount': 7").wait_for()
+
+
+def test_a_trace_takes_the_theme_and_the_width_of_its_page(pages):
+    """Dark where the notebook is; on a narrow page nothing stands out of it; the keyboard walks the rows."""
+    notebook = pages("from shop import *", "run = support.run('The lamp arrived broken')\nrun")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.is_at(1, "tool/refund/1", "asked")
+    colour = "panel.content.widgets[1].node.querySelector('.agentkit')"
+    colour = f"getComputedStyle({colour}).backgroundColor"
+    light = notebook.js(f"return {colour};")
+    notebook.js("await jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'});")
+    notebook.until(f"{colour} !== arg", light)
+    notebook.click(1, "approve")
+    notebook.is_at(1, "tool/refund/2", "asked")
+    tree = notebook.output(1).get_by_role("tree")
+    tree.focus()
+    for _ in range(2):
+        tree.press("ArrowDown")
+    notebook.sees(1, "You are")
+    notebook.picture("dark-wide")
+    notebook.js("jupyterapp.shell.collapseLeft();")
+    notebook.page.set_viewport_size({"width": 620, "height": 900})
+    notebook.until("panel.content.widgets[1].node.querySelector('.agentkit').clientWidth < 520")
+    notebook.picture("dark-narrow")
+    root = notebook.output(1).locator(".agentkit")
+    assert root.evaluate("root => root.scrollWidth <= root.clientWidth")
+    notebook.js("await jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'});")
 
 
 def test_two_views_of_a_run_agree(pages):

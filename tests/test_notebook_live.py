@@ -106,10 +106,17 @@ def test_what_is_no_answer_is_told_and_takes_no_place(trace, run, message, words
 
 
 class Document:
-    """What `IPython.display.display` writes to."""
+    """What `IPython.display.display` writes to, and the shell's events."""
 
     def __init__(self):
-        self.written = []
+        self.written, self.after = [], []
+
+    def register(self, event, call):
+        assert event == "post_run_cell"
+        self.after.append(call)
+
+    def unregister(self, _event, call):
+        self.after.remove(call)
 
     def __call__(self, data, **options):
         self.update(data, **options)
@@ -125,7 +132,7 @@ def test_the_document_keeps_up_and_says_where_the_live_trace_stands(run, monkeyp
     monkeypatch.setattr(cells, "_UNSEEN", 0.0)
     document = Document()
     shown = Cell(run, bundle)
-    shown.show(document, live=True)
+    shown.show(document, document, live=True)
     assert shown.place in document.written[0]["text/html"]
     assert "pending since" in document.written[0]["text/html"]
     run.approve()
@@ -139,12 +146,26 @@ def test_the_document_keeps_up_and_says_where_the_live_trace_stands(run, monkeyp
     shown.close()
 
 
+def test_without_a_person_the_document_is_written_at_the_ends_of_cells(run):
+    """Only where something is new, and no more when the run has ended: nothing runs in between."""
+    document = Document()
+    Cell(run, bundle).show(document, document, live=False)
+    (after,) = document.after
+    after(None)
+    assert len(document.written) == 1
+    run.approve()
+    run.result(timeout=10)
+    after(None)
+    assert "&quot;paid&quot;: 5.0" in document.written[1]["text/html"]
+    assert document.after == []
+
+
 def test_live_traces_of_a_process_are_not_too_many(run, monkeypatch):
     """The oldest gives its place back to the document."""
     monkeypatch.setattr(cells, "_MOST", 2)
     every = [Cell(run, bundle) for _ in range(4)]
     for one in every:
-        one.show(Document(), live=True)
+        one.show(Document(), None, live=True)
     assert [one._closed.is_set() for one in every] == [True, True, False, False]
     for one in every:
         one.close()
@@ -160,7 +181,7 @@ def test_a_display_never_raises(run, monkeypatch):
     monkeypatch.setattr("agentkit.notebook.show.static", broken)
     monkeypatch.setattr("agentkit.notebook.live.LiveTrace", broken)
     document = Document()
-    Cell(run, bundle).show(document, live=True)
+    Cell(run, bundle).show(document, document, live=True)
     assert set(document.written[0]) == {"text/plain"}
     assert "payer" in document.written[0]["text/plain"]
     run.cancel()
@@ -210,7 +231,7 @@ def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_pa
         "waits = payer().run('go')\nwaits",
         "run = payer().run('go')\nrun",
         "run.wait",
-        "import time\nwhile not run.pending: time.sleep(0.1)\nrun.approve()\nrun.result()\ntime.sleep(2)",
+        "import time\nwhile not run.pending: time.sleep(0.1)\nrun.approve()\nrun.result()",
     )
     shown = [cell["outputs"][-1]["data"] for cell in saved["cells"][1:3]]
     assert "ak.resume(" in "".join(shown[0]["text/html"])

@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from agentkit.notebook.feed import Feed
 from agentkit.runner.run import Run
 
 Bundle: TypeAlias = Callable[[Run, str | None], dict[str, str]]
@@ -36,27 +35,30 @@ class Cell:
         self._over = threading.Event()
         self._closed = threading.Event()
         self._trace: Any = None  # a LiveTrace: ipywidgets are imported where somebody looks
-        self._written: tuple[int, str] | None = None
+        self._written = (0, "")
+        self._handle: Any = None  # of IPython, which has no types
+        self._events: Any = None
 
-    def show(self, show: Callable[..., Any], *, live: bool) -> None:
+    def show(self, show: Callable[..., Any], events: Any, *, live: bool) -> None:
         """Write the document, and put the live trace before it.
 
         Args:
             show: `IPython.display.display`.
+            events: the shell's, which tell of the ends of cells.
             live: whether a person looks.
         """
         self._written = self._stand()
-        handle = show(self._bundle(self.run, self.place if live else None), raw=True, display_id=True)
+        self._handle = show(self._bundle(self.run, self.place if live else None), raw=True, display_id=True)
         if live:
             with suppress(Exception):  # without widgets there is the document
                 self._mount()
         if self.run.state.ended:
             return
-        feed = None
-        if self._trace is None:
-            feed = Feed(self.run, lambda _message: None, self._over.set)
-            feed.start()
-        threading.Thread(target=self._keep_up, args=(handle, feed), name="agentkit-cell", daemon=True).start()
+        if self._trace is not None:
+            threading.Thread(target=self._keep_up, name="agentkit-cell", daemon=True).start()
+        else:  # who executes a notebook without a person takes what is written while a cell runs, and nothing later
+            self._events = events
+            events.register("post_run_cell", self._after_cell)
 
     def _mount(self) -> None:
         from agentkit.notebook.live import LiveTrace
@@ -76,23 +78,29 @@ class Cell:
     def _stand(self) -> tuple[int, str]:
         return self.run.state.seq, self.run.status
 
-    def _keep_up(self, handle: Any, feed: Feed | None) -> None:
+    def _keep_up(self) -> None:
         wrote = time.monotonic()
         while not self._over.wait(0.5):
             with suppress(Exception):  # the log may be busy: the next look reads it
                 stand = self._stand()
-                apart = _SEEN if self._trace is not None and self._trace.seen.is_set() else _UNSEEN
-                paused = stand[1] == "paused" != (self._written or stand)[1]
+                apart = _SEEN if self._trace.seen.is_set() else _UNSEEN
+                paused = stand[1] == "paused" != self._written[1]
                 if stand != self._written and (paused or time.monotonic() - wrote > apart):
-                    wrote = self._write(handle, stand)
+                    self._write(stand)
+                    wrote = time.monotonic()
         with suppress(Exception):
-            self._write(handle, self._stand())
-        if feed is not None:
-            feed.close()
+            self._write(self._stand())
 
-    def _write(self, handle: Any, stand: tuple[int, str]) -> float:
-        """Write the document anew; the time when that was done, so that a long one is written less often."""
+    def _after_cell(self, _result: Any) -> None:
+        with suppress(Exception):
+            stand = self._stand()
+            if stand != self._written:
+                self._write(stand)
+            if self.run.state.ended:
+                self._events.unregister("post_run_cell", self._after_cell)
+
+    def _write(self, stand: tuple[int, str]) -> None:
+        """Write the document anew."""
         live = self._trace is not None and not self._closed.is_set()
-        handle.update(self._bundle(self.run, self.place if live else None), raw=True)
+        self._handle.update(self._bundle(self.run, self.place if live else None), raw=True)
         self._written = stand
-        return time.monotonic()

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentkit.events import ErrorInfo
+from agentkit.jsonvalue import canonical
+from agentkit.messages import AssistantMessage, Message, ToolMessage
 from agentkit.notebook.rows import seconds
+from agentkit.runner.prompt import Prompt
 from agentkit.state import Approval, CallStep, ModelStep, State
 
 
@@ -15,12 +18,12 @@ class Section:
 
     Args:
         title: what it is.
-        form: how `value` is to be shown: as JSON, as text, or as an error with its context.
+        form: how `value` is to be shown: as JSON, as text, as an error with its context, or as a prompt's messages.
         value: JSON.
     """
 
     title: str
-    form: Literal["json", "text", "error"]
+    form: Literal["json", "text", "error", "messages"]
     value: Any  # JSON
 
 
@@ -78,6 +81,29 @@ def _model(state: State, step: str, model: ModelStep) -> Iterator[Section]:
         kept = {"cached_tokens": model.usage.cached_tokens, "reasoning_tokens": model.usage.reasoning_tokens}
         yield Section("of the tokens", "json", {name: count for name, count in kept.items() if count})
     yield from _notes(state, step)
+
+
+def given(prompt: Prompt) -> Iterator[Section]:
+    """What a model call was given, as its messages, with the tools that were offered beside those it chose."""
+    if not prompt.exact:
+        yield Section("not exactly", "text", prompt.difference)
+    request = prompt.request
+    instructions = [{"role": "instructions", "text": request.instructions}] if request.instructions else []
+    yield Section("prompt", "messages", [*instructions, *map(_message, request.messages)])
+    if request.tools:
+        yield Section("offered", "text", "\n".join(tool.name for tool in request.tools))
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if isinstance(message, AssistantMessage):
+        calls = [{"name": call.name, "arguments": call.arguments} for call in message.tool_calls]
+        called = ", ".join(call.name for call in message.tool_calls)
+        return {"role": "assistant", "text": message.text or f"calls {called}", "parts": calls}
+    role = f"tool {message.name}" if isinstance(message, ToolMessage) else message.role
+    if isinstance(message.content, str):
+        return {"role": role, "text": message.content}
+    whole = message.model_dump(mode="json")["content"]
+    return {"role": role, "text": canonical(whole).decode()}
 
 
 def _ask(state: State, step: str) -> Iterator[Section]:

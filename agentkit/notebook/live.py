@@ -10,12 +10,15 @@ import anywidget
 import traitlets
 
 from agentkit.errors import AgentKitError, ApprovalError
-from agentkit.notebook.details import details
+from agentkit.notebook.details import details, given
 from agentkit.notebook.feed import Feed
 from agentkit.runner.answers import Answered
+from agentkit.runner.prompt import rebuild_prompt
 from agentkit.runner.run import Run
 
-_HERE = Path(__file__).parent
+_PAGE = Path(__file__).parent / "page"
+_PARTS = ("elements.js", "details.js", "card.js", "view.js", "trace.js")
+"""One module in parts, each in the words of those before it; so nothing has to be built."""
 
 
 class LiveTrace(anywidget.AnyWidget):
@@ -27,8 +30,8 @@ class LiveTrace(anywidget.AnyWidget):
         on_end: called once the run has ended and everything was sent.
     """
 
-    _esm = _HERE / "trace.js"
-    _css = _HERE / "trace.css"
+    _esm = "\n".join((_PAGE / part).read_text("utf-8") for part in _PARTS)
+    _css = (_PAGE / "trace.css").read_text("utf-8")
     place = cast("str", traitlets.Unicode().tag(sync=True))
     first = cast("dict[str, Any]", traitlets.Dict().tag(sync=True))
     """What a page begins with: it travels with the widget, so that it arrives though a cell keeps the kernel busy."""
@@ -46,11 +49,11 @@ class LiveTrace(anywidget.AnyWidget):
             cast("Any", self).send(message)
 
     def _take(self, _widget: Any, message: Any, _buffers: Any) -> None:
-        given = cast("dict[str, Any]", message)
-        if given.get("kind") == "ping":
+        heard = cast("dict[str, Any]", message)
+        if heard.get("kind") == "ping":
             self._tell({"kind": "pong"})
             return
-        threading.Thread(target=self._hear, args=(given,), name="agentkit-click", daemon=True).start()
+        threading.Thread(target=self._hear, args=(heard,), name="agentkit-click", daemon=True).start()
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
@@ -66,7 +69,11 @@ class LiveTrace(anywidget.AnyWidget):
         run_id, _, step = row.partition("/")
         with self._feed.reading(run_id) as state:
             sections = details(state, step) if state is not None else []
-            shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
+            is_model = state is not None and step in state.models
+        if is_model:
+            with suppress(AgentKitError):  # of a damaged log there is what there is
+                sections += given(rebuild_prompt(self._run.store, run_id, step))
+        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
         return {"kind": "details", "id": row, "sections": shown}
 
     def _give(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -35,17 +35,12 @@ def display(run: Run) -> None:
         run: live or recorded.
     """
     show = registry.load("IPython.display:display")  # which has no types
-    kernel = _kernel()
-    if kernel is None:  # a terminal: it has no place that could be written again
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    kernel = getattr(shell, "kernel", None)
+    if shell is None or kernel is None:  # a terminal has no place that could be written again
         show(bundle(run), raw=True)
         return
-    cell = Cell(run, bundle)
-    cell.show(show, live=_somebody_looks(kernel))
-
-
-def _kernel() -> Any:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return getattr(shell, "kernel", None)
+    Cell(run, bundle).show(show, shell.events, live=_somebody_looks(kernel))
 
 
 def _somebody_looks(kernel: Any) -> bool:
