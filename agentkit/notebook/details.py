@@ -70,8 +70,6 @@ def _run(state: State) -> Iterator[Section]:
 def _model(state: State, step: str, model: ModelStep) -> Iterator[Section]:
     if model.text:
         yield Section("answer", "text", model.text)
-    if model.calls:
-        yield Section("called", "text", "\n".join(model.calls))
     for check, error in model.refusals:
         yield Section(f"refused by {check}", "error", _error(error))
     yield from _errors(model.errors)

@@ -41,7 +41,10 @@ _COLOURS = {
 """On white and on black alike readable; the mark and the word say the same."""
 
 _SMALL = "font-family:monospace;font-size:12px;line-height:1.5"
-_PRE = "margin:2px 0 6px 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;font-size:12px"
+_PRE = (
+    "margin:2px 0 6px 0;padding:0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;"
+    "font-size:12px;background:none;color:inherit"
+)
 _GREY = "opacity:.7"
 
 _URGENT = frozenset({"error", "asked", "in doubt"})
@@ -164,4 +167,4 @@ def _section(section: Section, room: int) -> str:
     else:
         text = json.dumps(section.value, ensure_ascii=False, indent=1)
     cut = f"{text[:room]}\n… {len(text) - room:,} more characters" if len(text) > room else text
-    return f"<div>{escape(section.title)}</div><pre style='{_PRE}'>{escape(inert(cut))}</pre>"
+    return f"<div style='{_GREY}'>{escape(section.title)}</div><pre style='{_PRE}'>{escape(inert(cut))}</pre>"
