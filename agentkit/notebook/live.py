@@ -1,5 +1,6 @@
 """The live trace in a page: an anywidget that is told what changed, and whose clicks are answers in the log's inbox."""
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,14 +34,14 @@ class LiveTrace(anywidget.AnyWidget):
     _esm = "\n".join((_PAGE / part).read_text("utf-8") for part in _PARTS)
     _css = (_PAGE / "trace.css").read_text("utf-8")
     place = cast("str", traitlets.Unicode().tag(sync=True))
-    first = cast("dict[str, Any]", traitlets.Dict().tag(sync=True))
-    """What a page begins with: it travels with the widget, so that it arrives though a cell keeps the kernel busy."""
+    first = cast("str", traitlets.Unicode().tag(sync=True))
+    """What a page begins with, JSON: it comes with the widget, so that it arrives though a cell keeps a kernel busy."""
 
     def __init__(self, run: Run, *, place: str = "", on_end: Callable[[], None] = lambda: None) -> None:
         self._run = run.by("notebook")
         self.seen = threading.Event()  # a browser shows it
         self._feed = Feed(self._run, self._tell, on_end)
-        super().__init__(place=place, first=self._feed.snapshot())
+        super().__init__(place=place, first=json.dumps(self._feed.snapshot()))
         cast("Any", self).on_msg(self._take)  # ipywidgets has no types
         self._feed.start()
 

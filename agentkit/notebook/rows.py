@@ -5,7 +5,7 @@ inert.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -68,9 +68,13 @@ class Row:
     note: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """The row as JSON, without what is as usual."""
-        usual = {"ended": None, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "attempts": 1, "note": ""}
-        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+        """The row as JSON, without what is as usual, and without what its id says: whose it is, and its step."""
+        said = ((name, getattr(self, name)) for name in _SAID)
+        return {name: value for name, value in said if name not in _USUAL or value != _USUAL[name]}
+
+
+_SAID = tuple(field.name for field in fields(Row) if field.name not in {"run_id", "step"})
+_USUAL = {"ended": None, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "attempts": 1, "note": ""}
 
 
 def rows(state: State, *, children: Children = lambda _run_id: None, status: str | None = None) -> list[Row]:

@@ -41,10 +41,9 @@ _COLOURS = {
 """On white and on black alike readable; the mark and the word say the same."""
 
 _SMALL = "font-family:monospace;font-size:12px;line-height:1.5"
-_PRE = (
-    "margin:2px 0 6px 0;padding:0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;"
-    "font-size:12px;background:none;color:inherit"
-)
+_TEXT = "padding-left:1.6em;white-space:pre-wrap;overflow-wrap:anywhere"
+"""On what holds a row's details: what is inherited need not be said of each."""
+_LONG = "max-height:24em;overflow:auto"
 _GREY = "opacity:.7"
 
 _URGENT = frozenset({"error", "asked", "in doubt"})
@@ -130,7 +129,7 @@ def _row(row: Row, states: dict[str, State], inside: str, room: int, *, is_open:
     if not sections and not inside:
         return f"<div style='padding-left:1.1em'>{_line(row)}</div>"
     opened = " open" if is_open or row.kind == "run" else ""
-    shown = f"<div style='padding-left:1.6em'>{sections}</div>" if sections else ""
+    shown = f"<div style='{_TEXT}'>{sections}</div>" if sections else ""
     if row.kind == "run":  # what it was given and gave is looked at less often than what it did
         shown = f"<details style='padding-left:1.6em'><summary>input and output</summary>{shown}</details>"
     below = f"<div style='padding-left:1.1em'>{inside}</div>" if inside else ""
@@ -167,4 +166,5 @@ def _section(section: Section, room: int) -> str:
     else:
         text = json.dumps(section.value, ensure_ascii=False, indent=1)
     cut = f"{text[:room]}\n… {len(text) - room:,} more characters" if len(text) > room else text
-    return f"<div style='{_GREY}'>{escape(section.title)}</div><pre style='{_PRE}'>{escape(inert(cut))}</pre>"
+    style = f" style='{_LONG}'" if cut.count("\n") > 20 or len(cut) > 2000 else ""
+    return f"<div style='{_GREY}'>{escape(section.title)}</div><div{style}>{escape(inert(cut))}</div>"

@@ -15,7 +15,8 @@ class Trace {
     this.pinged = 0;
     model.on("msg:custom", (message) => this.take(message));
     const first = model.get("first");
-    if (first?.kind) this.take(first);
+    if (first) this.take(JSON.parse(first));
+    this.since = null; // that was said before anything was asked
     this.send({ kind: "ready" });
     this.timer = setInterval(() => this.look(), LOOK);
   }
@@ -61,7 +62,7 @@ class Trace {
   }
 
   take(message) {
-    if (message.kind !== "rows" && message !== this.model.get("first")) this.since = null; // it heard, and answered
+    if (message.kind !== "rows") this.since = null; // it heard, and answered
     if (message.kind === "pong") return;
     if (message.kind === "reset") {
       this.clear();
@@ -94,6 +95,7 @@ class Trace {
 
   put(rows) {
     for (const row of rows) {
+      row.step = row.id.slice(37); // after the run's id and a slash
       if (!this.rows.has(row.id)) {
         const parent = row.parent ?? "";
         if (!this.below.has(parent)) this.below.set(parent, []);
