@@ -29,6 +29,7 @@ DISPLAYS = {
     "pipeline": "agentkit.graph:of_pipeline",
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
+    "inbox": "agentkit.notebook.inbox:Inbox",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()

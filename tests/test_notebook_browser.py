@@ -55,6 +55,7 @@ pay = call("refund", order_id="A-1042", amount=80.0, why="it arrived broken", in
 again = call("refund", order_id="A-1042", amount=5.0, why="for the trouble")
 which = call("ask_person", question="Which colour?", options=["red", "blue"])
 support = ak.Agent("support", played(look, pay, again, which, "Done."), "You are brief.", tools=tools)
+asker = ak.Agent("asker", played(which, "Thanks."), tools=tools)
 payer = ak.Agent("payer", played(pay, "Paid."), tools=tools)
 sleeper = ak.Agent("sleeper", played(look, call("wait", seconds=8.0), pay, "Rested."), tools=tools)
 hostile = ak.Agent(
@@ -332,3 +333,23 @@ def test_a_thousand_items_are_one_row_until_they_are_opened(pages):
     notebook.row(1, "double").locator(".agentkit-fold").click()
     notebook.is_at(1, "double[3]", "ok")
     assert notebook.output(1).locator(".agentkit-row").count() < 60
+
+
+def test_the_inbox_answers_for_every_run_of_the_log(pages):
+    """What waits appears in it, whoever asks; an answer resumes the run here, where its agent is defined."""
+    notebook = pages(
+        "from shop import *\nfor asked in ak.pending(): ak.open_log().run(asked.run_id).cancel()",
+        "ak.pending()",
+        "run = payer.run('go')\nask = asker.run('go')",
+    )
+    notebook.run(0)
+    notebook.run(1)
+    notebook.sees(1, "nothing waits for a person")
+    notebook.run(2)
+    notebook.sees(1, "2 wait for a person")
+    notebook.output(1).locator(".agentkit-card").filter(has_text="payer").get_by_role("button", name="approve").click()
+    notebook.sees(1, "1 waits for a person")
+    notebook.sees(1, "the run goes on in this process")
+    notebook.picture("inbox")
+    notebook.click(1, "red")
+    notebook.sees(1, "nothing waits for a person")

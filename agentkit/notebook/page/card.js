@@ -9,6 +9,10 @@ class Card {
     const title = titles[card.kind] ?? card.kind;
     const prompt = card.prompt.startsWith(title) ? card.prompt.slice(title.length).trim() : card.prompt;
     const parts = [el("h3", {}, `? ${title}`)];
+    if (trace.model.get("inbox")) {
+      const since = new Date(card.since * 1000).toLocaleString();
+      parts.push(el("div", { class: "agentkit-why" }, `${card.run} · run ${card.run_id.slice(0, 13)}${card.step ? ` · ${card.step}` : ""} · since ${since}`));
+    }
     if (prompt) parts.push(el("pre", {}, prompt));
     if (card.why) parts.push(el("div", { class: "agentkit-why" }, `why, in the model's words: ${card.why}`));
     if (card.because && card.because !== "policy") parts.push(el("div", { class: "agentkit-why" }, `asked because: ${card.because}`));

@@ -26,7 +26,11 @@ class View {
     this.view = el("div", { class: "agentkit-view", role: "tree", tabindex: "0", "aria-label": "the steps of the run" }, this.space, this.list);
     this.details = el("div", { class: "agentkit-details", hidden: true });
     const bar = el("div", { class: "agentkit-bar" }, this.search, this.errors, this.costs, this.copy, this.said);
-    this.root = el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.view, this.details);
+    this.isInbox = Boolean(trace.model.get("inbox"));
+    this.heard = el("div", { class: "agentkit-heard", role: "log" });
+    this.root = this.isInbox
+      ? el("div", { class: "agentkit" }, el("div", { class: "agentkit-bar" }, this.said), this.deaf, this.cards, this.heard)
+      : el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.view, this.details);
     this.view.addEventListener("scroll", () => { this.top = this.view.scrollTop; this.changed(); }, { passive: true });
     this.root.addEventListener("focusin", (event) => { this.focused = event.target; });
     this.root.addEventListener("focusout", (event) => { if (this.root.isConnected && event.relatedTarget) this.focused = null; });
@@ -113,6 +117,14 @@ class View {
     const waits = trace.cards.length > 0 || !trace.ended;
     this.deaf.hidden = !(trace.deaf && waits);
     this.deaf.textContent = "The kernel does not answer now: it is busy with a cell, or gone.";
+    if (this.isInbox) {
+      const count = trace.cards.length;
+      this.said.textContent = count ? `${count} ${count === 1 ? "waits" : "wait"} for a person` : "nothing waits for a person";
+      const told = [...trace.told.values()].filter((one) => one.text).slice(-5);
+      this.heard.replaceChildren(...told.map((one) => el("div", { class: "agentkit-told", "data-bad": Boolean(one.bad) }, one.text)));
+      this.drawCards();
+      return;
+    }
     this.visible = this.flatten();
     const height = Math.min(420, Math.max(1, this.visible.length) * HEIGHT + 2);
     this.view.style.height = `${height}px`;
