@@ -77,9 +77,10 @@ def test_a_live_inbox_is_told_what_begins_to_wait_and_an_answer_there_goes_on_wi
     (shown,) = live.told[-1]["cards"]
     assert (shown["run"], shown["run_id"], shown["arguments"]) == ("payer", run.run_id, {"amount": 5.0})
     live._take(live, {"kind": "answer", "id": shown["id"], "verdict": "approve"}, [])
+    until(lambda: any(message["kind"] == "told" for message in live.told))
     assert run.result(timeout=10) == "done"
     assert run.answers()[shown["id"]].through == "notebook"
-    until(lambda: live.told[-1].get("cards") == [])
+    until(lambda: any(message.get("cards") == [] for message in live.told))
 
 
 def test_where_the_definition_is_not_here_it_says_what_to_run(embedded_log, monkeypatch):
