@@ -188,6 +188,17 @@ def test_a_display_never_raises(run, monkeypatch):
     run.cancel()
 
 
+def test_a_run_that_cannot_be_read_says_so_in_its_cell(run, monkeypatch, capsys):
+    """A damaged or locked log is no exception in a cell that shows a run."""
+
+    def broken(*_args):
+        raise ak.LogError("the log is damaged")
+
+    monkeypatch.setattr(ak.Run, "state", property(broken))
+    run._ipython_display_()
+    assert f"run {run.run_id} cannot be shown: LogError: the log is damaged" in capsys.readouterr().out
+
+
 CELLS = """
 import agentkit as ak
 from agentkit.testing import ScriptedModel, call

@@ -5,6 +5,7 @@ So the live trace is a widget that is displayed nowhere: in the page it takes th
 """
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,7 @@ from agentkit.notebook.cell import Cell
 from agentkit.notebook.static import static
 from agentkit.render import child_states, trace
 from agentkit.runner.run import Run
+from agentkit.text import inert
 
 
 def bundle(run: Run, place: str | None = None) -> dict[str, str]:
@@ -35,6 +37,13 @@ def display(run: Run) -> None:
         run: live or recorded.
     """
     show = registry.load("IPython.display:display")  # which has no types
+    try:
+        _display(run, show)
+    except Exception as error:  # noqa: BLE001  a display never raises: it says what is wrong
+        show({"text/plain": inert(f"run {run.run_id} cannot be shown: {type(error).__name__}: {error}")}, raw=True)
+
+
+def _display(run: Run, show: Callable[..., Any]) -> None:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     kernel = getattr(shell, "kernel", None)
     if shell is None or kernel is None:  # a terminal has no place that could be written again
