@@ -147,6 +147,22 @@ def test_the_document_keeps_up_and_says_where_the_live_trace_stands(run, monkeyp
     shown.close()
 
 
+def test_a_very_long_runs_document_is_written_after_its_live_trace_stands(run, monkeypatch):
+    """What stands there until then marks the place, and says how to find the run."""
+    monkeypatch.setattr(cells, "_LARGE", 1)
+    document = Document()
+    shown = Cell(run, bundle)
+    shown.show(document, document, live=True)
+    assert shown.place in document.written[0]["text/html"]
+    end = time.monotonic() + 10
+    while len(document.written) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert "pending since" in document.written[1]["text/html"]
+    assert shown.place in document.written[1]["text/html"]
+    shown.close()
+
+
 def test_without_a_person_the_document_is_written_at_the_ends_of_cells(run):
     """Only where something is new, and no more when the run has ended: nothing runs in between."""
     document = Document()

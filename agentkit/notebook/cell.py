@@ -14,6 +14,8 @@ Bundle: TypeAlias = Callable[[Run, str | None], dict[str, str]]
 
 _SEEN, _UNSEEN = 30.0, 2.0
 """Seconds between two writings of the document: where a live trace stands before it, and where there is only it."""
+_LARGE = 3000
+"""Events of a run from which on its live trace is shown before the document is written: that takes a second by then."""
 _MOST = 20
 """Live traces of a process: an older one gives its place back to plain HTML, which is there anyhow."""
 
@@ -47,18 +49,29 @@ class Cell:
             events: the shell's, which tell of the ends of cells.
             live: whether a person looks.
         """
-        self._written = self._stand()
-        self._handle = show(self._bundle(self.run, self.place if live else None), raw=True, display_id=True)
+        state = self.run.state
+        is_large = live and state.seq > _LARGE
+        if not is_large:
+            self._written = self._stand()
+        first = self._soon() if is_large else self._bundle(self.run, self.place if live else None)
+        self._handle = show(first, raw=True, display_id=True)
         if live:
             with suppress(Exception):  # without widgets there is the document
                 self._mount()
-        if self.run.state.ended:
-            return
-        if self._trace is not None:
+        if self._trace is not None and (is_large or not state.ended):
             threading.Thread(target=self._keep_up, name="agentkit-cell", daemon=True).start()
-        else:  # who executes a notebook without a person takes what is written while a cell runs, and nothing later
+            return
+        if is_large:
+            self._write(self._stand())
+        if self._trace is None and not state.ended:
+            # who executes a notebook without a person takes what is written while a cell runs, and nothing later
             self._events = events
             events.register("post_run_cell", self._after_cell)
+
+    def _soon(self) -> dict[str, str]:
+        """What the document holds for the second that its words of a very long run take."""
+        text = f"run {self.run.run_id}: ak.open_log().run({self.run.run_id!r})"
+        return {"text/plain": text, "text/html": f"<div class='agentkit-trace {self.place}'><code>{text}</code></div>"}
 
     def _mount(self) -> None:
         from agentkit.notebook.live import LiveTrace
@@ -79,6 +92,9 @@ class Cell:
         return self.run.state.seq, self.run.status
 
     def _keep_up(self) -> None:
+        if not self._written[0]:
+            with suppress(Exception):
+                self._write(self._stand())
         wrote = time.monotonic()
         while not self._over.wait(0.5):
             with suppress(Exception):  # the log may be busy: the next look reads it
@@ -89,7 +105,8 @@ class Cell:
                     self._write(stand)
                     wrote = time.monotonic()
         with suppress(Exception):
-            self._write(self._stand())
+            if (stand := self._stand()) != self._written:
+                self._write(stand)
 
     def _after_cell(self, _result: Any) -> None:
         with suppress(Exception):
