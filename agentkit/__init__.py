@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from agentkit.failed import Failed
     from agentkit.linting import lint
-    from agentkit.log import Log, open_log, resume
+    from agentkit.log import Log, open_log, pending, resume
     from agentkit.mcp.server import MCP
     from agentkit.messages import Usage
     from agentkit.models.default import default_model
@@ -77,6 +77,7 @@ _WHERE = {
     "lint": "agentkit.linting",
     "media": "agentkit.parts",
     "open_log": "agentkit.log",
+    "pending": "agentkit.log",
     "resume": "agentkit.log",
     "tool": "agentkit.tools",
 }
@@ -118,6 +119,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "lint",
     "media",
     "open_log",
+    "pending",
     "resume",
     "tool",
 ]

@@ -261,6 +261,20 @@ def _new_place() -> str:
     return str(place)
 
 
+def pending(log: Log | None = None) -> Any:
+    """Everything that waits for a person, over all runs of a log, oldest first; in a notebook a live inbox of cards.
+
+    An answer resumes the run here where its agent or pipeline is defined here, else it says which command does.
+
+    Args:
+        log: where to look; the default log is opened where it is left out.
+
+    Returns:
+        An `Inbox`: its elements are approvals, at each look anew.
+    """
+    return registry.load(registry.DISPLAYS["inbox"])(log or open_log())
+
+
 def resume(run_id: str, *, log: Log | None = None, deps: Any = None, budget: Budget | None = None) -> Run:
     """Go on with a run from wherever it stopped, in this process.
 

@@ -28,6 +28,8 @@ DISPLAYS = {
     "graph": "agentkit.graph:of_run",
     "pipeline": "agentkit.graph:of_pipeline",
     "notebook": "agentkit.notebook.show:bundle",
+    "cell": "agentkit.notebook.show:display",
+    "inbox": "agentkit.notebook.inbox:Inbox",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()

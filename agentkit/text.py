@@ -15,6 +15,8 @@ def inert(text: str) -> str:
         >>> print(inert("red: \x1b[31m"))
         red: \x1b[31m
     """
+    if text.isprintable():  # as nearly all is: looking at each character takes long
+        return text
     return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
 
 
@@ -32,6 +34,8 @@ def cut(text: str, columns: int) -> str:
     """Text cut with "…" where it is wider than that many columns; a CJK character takes two."""
     if len(text) * 2 <= columns or columns_of(text) <= columns:
         return text
+    if text.isascii():
+        return f"{text[: columns - 1]}…"
     used = 0
     for index, char in enumerate(text):
         used += _width(char)
@@ -97,7 +101,7 @@ def dollars(cost: float) -> str:
 
 def columns_of(text: str) -> int:
     """How many columns a text takes; a CJK character takes two."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def _width(char: str) -> int:

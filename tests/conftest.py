@@ -3,6 +3,7 @@
 import os
 import signal
 
+import lab
 import pytest
 
 import agentkit as ak
@@ -48,11 +49,16 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Minutes-long tests run where they are asked for: `-m slow`, or `.ci/run full`."""
-    if not config.option.markexpr:
-        chosen = [item for item in items if "slow" not in item.keywords]
-        config.hook.pytest_deselected(items=[item for item in items if "slow" in item.keywords])
-        items[:] = chosen
+    """Minutes-long tests run where they are asked for: `-m slow`, or `.ci/run full`.
+
+    Tests in a browser share one: they run in one process, by `-m browser -n0` or where their file is named.
+    """
+    if config.option.markexpr:
+        return
+    out = {"slow", "browser"} if hasattr(config, "workerinput") and not lab.missing() else {"slow"}
+    left = [item for item in items if out.intersection(item.keywords)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from agentkit.events import ErrorInfo
+from agentkit.jsonvalue import canonical
+from agentkit.messages import AssistantMessage, Message, ToolMessage
 from agentkit.notebook.rows import seconds
+from agentkit.runner.prompt import Prompt
 from agentkit.state import Approval, CallStep, ModelStep, State
 
 
@@ -15,12 +18,12 @@ class Section:
 
     Args:
         title: what it is.
-        form: how `value` is to be shown: as JSON, as text, or as an error with its context.
+        form: how `value` is to be shown: as JSON, as text, as an error with its context, or as a prompt's messages.
         value: JSON.
     """
 
     title: str
-    form: Literal["json", "text", "error"]
+    form: Literal["json", "text", "error", "messages"]
     value: Any  # JSON
 
 
@@ -67,8 +70,6 @@ def _run(state: State) -> Iterator[Section]:
 def _model(state: State, step: str, model: ModelStep) -> Iterator[Section]:
     if model.text:
         yield Section("answer", "text", model.text)
-    if model.calls:
-        yield Section("called", "text", "\n".join(model.calls))
     for check, error in model.refusals:
         yield Section(f"refused by {check}", "error", _error(error))
     yield from _errors(model.errors)
@@ -78,6 +79,29 @@ def _model(state: State, step: str, model: ModelStep) -> Iterator[Section]:
         kept = {"cached_tokens": model.usage.cached_tokens, "reasoning_tokens": model.usage.reasoning_tokens}
         yield Section("of the tokens", "json", {name: count for name, count in kept.items() if count})
     yield from _notes(state, step)
+
+
+def given(prompt: Prompt) -> Iterator[Section]:
+    """What a model call was given, as its messages, with the tools that were offered beside those it chose."""
+    if not prompt.exact:
+        yield Section("not exactly", "text", prompt.difference)
+    request = prompt.request
+    instructions = [{"role": "instructions", "text": request.instructions}] if request.instructions else []
+    yield Section("prompt", "messages", [*instructions, *map(_message, request.messages)])
+    if request.tools:
+        yield Section("offered", "text", "\n".join(tool.name for tool in request.tools))
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if isinstance(message, AssistantMessage):
+        calls = [{"name": call.name, "arguments": call.arguments} for call in message.tool_calls]
+        called = ", ".join(call.name for call in message.tool_calls)
+        return {"role": "assistant", "text": message.text or f"calls {called}", "parts": calls}
+    role = f"tool {message.name}" if isinstance(message, ToolMessage) else message.role
+    if isinstance(message.content, str):
+        return {"role": role, "text": message.content}
+    whole = message.model_dump(mode="json")["content"]
+    return {"role": role, "text": canonical(whole).decode()}
 
 
 def _ask(state: State, step: str) -> Iterator[Section]:
@@ -170,7 +194,17 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
         "instead_of": call.instead_of if call is not None else None,
         "because": asked.because,
         "shows": asked.shows,
+        "schema": _schema(state, asked),
         "options": list(asked.options),
         "since": seconds(asked.requested_at),
         "expires": seconds(asked.expires),
     }
+
+
+def _schema(state: State, asked: Approval) -> dict[str, Any]:
+    """The JSON schemas of the arguments that may be edited, by their names; those of the budget for more of it."""
+    if asked.kind == "budget":
+        return {"usd": {"type": "number", "minimum": 0}, "model_calls": {"type": "integer", "minimum": 1}}
+    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
+    found = next(offered, None)
+    return found.parameters.get("properties", {}) if found is not None and asked.kind == "call" else {}

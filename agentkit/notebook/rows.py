@@ -5,7 +5,7 @@ inert.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
@@ -68,9 +68,13 @@ class Row:
     note: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """The row as JSON, without what is as usual."""
-        usual = {"ended": None, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "attempts": 1, "note": ""}
-        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
+        """The row as JSON, without what is as usual, and without what its id says: whose it is, and its step."""
+        said = ((name, getattr(self, name)) for name in _SAID)
+        return {name: value for name, value in said if name not in _USUAL or value != _USUAL[name]}
+
+
+_SAID = tuple(field.name for field in fields(Row) if field.name not in {"run_id", "step"})
+_USUAL = {"ended": None, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0, "attempts": 1, "note": ""}
 
 
 def rows(state: State, *, children: Children = lambda _run_id: None, status: str | None = None) -> list[Row]:
@@ -84,15 +88,16 @@ def rows(state: State, *, children: Children = lambda _run_id: None, status: str
     return list(_run(state, None, children, status or state.status, set()))
 
 
-def some(state: State, steps: Iterable[str], parent: str | None = None) -> Iterator[Row]:
+def some(state: State, steps: Iterable[str], parent: str | None = None, status: str | None = None) -> Iterator[Row]:
     """The rows of some of a run's steps, and of the run itself: what changed since a trace was drawn.
 
     Args:
         state: the run.
         steps: paths; those that are not rows (a note's) are passed over.
         parent: the row that the run stands below.
+        status: the run's status, where it is known better than the log does.
     """
-    yield run_row(state, parent, state.status)
+    yield run_row(state, parent, status or state.status)
     for step in steps:
         row = _row(state, step)
         if row is not None:
@@ -104,8 +109,7 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
         return
     seen.add(state.run_id)
     yield run_row(state, parent, status)
-    paths = _pipeline_paths(state) if state.kind == "pipeline" else _agent_paths(state)
-    for path in paths:
+    for path in every_path(state):
         row = _row(state, path)
         if row is None:
             continue
@@ -117,6 +121,11 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
     for asked in state.approvals.values():
         if asked.step is None:
             yield question_row(state, asked)
+
+
+def every_path(state: State) -> Iterator[str]:
+    """The paths of a run's rows, each before those below it."""
+    yield from _pipeline_paths(state) if state.kind == "pipeline" else _agent_paths(state)
 
 
 def _agent_paths(state: State) -> Iterator[str]:

@@ -41,8 +41,13 @@ _COLOURS = {
 """On white and on black alike readable; the mark and the word say the same."""
 
 _SMALL = "font-family:monospace;font-size:12px;line-height:1.5"
-_PRE = "margin:2px 0 6px 0;white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow:auto;font-size:12px"
+_TEXT = "padding-left:1.6em;white-space:pre-wrap;overflow-wrap:anywhere"
+"""On what holds a row's details: what is inherited need not be said of each."""
+_LONG = "max-height:24em;overflow:auto"
 _GREY = "opacity:.7"
+
+_URGENT = frozenset({"error", "asked", "in doubt"})
+"""What a reader looks for: it is open from the start."""
 
 MOST_ROWS = 1500
 """Rows of a very long run that are shown: the first, the last, and those that failed."""
@@ -51,13 +56,20 @@ _ROOM = 80_000
 """Characters of details in all; each row's share of it gets smaller the more rows there are."""
 
 
-def static(state: State, *, children: Children = lambda _run_id: None, status: str | None = None) -> str:
+def static(
+    state: State,
+    *,
+    children: Children = lambda _run_id: None,
+    status: str | None = None,
+    place: str | None = None,
+) -> str:
     """The run as HTML.
 
     Args:
         state: the run.
         children: gives a child run's state by its id.
         status: the run's status, where it is known better than the log does.
+        place: a class by which a live trace finds the element that it stands before.
 
     Returns:
         One `<div>`; of a run with very many steps not all of them, which it says.
@@ -73,7 +85,8 @@ def static(state: State, *, children: Children = lambda _run_id: None, status: s
     left = len(every) - len(kept)
     more = f"<div style='{_GREY}'>{left:,} steps are left out here; the log has them all</div>" if left else ""
     how = f"<div style='{_GREY}'>{escape(_how_to_go_on(state))}</div>"
-    return f"<div class='agentkit-trace' style='{_SMALL}'>{body}{more}{how}</div>"
+    named = f"agentkit-trace {place}" if place else "agentkit-trace"
+    return f"<div class='{named}' style='{_SMALL}'>{body}{more}{how}</div>"
 
 
 def _how_to_go_on(state: State) -> str:
@@ -101,23 +114,26 @@ def _kept(every: Sequence[Row]) -> list[Row]:
 def _tree(kept: Sequence[Row], states: dict[str, State], room: int) -> str:
     """Rows within rows, made from the last to the first: a run of 10,000 steps in a row is no deep recursion."""
     below: dict[str | None, list[str]] = {}
+    urgent = {row.id for row in kept if row.status in _URGENT}
     for row in reversed(kept):
         inside = "".join(reversed(below.pop(row.id, [])))
-        below.setdefault(row.parent, []).append(_row(row, states, inside, room))
+        below.setdefault(row.parent, []).append(_row(row, states, inside, room, is_open=row.id in urgent))
+        if row.id in urgent and row.parent is not None:  # what is to be seen stands in what is open
+            urgent.add(row.parent)
     return "".join(reversed(below.get(None, [])))
 
 
-def _row(row: Row, states: dict[str, State], inside: str, room: int) -> str:
+def _row(row: Row, states: dict[str, State], inside: str, room: int, *, is_open: bool) -> str:
     state = states.get(row.run_id)
     sections = "".join(_section(section, room) for section in details(state, row.step)) if state is not None else ""
     if not sections and not inside:
         return f"<div style='padding-left:1.1em'>{_line(row)}</div>"
-    is_open = " open" if row.kind == "run" or row.status in {"error", "asked", "in doubt"} else ""
-    shown = f"<div style='padding-left:1.6em'>{sections}</div>" if sections else ""
+    opened = " open" if is_open or row.kind == "run" else ""
+    shown = f"<div style='{_TEXT}'>{sections}</div>" if sections else ""
     if row.kind == "run":  # what it was given and gave is looked at less often than what it did
         shown = f"<details style='padding-left:1.6em'><summary>input and output</summary>{shown}</details>"
     below = f"<div style='padding-left:1.1em'>{inside}</div>" if inside else ""
-    return f"<details{is_open}><summary>{_line(row)}</summary>{shown}{below}</details>"
+    return f"<details{opened}><summary>{_line(row)}</summary>{shown}{below}</details>"
 
 
 def _line(row: Row) -> str:
@@ -150,4 +166,5 @@ def _section(section: Section, room: int) -> str:
     else:
         text = json.dumps(section.value, ensure_ascii=False, indent=1)
     cut = f"{text[:room]}\n… {len(text) - room:,} more characters" if len(text) > room else text
-    return f"<div>{escape(section.title)}</div><pre style='{_PRE}'>{escape(inert(cut))}</pre>"
+    style = f" style='{_LONG}'" if cut.count("\n") > 20 or len(cut) > 2000 else ""
+    return f"<div style='{_GREY}'>{escape(section.title)}</div><div{style}>{escape(inert(cut))}</div>"

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentkit import failpoints, registry
 from agentkit.decide import decide
@@ -27,6 +27,10 @@ from agentkit.state import Approval, State
 from agentkit.store import Answer, Claim, Store
 
 FAIL_POINTS = ("run.claimed", "run.started", "run.resumed", "run.released")
+
+
+OnEvent: TypeAlias = Callable[[Event], None]
+OnText: TypeAlias = Callable[[str, str, str], None]
 
 
 class Driver:
@@ -66,6 +70,7 @@ class Driver:
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._readers: list[Callable[[str, str], None]] = []
+        self._follows: list[tuple[OnEvent, OnText]] = []
         self._waiters: list[Callable[[], None]] = []
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -131,6 +136,20 @@ class Driver:
         if on_text is not None:
             self._readers.append(on_text)
 
+    def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None]:
+        """Be told of the events of this run and of those below it, and of streamed text: run, step, piece.
+
+        Returns:
+            What ends that, from any thread.
+        """
+        follower = (on_event, on_text)
+        self._follows.append(follower)
+
+        def leave() -> None:
+            engine().call(lambda: self._follows.remove(follower) if follower in self._follows else None)
+
+        return leave
+
     def take_state(self, state: State) -> None:
         """Show a state that was recorded past this driver: an ended run that was graded."""
         self._state = state
@@ -146,11 +165,22 @@ class Driver:
         for listener in self._listeners:
             with contextlib.suppress(Exception):  # a broken view must not stop a run
                 listener(event)
+        for on_event, _ in self.followers():
+            with contextlib.suppress(Exception):
+                on_event(event)
 
     def _publish_text(self, step: str, piece: str) -> None:
         for reader in self._readers:
             with contextlib.suppress(Exception):
                 reader(step, piece)
+        for _, on_text in self.followers():
+            with contextlib.suppress(Exception):
+                on_text(self.run_id, step, piece)
+
+    def followers(self) -> list[tuple[OnEvent, OnText]]:
+        """Who follows this run, and who those that called it."""
+        above = self.parent.followers() if self.parent is not None else []
+        return self._follows + above if above else self._follows
 
     # driving ---------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
 """The handle on a run: look at it, answer it, stop it, go on with it."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from copy import copy
 from typing import Any, Literal
 
 from agentkit import registry
@@ -17,7 +17,7 @@ from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
 from agentkit.runner.closing import cancel_here, record_grade
-from agentkit.runner.driver import Driver
+from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
@@ -28,13 +28,12 @@ from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.results import result_of
 from agentkit.runner.terminal import ask, can_ask
+from agentkit.runner.waiting import SLICE, until_settled
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
 from agentkit.text import inert
 
-_SLICE = 0.2
-"""Seconds a wait lasts at most before it looks for an interrupt."""
 _WENT_ON = object()  # a paused run was taken up again while somebody looked at it: wait on
 
 
@@ -78,9 +77,29 @@ class Run:
         return state.status
 
     @property
+    def store(self) -> Store:
+        """The log that the run is in."""
+        return self._store
+
+    def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None] | None:
+        """Be told of every event of the run and its child runs, and of streamed text (run, step, piece); be quick.
+
+        Returns:
+            What ends that; None where this process does not execute the run.
+        """
+        driver = self._driver
+        return engine().call(lambda: driver.follow(on_event, on_text)) if driver is not None else None
+
+    @property
     def is_here(self) -> bool:
         """Whether this process executes the run, or did so last and watches for answers to it."""
         return self._driver is not None or self._root is not None
+
+    def by(self, through: str) -> "Run":
+        """The same run, for answers that come through something else than Python."""
+        same = copy(self)
+        same.through = through
+        return same
 
     @property
     def output(self) -> Any:
@@ -124,7 +143,7 @@ class Run:
         return registry.load(registry.DISPLAYS["graph"])(self)
 
     def __getitem__(self, step: str) -> Any:
-        """The result of a pipeline's step, or of an item ("classify[17]"). Raises `ConfigError` where it has none."""
+        """The result of a pipeline's step or item ("classify[17]"). Raises `ConfigError` where it has none."""
         return result_of(self.state, self._definition, step)
 
     @property
@@ -144,10 +163,6 @@ class Run:
     def _child(self, step: str, name: str) -> Definition | None:
         tool = self._definition.tool_at(step, name) if self._definition is not None else None
         return tool.child if tool is not None else None
-
-    def answers(self) -> dict[str, Answer]:
-        """The answers that people gave to the run's own questions, by the questions' ids."""
-        return self._store.answers(self.run_id)
 
     def events(self, after: int = 0) -> list[Event]:
         """The run's own events with a seq over `after`."""
@@ -173,6 +188,9 @@ class Run:
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
         return registry.load(registry.DISPLAYS["notebook"])(self)
+
+    def _ipython_display_(self) -> None:
+        registry.load(registry.DISPLAYS["cell"])(self)
 
     # waiting ---------------------------------------------------------------------------------------------------------
 
@@ -203,7 +221,7 @@ class Run:
                 return outcome
 
     def _nap(self, deadline: float | None) -> None:
-        left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
+        left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
         if self._driver is not None and not self._driver.settled.is_set():
             self._driver.settled.wait(left)
         else:
@@ -238,21 +256,8 @@ class Run:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Any:
-        loop = asyncio.get_running_loop()
-        settled = asyncio.Event()
-        driver = self._driver
-        if driver is not None:
-
-            def wake() -> None:
-                loop.call_soon_threadsafe(settled.set)
-
-            engine().call(lambda: driver.when_settled(wake))
         while True:
-            while not await asyncio.to_thread(self._is_settled):
-                with contextlib.suppress(TimeoutError):  # in slices, so that interrupting the kernel works
-                    await asyncio.wait_for(settled.wait(), _SLICE)
-                if settled.is_set() and not await asyncio.to_thread(self._is_settled):
-                    settled.clear()  # it paused and was answered at once
+            await until_settled(self._driver, self._is_settled)
             if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
                 return outcome
 
@@ -457,8 +462,7 @@ class Run:
 
         Args:
             at: the last shared seq; nothing may be in flight there. Of a pipeline also a step or an item of one
-                ("classify[17]"): that, and what needs it, is done again; left out, what failed or whose own source
-                changed since (not that of functions, constants and classes that it uses: name the step then).
+                ("classify[17]"): that, and what needs it, is done again; left out, what failed, or whose source changed.
             agent: the `Agent` or `Pipeline` that goes on; the run's own, as it is defined now, by default.
             input: inputs of a pipeline that are other ones; what needs them is done again.
             deps: for `ctx.deps`.

@@ -1,0 +1,148 @@
+"""The live trace in a page: an anywidget that is told what changed, and whose clicks are answers in the log's inbox."""
+
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+
+import anywidget
+import traitlets
+
+from agentkit.errors import AgentKitError, ApprovalError
+from agentkit.notebook.details import details, given
+from agentkit.notebook.feed import Feed
+from agentkit.runner.answers import Answered
+from agentkit.runner.prompt import rebuild_prompt
+from agentkit.runner.run import Run
+
+_PAGE = Path(__file__).parent / "page"
+_PARTS = ("elements.js", "details.js", "card.js", "view.js", "trace.js")
+"""One module in parts, each in the words of those before it; so nothing has to be built."""
+
+
+class Page(anywidget.AnyWidget):
+    """What a browser shows and says. What arrives from it may come in any thread, and is handed over at once.
+
+    Args:
+        place: the class of the element in the page that it takes the place of.
+        first: what a page begins with.
+    """
+
+    _esm = "\n".join((_PAGE / part).read_text("utf-8") for part in _PARTS)
+    _css = (_PAGE / "trace.css").read_text("utf-8")
+    place = cast("str", traitlets.Unicode().tag(sync=True))
+    inbox = cast("bool", traitlets.Bool().tag(sync=True))
+    first = cast("str", traitlets.Unicode().tag(sync=True))
+    """What a page begins with, JSON: it comes with the widget, so that it arrives though a cell keeps a kernel busy."""
+
+    def __init__(self, place: str, first: dict[str, Any], *, inbox: bool = False) -> None:
+        self.seen = threading.Event()  # a browser shows it
+        super().__init__(place=place, first=json.dumps(first), inbox=inbox)
+        cast("Any", self).on_msg(self._take)  # ipywidgets has no types
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send it something."""
+        with suppress(Exception):  # the kernel or the browser is gone: the log has it all
+            cast("Any", self).send(message)
+
+    def _take(self, _widget: Any, message: Any, _buffers: Any) -> None:
+        heard = cast("dict[str, Any]", message)
+        if heard.get("kind") == "ping":
+            self.tell({"kind": "pong"})
+            return
+        threading.Thread(target=self._hear, args=(heard,), name="agentkit-click", daemon=True).start()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        kind = message.get("kind")
+        if kind == "ready":
+            self.seen.set()
+            self.tell(self.snapshot())
+        elif kind == "open":
+            self.tell(self.opened(str(message.get("id"))))
+        elif kind == "answer":
+            self.tell(self._give(message))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as it stands."""
+        raise NotImplementedError
+
+    def opened(self, row: str) -> dict[str, Any]:
+        """What a row holds."""
+        raise NotImplementedError
+
+    def run_of(self, key: str) -> Run:
+        """The run that a question is answered by."""
+        raise NotImplementedError
+
+    def _give(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A click: an answer in the inbox, by whatever process; who lost is told who was first."""
+        key = str(message.get("id"))
+        try:
+            return {"kind": "told", "id": key, "text": str(_put(self.run_of(key), key, message))}
+        except AgentKitError as error:
+            return {"kind": "told", "id": key, "bad": True, "text": str(error)}
+        except Exception as error:  # noqa: BLE001  whatever it is, who clicked is told
+            return {"kind": "told", "id": key, "bad": True, "text": f"{type(error).__name__}: {error}"}
+
+
+class LiveTrace(Page):
+    """One run's trace.
+
+    Args:
+        run: the run.
+        place: the class of the element in the page that it takes the place of.
+        on_end: called once the run has ended and everything was sent.
+    """
+
+    def __init__(self, run: Run, *, place: str = "", on_end: Callable[[], None] = lambda: None) -> None:
+        self._run = run.by("notebook")
+        self._feed = Feed(self._run, self.tell, on_end)
+        super().__init__(place, self._feed.snapshot())
+        self._feed.start()
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as it stands."""
+        return self._feed.snapshot()
+
+    def run_of(self, key: str) -> Run:
+        """The run that a question is answered by: it knows those of its child runs."""
+        del key
+        return self._run
+
+    def opened(self, row: str) -> dict[str, Any]:
+        """What a row holds; a model's also its prompt."""
+        run_id, _, step = row.partition("/")
+        with self._feed.reading(run_id) as state:
+            sections = details(state, step) if state is not None else []
+            is_model = state is not None and step in state.models
+        if is_model:
+            with suppress(AgentKitError):  # of a damaged log there is what there is
+                sections += given(rebuild_prompt(self._run.store, run_id, step))
+        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
+        return {"kind": "details", "id": row, "sections": shown}
+
+    def close(self) -> None:
+        """Tell it nothing any more, and take it off the page."""
+        self._feed.close()
+        super().close()
+
+
+def _put(run: Run, key: str, said: dict[str, Any]) -> Answered:
+    comment, verdict = said.get("comment"), said.get("verdict")
+    match verdict:
+        case "approve" | "edit":
+            return run.approve(key, edit=said.get("edits"), comment=comment)
+        case "reject":
+            return run.reject(key, reason=comment)
+        case "answer":
+            return run.answer(key, said.get("value"))
+        case "happened":
+            return run.resolve(key, "happened", result=said.get("value"))
+        case "did_not":
+            return run.resolve(key, "did not")
+        case "stop":
+            return run.resolve(key, "stop")
+        case _:
+            raise ApprovalError(f"{verdict!r} is no answer")

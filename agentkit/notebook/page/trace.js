@@ -1,0 +1,146 @@
+const PATIENCE = 2000; // milliseconds without a word until the kernel is said not to take clicks
+const LOOK = 200; // milliseconds between two looks at the page: where the trace stands, whether the kernel answers
+const PING = 5000; // milliseconds between two questions to the kernel whether it answers
+
+// What a trace knows: shared by every view of one model.
+class Trace {
+  constructor(model) {
+    this.model = model;
+    this.views = new Set();
+    this.clear();
+    this.told = new Map(); // question → what became of a click
+    this.details = new Map();
+    this.deaf = false; // the kernel does not take what is sent to it
+    this.since = null; // when it was asked something that it did not answer yet
+    this.pinged = 0;
+    model.on("msg:custom", (message) => this.take(message));
+    const first = model.get("first");
+    if (first) this.take(JSON.parse(first));
+    this.since = null; // that was said before anything was asked
+    this.send({ kind: "ready" });
+    this.timer = setInterval(() => this.look(), LOOK);
+  }
+
+  close() {
+    clearInterval(this.timer);
+    for (const view of this.views) view.close();
+  }
+
+  send(message) {
+    this.since ??= Date.now();
+    try { this.model.send(message); } catch { /* its comm is closed: nobody answers */ }
+  }
+
+  changed() {
+    for (const view of this.views) view.changed();
+  }
+
+  look() {
+    const now = Date.now();
+    const asks = this.cards.length > 0 || !this.ended;
+    if (asks && this.since === null && now - this.pinged > PING && !document.hidden) {
+      this.pinged = now;
+      this.send({ kind: "ping" });
+    }
+    const deaf = this.since !== null && now - this.since > PATIENCE;
+    if (deaf !== this.deaf) {
+      this.deaf = deaf;
+      this.changed();
+    }
+    for (const view of this.views) view.look();
+  }
+
+  clear() {
+    this.rows = new Map();
+    this.below = new Map();
+    this.text = new Map();
+    this.cards = [];
+    this.number = null;
+    this.ended = false;
+    this.from = Infinity;
+    this.until = 0;
+  }
+
+  take(message) {
+    if (message.kind !== "rows") this.since = null; // it heard, and answered
+    if (message.kind === "pong") return;
+    if (message.kind === "reset") {
+      this.clear();
+      this.number = message.n;
+      this.put(message.rows);
+    } else if (message.kind === "rows") {
+      if (this.number === null || message.n > this.number + 1) {
+        this.send({ kind: "ready" }); // something was lost on the way: ask for all of it
+        return;
+      }
+      if (message.n <= this.number) return;
+      this.number = message.n;
+      this.put(message.rows);
+      for (const [id, piece] of Object.entries(message.text ?? {})) this.text.set(id, (this.text.get(id) ?? "") + piece);
+    } else if (message.kind === "details") {
+      this.details.set(message.id, message.sections);
+    } else if (message.kind === "told") {
+      this.told.set(message.id, message);
+    } else {
+      return;
+    }
+    if (message.cards) {
+      const known = new Set(this.cards.map((card) => card.id));
+      if (message.cards.some((card) => !known.has(card.id))) this.pinged = 0; // whether clicks arrive is asked at once
+      this.cards = message.cards;
+    }
+    if ("ended" in message) this.ended = message.ended;
+    this.changed();
+  }
+
+  put(rows) {
+    for (const row of rows) {
+      row.step = row.id.slice(37); // after the run's id and a slash
+      if (!this.rows.has(row.id)) {
+        const parent = row.parent ?? "";
+        if (!this.below.has(parent)) this.below.set(parent, []);
+        this.below.get(parent).push(row.id);
+      }
+      this.rows.set(row.id, row);
+      this.details.delete(row.id);
+      if (row.started) this.from = Math.min(this.from, row.started);
+      if (row.ended) this.until = Math.max(this.until, row.ended);
+      if (row.ended) this.text.delete(row.id);
+    }
+  }
+
+  answer(id, given) {
+    this.told.set(id, { id, sending: true });
+    this.send({ kind: "answer", id, ...given });
+    this.changed();
+  }
+}
+
+// The elements that mark where the trace stands: one for each view of the cell's output.
+function stand(trace, place) {
+  for (const spot of document.getElementsByClassName(place)) {
+    if (spot.querySelector(":scope > .agentkit")) continue;
+    let view = [...trace.views].find((one) => !one.root.isConnected);
+    if (!view) trace.views.add(view = new View(trace));
+    view.stand(spot);
+  }
+}
+
+export default () => {
+  let trace;
+  return {
+    initialize({ model }) {
+      trace = new Trace(model);
+      const place = model.get("place");
+      const timer = place ? setInterval(() => stand(trace, place), LOOK) : 0;
+      if (place) stand(trace, place);
+      return () => { clearInterval(timer); trace.close(); };
+    },
+    render({ el: root }) {
+      const view = new View(trace);
+      trace.views.add(view);
+      view.stand(root);
+      return () => view.close();
+    },
+  };
+};

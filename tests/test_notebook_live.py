@@ -1,0 +1,296 @@
+"""What a live trace makes of what a browser sends, and how a run is shown where there is no browser."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+import agentkit as ak
+from agentkit.notebook import cell as cells
+from agentkit.notebook.cell import Cell
+from agentkit.notebook.live import LiveTrace
+from agentkit.notebook.show import bundle
+from agentkit.testing import ScriptedModel, call
+
+
+@ak.tool(writes=True, approve=True)
+def pay(amount: float) -> dict:
+    """Pay an amount to somebody and return the receipt of it."""
+    return {"paid": amount}
+
+
+@pytest.fixture
+def run(log):
+    run = ak.Agent("payer", ScriptedModel([call("pay", amount=5.0), "done"]), tools=[pay]).run("go", log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    return run
+
+
+@pytest.fixture
+def trace(run, monkeypatch):
+    """A live trace, and what it told its browser."""
+    told = []
+    monkeypatch.setattr(LiveTrace, "send", lambda _self, message: told.append(message))
+    trace = LiveTrace(run, place="here")
+    trace.told = told
+    yield trace
+    trace.close()
+
+
+def said(trace, kind, /, **message):
+    """Send it something; the first answer of that kind."""
+    trace._take(trace, message, [])
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        for answer in list(trace.told):
+            if answer["kind"] == kind:
+                trace.told.remove(answer)
+                return answer
+        time.sleep(0.01)
+    raise AssertionError(trace.told)
+
+
+def test_a_page_begins_with_everything_though_the_kernel_is_busy(trace, run):
+    """The first rows and cards travel with the widget; a page that comes later asks for them."""
+    first = json.loads(trace.first)
+    assert [card["name"] for card in first["cards"]] == ["pay"]
+    again = said(trace, "reset", kind="ready")
+    assert again["rows"] == first["rows"]
+    assert trace.seen.is_set()
+    assert said(trace, "pong", kind="ping") == {"kind": "pong"}
+
+
+def test_a_row_that_is_opened_shows_its_details(trace, run):
+    """And an unknown one none."""
+    found = said(trace, "details", kind="open", id=f"{run.run_id}/tool/pay/1")
+    assert {"title": "arguments", "form": "json", "value": {"amount": 5.0}} in found["sections"]
+    assert said(trace, "details", kind="open", id="nobody/nothing")["sections"] == []
+
+
+def test_a_click_is_an_answer_by_who_clicked_through_the_notebook(trace, run):
+    """With its edits and its comment; whoever comes second is told who was first."""
+    key = run.pending[0].id
+    told = said(trace, "told", kind="answer", id=key, verdict="edit", edits={"amount": 4.0}, comment="less")
+    assert told["text"].startswith(f"{key}: edit")
+    assert run.result(timeout=10) == "done"
+    (asked,) = run.state.approvals.values()
+    assert (asked.edits, asked.comment) == ({"amount": 4.0}, "less")
+    assert run.store.answers(run.run_id)[key].through == "notebook"
+    assert run.through == "python"
+    late = said(trace, "told", kind="answer", id=key, verdict="reject")
+    assert late["bad"]
+    assert "already answered: edit by" in late["text"]
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"verdict": "edit", "edits": {"amount": "much"}}, "amount"),
+        ({"verdict": "edit", "edits": 7}, ""),
+        ({"verdict": "hack"}, "'hack' is no answer"),
+        ({"verdict": "answer", "id": "nobody"}, "nobody"),
+    ],
+)
+def test_what_is_no_answer_is_told_and_takes_no_place(trace, run, message, words):
+    """The question stays open."""
+    told = said(trace, "told", **{"kind": "answer", "id": run.pending[0].id, **message})
+    assert told["bad"]
+    assert words in told["text"]
+    assert run.status == "paused"
+    assert len(run.pending) == 1
+
+
+class Document:
+    """What `IPython.display.display` writes to, and the shell's events."""
+
+    def __init__(self):
+        self.written, self.after = [], []
+
+    def register(self, event, call):
+        assert event == "post_run_cell"
+        self.after.append(call)
+
+    def unregister(self, _event, call):
+        self.after.remove(call)
+
+    def __call__(self, data, **options):
+        self.update(data, **options)
+        return self
+
+    def update(self, data, **options):
+        assert options["raw"]
+        self.written.append(data)
+
+
+def test_the_document_keeps_up_and_says_where_the_live_trace_stands(run, monkeypatch):
+    """From the first look to the end; then nothing is left that runs."""
+    monkeypatch.setattr(cells, "_UNSEEN", 0.0)
+    document = Document()
+    shown = Cell(run, bundle)
+    shown.show(document, document, live=True)
+    assert shown.place in document.written[0]["text/html"]
+    assert "pending since" in document.written[0]["text/html"]
+    run.approve()
+    run.result(timeout=10)
+    end = time.monotonic() + 10
+    while "agentkit-cell" in {thread.name for thread in threading.enumerate()}:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert "&quot;paid&quot;: 5.0" in document.written[-1]["text/html"]
+    assert shown.place in document.written[-1]["text/html"]
+    shown.close()
+
+
+def test_a_very_long_runs_document_is_written_after_its_live_trace_stands(run, monkeypatch):
+    """What stands there until then marks the place, and says how to find the run."""
+    monkeypatch.setattr(cells, "_LARGE", 1)
+    document = Document()
+    shown = Cell(run, bundle)
+    shown.show(document, document, live=True)
+    assert shown.place in document.written[0]["text/html"]
+    end = time.monotonic() + 10
+    while len(document.written) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert "pending since" in document.written[1]["text/html"]
+    assert shown.place in document.written[1]["text/html"]
+    shown.close()
+
+
+def test_without_a_person_the_document_is_written_at_the_ends_of_cells(run):
+    """Only where something is new, and no more when the run has ended: nothing runs in between."""
+    document = Document()
+    Cell(run, bundle).show(document, document, live=False)
+    (after,) = document.after
+    after(None)
+    assert len(document.written) == 1
+    run.approve()
+    run.result(timeout=10)
+    after(None)
+    assert "&quot;paid&quot;: 5.0" in document.written[1]["text/html"]
+    assert document.after == []
+
+
+def test_live_traces_of_a_process_are_not_too_many(run, monkeypatch):
+    """The oldest gives its place back to the document."""
+    monkeypatch.setattr(cells, "_MOST", 2)
+    every = [Cell(run, bundle) for _ in range(4)]
+    for one in every:
+        one.show(Document(), None, live=True)
+    assert [one._closed.is_set() for one in every] == [True, True, False, False]
+    for one in every:
+        one.close()
+    cells._live.clear()
+
+
+def test_a_display_never_raises(run, monkeypatch):
+    """Whatever is wrong with the HTML or with widgets, the text is there."""
+
+    def broken(*_args, **_options):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("agentkit.notebook.show.static", broken)
+    monkeypatch.setattr("agentkit.notebook.live.LiveTrace", broken)
+    document = Document()
+    Cell(run, bundle).show(document, document, live=True)
+    assert set(document.written[0]) == {"text/plain"}
+    assert "payer" in document.written[0]["text/plain"]
+    run.cancel()
+
+
+def test_a_run_that_cannot_be_read_says_so_in_its_cell(run, monkeypatch, capsys):
+    """A damaged or locked log is no exception in a cell that shows a run."""
+
+    def broken(*_args):
+        raise ak.LogError("the log is damaged")
+
+    monkeypatch.setattr(ak.Run, "state", property(broken))
+    run._ipython_display_()
+    assert f"run {run.run_id} cannot be shown: LogError: the log is damaged" in capsys.readouterr().out
+
+
+CELLS = """
+import agentkit as ak
+from agentkit.testing import ScriptedModel, call
+
+@ak.tool(writes=True, approve=True)
+def pay(amount: float) -> dict:
+    "Pay an amount to somebody. Returns the receipt."
+    return {"paid": amount}
+
+def payer():
+    return ak.Agent("payer", ScriptedModel([call("pay", amount=5.0), "all done"]), tools=[pay])
+"""
+
+
+def executed(folder, *sources):
+    """A notebook's cells after `jupyter execute`, which also is what papermill does."""
+    made = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
+        for i, source in enumerate(sources)
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "a.ipynb").write_text(json.dumps(notebook))
+    done = subprocess.run(
+        [Path(sys.executable).with_name("jupyter-execute"), "--inplace", "--timeout=60", "a.ipynb"],
+        cwd=folder,
+        env={**os.environ, "AGENTKIT_LOG": str(folder / ".agentkit")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "a.ipynb").read_text())
+
+
+def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_path):
+    """Paused with how to go on; ended where it ended while the kernel lived; no widget; and nothing hangs."""
+    saved = executed(
+        tmp_path,
+        CELLS,
+        "waits = payer().run('go')\nwaits",
+        "run = payer().run('go')\nrun",
+        "run.wait",
+        "import time\nwhile not run.pending: time.sleep(0.1)\nrun.approve()\nrun.result()",
+    )
+    shown = [cell["outputs"][-1]["data"] for cell in saved["cells"][1:3]]
+    assert "ak.resume(" in "".join(shown[0]["text/html"])
+    assert "waits for a person" in "".join(shown[0]["text/html"])
+    assert "all done" in "".join(shown[1]["text/html"])
+    assert "widget" not in json.dumps([shown, saved["metadata"]])
+
+
+def test_a_terminal_shows_text():
+    """IPython outside of a notebook: the tree, and nothing of widgets."""
+    code = (
+        f"{CELLS}\nrun = payer().run('go', log='memory:')\ntry:\n    run.result()\nexcept ak.RunPaused:\n    pass\nrun"
+    )
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-m",
+            "IPython",
+            "--no-banner",
+            "--colors=NoColor",
+            "--simple-prompt",
+            "-c",
+            f"get_ipython().run_cell({code!r})",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "payer" in done.stdout, done.stdout + done.stderr
+    assert "waits" in done.stdout
+    assert "<div" not in done.stdout
