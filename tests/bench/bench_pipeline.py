@@ -188,7 +188,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=4)
+    parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--runs", type=int, default=200, help="runs of the three steps")
     parser.add_argument("--seconds", type=float, default=5.0, help="but not for longer than this")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1_000, 10_000], help="lengths of the list")
