@@ -10,11 +10,12 @@ from agentkit.errors import ConfigError
 from agentkit.events import ToolFact
 from agentkit.picture import Edge, Graph, Node, mermaid, svg, text
 from agentkit.pipeline import Pipeline
-from agentkit.render.steps import waits_inside
+from agentkit.render.words import why_skipped
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
 from agentkit.state import CallStep, State
 from agentkit.text import inert
+from agentkit.wiring import asks_inside
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,9 +132,7 @@ def _costs(state: State) -> dict[str, float | None]:
 def _told(state: State, name: str, status: str, time: datetime, costs: Mapping[str, float | None]) -> dict[str, Any]:
     """What a run says of one step."""
     if name in state.skipped:
-        because, on = state.skipped[name]
-        notes = {"when": "its condition said no", "needs": f"{on} was skipped", "rejected": "a person said no"}
-        return {"status": "skipped", "note": notes[because]}
+        return {"status": "skipped", "note": why_skipped(state, name)}
     call = state.calls.get(name)
     if call is None:
         return {"status": "pending"}
@@ -155,8 +154,8 @@ def _status(state: State, call: CallStep, status: str) -> str:
         return {"ok": "succeeded", "rejected": "rejected"}.get(call.outcome or "", "failed")
     fan = state.fans.get(call.step)
     items = [state.calls.get(f"{call.step}[{index}]") for index in fan.open] if fan is not None else []
-    asked = [item is not None and (item.status == "asked" or waits_inside(state, item)) for item in items]
-    if call.status == "asked" or waits_inside(state, call) or (asked and all(asked)):
+    asked = [item is not None and (item.status == "asked" or asks_inside(state, item)) for item in items]
+    if call.status == "asked" or asks_inside(state, call) or (asked and all(asked)):
         return "asked"
     if status in {"interrupted", "failed", "cancelled"}:
         return "interrupted"

@@ -1,9 +1,10 @@
 """What flows through a pipeline's run: the outcome of each step, and the values that the next ones take."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias, cast
 
 from agentkit.definition import Need, PipelineDefinition, StepDefinition
-from agentkit.state import State
+from agentkit.state import CallStep, ModelStep, State
 
 StepOutcome: TypeAlias = Literal["open", "ok", "error", "rejected", "skipped"]
 
@@ -44,6 +45,19 @@ def arguments(definition: PipelineDefinition, state: State, path: str) -> dict[s
 def missing(state: State, needs: "tuple[Need, ...]") -> str | None:
     """The first skipped step of which these needs cannot do without the value."""
     return next((need.source for need in needs if need.source in state.skipped and not need.optional), None)
+
+
+def asks_inside(state: State, call: CallStep) -> bool:
+    """Whether a call that the step made waits for a person."""
+    return any(path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ()))
+
+
+def turns(state: State, ask: str) -> Iterator[tuple[str, ModelStep]]:
+    """Each time that an ask asked its model, in order: the path of the call, and the call."""
+    number = 1
+    while (model := state.models.get(path := f"{ask}/model/{number}")) is not None:
+        yield path, model
+        number += 1
 
 
 def is_ready(definition: PipelineDefinition, state: State, step: StepDefinition) -> bool:

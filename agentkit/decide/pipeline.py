@@ -13,7 +13,7 @@ from agentkit.decide.calls import go_on_with_call
 from agentkit.definition import PipelineDefinition, StepDefinition
 from agentkit.events import ErrorInfo
 from agentkit.state import CallStep, FanOut, State
-from agentkit.wiring import is_ready, missing, outcome
+from agentkit.wiring import asks_inside, is_ready, missing, outcome
 
 
 def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime) -> list[Action]:
@@ -79,9 +79,7 @@ def _go_on(state: State, call: CallStep, step: StepDefinition, now: datetime) ->
 
 def _waits_inside(state: State, call: CallStep) -> bool:
     """Whether a step made way for a question about a call that it made."""
-    return call.status not in {"running", "stuck", "done"} and any(
-        path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ())
-    )
+    return call.status not in {"running", "stuck", "done"} and asks_inside(state, call)
 
 
 def _items(state: State, step: StepDefinition, fan: FanOut, now: datetime) -> Iterator[Action]:

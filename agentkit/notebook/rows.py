@@ -10,8 +10,10 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from agentkit.messages import Usage
+from agentkit.render.words import why_skipped
 from agentkit.state import Approval, Attempts, CallStep, ModelStep, State
 from agentkit.text import brief, call_text
+from agentkit.wiring import turns
 
 Kind: TypeAlias = Literal["run", "model", "tool", "step", "ask", "question"]
 RowStatus: TypeAlias = Literal[
@@ -147,7 +149,7 @@ def _pipeline_paths(state: State) -> Iterator[str]:
 def _inside(state: State, step: str) -> Iterator[str]:
     for path in state.inner.get(step, ()):
         yield path
-        yield from (turn for turn, _ in _turns(state, path))
+        yield from (turn for turn, _ in turns(state, path))
 
 
 def _row(state: State, step: str) -> Row | None:
@@ -159,9 +161,7 @@ def _row(state: State, step: str) -> Row | None:
     if step in state.calls:
         return _call(state, state.calls[step])
     if step in state.skipped:
-        because, on = state.skipped[step]
-        notes = {"when": "its condition said no", "needs": f"{on} was skipped", "rejected": "a person said no"}
-        return _plain(state, step, "step", step, "skipped", note=notes[because])
+        return _plain(state, step, "step", step, "skipped", note=why_skipped(state, step))
     if step in state.config.get("steps", {}):
         return _plain(state, step, "step", step, "pending")
     return None
@@ -238,9 +238,9 @@ def _model(state: State, step: str, model: ModelStep) -> Row:
 
 def _ask(state: State, step: str) -> Row:
     ask = state.asks[step]
-    turns = [model for _, model in _turns(state, step)]
+    asked = [model for _, model in turns(state, step)]
     total = Usage()
-    for model in turns:
+    for model in asked:
         total += model.usage
     status: RowStatus = "interrupted" if state.calls[ask.within].status == "done" else "running"
     if ask.outcome is not None:
@@ -252,18 +252,11 @@ def _ask(state: State, step: str) -> Row:
         step.partition("/")[2],
         status,
         parent=ask.within,
-        started=seconds(turns[0].started) if turns else None,
-        ended=seconds(turns[-1].ended) if turns and ask.outcome is not None else None,
+        started=seconds(asked[0].started) if asked else None,
+        ended=seconds(asked[-1].ended) if asked and ask.outcome is not None else None,
         note=ask.error.message if ask.error is not None else "",
         **_used(total),
     )
-
-
-def _turns(state: State, step: str) -> Iterator[tuple[str, ModelStep]]:
-    number = 1
-    while (model := state.models.get(path := f"{step}/model/{number}")) is not None:
-        yield path, model
-        number += 1
 
 
 def _call(state: State, call: CallStep) -> Row:

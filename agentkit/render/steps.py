@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from agentkit.render.words import MODEL_MARKS, Node, attempts, call_mark, failures, join, message, used
 from agentkit.state import Ask, CallStep, State
 from agentkit.text import brief, one_line
+from agentkit.wiring import turns
 
 if TYPE_CHECKING:
     from agentkit.render.view import View
@@ -44,11 +45,6 @@ def step(view: "View", state: State, call: CallStep) -> Node:
     return node
 
 
-def waits_inside(state: State, call: CallStep) -> bool:
-    """Whether a call that the step made waits for a person."""
-    return any(path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ()))
-
-
 def _skipped(state: State, name: str) -> Node:
     because, on = state.skipped[name]
     return Node(f"» {name} · skipped", [_WHY[because].format(one_line(on or "something", 40))])
@@ -73,8 +69,8 @@ def _fan(view: "View", state: State, name: str) -> Node:
 def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
     """One node for each time the model was asked."""
     local = ask.step.partition("/")[2]
-    number = 1
-    while (model := state.models.get(f"{ask.step}/model/{number}")) is not None:
+    asked = dict(turns(state, ask.step))
+    for number, (path, model) in enumerate(asked.items(), 1):
         took = view.took(model.started, model.ended, live=model.status in {"running", "waiting"})
         status = model.status if model.status != "done" else ""
         mark = MODEL_MARKS[model.status] if not model.refusals else "✗"
@@ -83,7 +79,6 @@ def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
         if model.text:
             node.details.append(f"text: {brief(model.text)}")
         node.details += [f"refused by {one_line(who, 30)}: {brief(error.message)}" for who, error in model.refusals]
-        if ask.error is not None and f"{ask.step}/model/{number + 1}" not in state.models:
+        if ask.error is not None and path == next(reversed(asked)):
             node.details.append(f"✗ {message(ask.error)}")
         yield node
-        number += 1

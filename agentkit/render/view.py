@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from agentkit.render.steps import steps, waits_inside
+from agentkit.render.steps import steps
 from agentkit.render.words import (
     HEAD,
     MODEL_MARKS,
@@ -26,6 +26,7 @@ from agentkit.render.words import (
 )
 from agentkit.state import Approval, CallStep, ModelStep, State
 from agentkit.text import brief, call_text, duration, one_line
+from agentkit.wiring import asks_inside
 
 
 @dataclass
@@ -96,7 +97,7 @@ class View:
         child = self.runs.get(call.child_run_id or "")
         if child is not None and call.status == "running":
             mark, status = RUN_MARKS[child.status], child.status
-        if call.is_step and call.status in {"interrupted", "parked"} and waits_inside(state, call):
+        if call.is_step and call.status in {"interrupted", "parked"} and asks_inside(state, call):
             mark, status = "?", "waits for a person"
         said = call_text(one_line(call.name, 40), arguments, 60)
         name = f"{mark} {call.step if call.is_step and call.arguments is None else said}"

@@ -84,6 +84,12 @@ def call_mark(call: CallStep) -> str:
     return CALL_MARKS.get(call.status, "·")
 
 
+def why_skipped(state: State, step: str) -> str:
+    """Why a pipeline's step did not run, in a few words."""
+    because, on = state.skipped[step]
+    return {"when": "its condition said no", "needs": f"{on} was skipped", "rejected": "a person said no"}[because]
+
+
 def join(*parts: str) -> str:
     """What is there of a line, with dots between."""
     return " · ".join(part for part in parts if part)

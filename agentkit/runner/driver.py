@@ -69,7 +69,6 @@ class Driver:
         self._again = False
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
-        self._readers: list[Callable[[str, str], None]] = []
         self._follows: list[tuple[OnEvent, OnText]] = []
         self._waiters: list[Callable[[], None]] = []
 
@@ -130,11 +129,9 @@ class Driver:
 
     # listening -------------------------------------------------------------------------------------------------------
 
-    def listen(self, on_event: Callable[[Event], None], on_text: Callable[[str, str], None] | None = None) -> None:
-        """Be told of every event from now on, and of streamed text; on the engine's thread, so be quick."""
+    def listen(self, on_event: Callable[[Event], None]) -> None:
+        """Be told of every event of this run from now on; on the engine's thread, so be quick."""
         self._listeners.append(on_event)
-        if on_text is not None:
-            self._readers.append(on_text)
 
     def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None]:
         """Be told of the events of this run and of those below it, and of streamed text: run, step, piece.
@@ -170,9 +167,6 @@ class Driver:
                 on_event(event)
 
     def _publish_text(self, step: str, piece: str) -> None:
-        for reader in self._readers:
-            with contextlib.suppress(Exception):
-                reader(step, piece)
         for _, on_text in self.followers():
             with contextlib.suppress(Exception):
                 on_text(self.run_id, step, piece)

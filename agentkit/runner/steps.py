@@ -3,12 +3,11 @@
 import asyncio
 import inspect
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import failpoints, wiring
 from agentkit.decide import SkipStep, StartCall
-from agentkit.definition import Context, PipelineDefinition, StepDefinition, ToolSpec
+from agentkit.definition import PipelineDefinition, StepDefinition, ToolSpec
 from agentkit.errors import LogError
 from agentkit.events import Checked, ErrorInfo, RunSucceeded, StepFailed, StepSkipped, StepStarted, StepSucceeded
 from agentkit.runner import cache, tool_calls, words
@@ -154,15 +153,7 @@ async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: 
         _record(act, action, StepSucceeded(result=found.result, cached_from=found.run_id), began)
         return
     calls = act.calls[action.step] = StepCalls(act, action.step, tool)
-    context = Context(
-        run_id=act.state.run_id,
-        step=action.step,
-        attempt=action.attempt,
-        idempotency_key=key,
-        deps=act.deps,
-        _note=partial(tool_calls.note, act, action.step),
-        _calls=calls,
-    )
+    context = tool_calls.context_of(act, action, key, calls)
     try:
         try:
             value = await tool_calls.perform(act, action, tool, arguments, context)

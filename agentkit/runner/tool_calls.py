@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
 from agentkit.decide import GateCall, StartCall
-from agentkit.definition import Context, InvalidArguments, ToolSpec
+from agentkit.definition import Calls, Context, InvalidArguments, ToolSpec
 from agentkit.errors import LogError, Rejected, RunCancelled, RunError, RunFailed, RunPaused, ToolError
 from agentkit.events import BudgetReached, ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
@@ -136,17 +136,23 @@ def _key(act: "Activation", call: CallStep, arguments: dict[str, Any]) -> str:
     return idempotency_key(act.state.run_id, call.step, arguments)
 
 
-async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: dict[str, Any], key: str) -> None:
-    await act.recorder.durable()
-    failpoints.hit("tool.started")
-    context = Context(
+def context_of(act: "Activation", action: StartCall, key: str, calls: Calls | None = None) -> Context:
+    """What a call's function can know and do; `calls` is what a pipeline's step asks and calls through."""
+    return Context(
         run_id=act.state.run_id,
         step=action.step,
         attempt=action.attempt,
         idempotency_key=key,
         deps=act.deps,
         _note=partial(note, act, action.step),
+        _calls=calls,
     )
+
+
+async def _run(act: "Activation", action: StartCall, tool: ToolSpec, arguments: dict[str, Any], key: str) -> None:
+    await act.recorder.durable()
+    failpoints.hit("tool.started")
+    context = context_of(act, action, key)
     began = time.perf_counter()
     try:
         value = await perform(act, action, tool, arguments, context)
