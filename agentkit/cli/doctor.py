@@ -33,7 +33,7 @@ EXTRAS = {
     "langfuse": ("langfuse", "traces in Langfuse"),
     "otel": ("opentelemetry.sdk", "traces over OpenTelemetry"),
     "postgres": ("psycopg", "a log in PostgreSQL"),
-    "plot": ("altair", "pictures from the log"),
+    "plot": ("matplotlib", "pictures from the log"),
 }
 """Each extra, the module that it brings, and what it is for."""
 
