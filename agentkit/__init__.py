@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         AskFailed,
         CallFailed,
         ConfigError,
+        Deopt,
         ForkError,
         LogError,
         PipelineError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         ToolError,
     )
     from agentkit.failed import Failed
+    from agentkit.guards import agree, guard, only
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, pending, resume
     from agentkit.mcp.server import MCP
@@ -51,6 +53,7 @@ _WHERE = {
     "CallFailed": "agentkit.errors",
     "ConfigError": "agentkit.errors",
     "Context": "agentkit.definition",
+    "Deopt": "agentkit.errors",
     "Failed": "agentkit.failed",
     "ForkError": "agentkit.errors",
     "Log": "agentkit.log",
@@ -71,11 +74,14 @@ _WHERE = {
     "Tool": "agentkit.tools",
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
+    "agree": "agentkit.guards",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
+    "guard": "agentkit.guards",
     "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
     "media": "agentkit.parts",
+    "only": "agentkit.guards",
     "open_log": "agentkit.log",
     "pending": "agentkit.log",
     "resume": "agentkit.log",
@@ -93,6 +99,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "CallFailed",
     "ConfigError",
     "Context",
+    "Deopt",
     "Failed",
     "ForkError",
     "Log",
@@ -113,11 +120,14 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Tool",
     "ToolError",
     "Usage",
+    "agree",
     "ask_person",
     "default_model",
+    "guard",
     "limit",
     "lint",
     "media",
+    "only",
     "open_log",
     "pending",
     "resume",

@@ -30,6 +30,7 @@ AgentKitError
 │   ├── CallFailed             a tool failed for good; `.error`, and `.effect`: whether something may have happened
 │   └── Rejected               a person said no; `.reason`
 ├── ModelError             what a model adapter raises; `.retryable`, `.retry_after`
+├── Deopt                  a pipeline's step meets what it was not made for; `.message`, `.context`
 └── ToolError              what a tool raises to say: nothing happened, and here is why
 ```
 """
@@ -306,4 +307,25 @@ class ToolError(AgentKitError):
     def __init__(self, message: str, *, retryable: bool = False, **context: Any) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.context = context
+
+
+class Deopt(AgentKitError):
+    """A pipeline's step meets what it was not made for; `ak.guard`, `ak.only` and `ak.agree` raise it.
+
+    It is never tried again, and says that the attempt itself wrote nothing. A pipeline with `deopt=` hands over to that
+    agent; any other fails with it.
+
+    Args:
+        message: what is not as it has to be, in a person's words.
+        context: values that help, JSON values only.
+
+    Example:
+        >>> Deopt("two items match", found=2).context
+        {'found': 2}
+    """
+
+    def __init__(self, message: str, **context: Any) -> None:
+        super().__init__(message)
+        self.message = message
         self.context = context
