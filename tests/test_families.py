@@ -2,6 +2,7 @@
 
 import pytest
 from families.catalogue import FAMILIES
+from families.controls import CONTROLS
 from families.solve import finish
 
 import agentkit as ak
@@ -11,7 +12,10 @@ each_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
 
 def settled(family, seed, log, *, noise=0.0, entities="training"):
-    case = family.case(seed, entities)
+    return solved(family, family.case(seed, entities), seed, log, noise=noise)
+
+
+def solved(family, case, seed, log, *, noise):
     case.world.fails, case.world.seed = noise, seed
     run = family.new_agent(family.policy(noise, seed)).run(case.input, deps=case.world, log=log)
     return run, case, finish(run, case)
@@ -70,3 +74,20 @@ def test_an_agent_of_a_family_can_be_imported(family):
     assert {tool.name for tool in family.TOOLS} == set(family.agent.definition.tools)
     assert family.new_agent(FunctionModel(str)).definition.header == family.agent.definition.header
     assert isinstance(family.agent, ak.Agent)
+
+
+@pytest.mark.parametrize("control", CONTROLS.values(), ids=CONTROLS)
+def test_the_runs_of_a_control_are_right_and_its_held_out_cases_differ_from_them(control, log):
+    """What misleads is no wrong run: each one that is learned from did what was right."""
+    for seed in range(5):
+        _run, case, output = solved(control.family, control.training(seed), seed, log, noise=0.3)
+        assert case.world.writes == case.writes
+        assert case.output == output
+        assert control.held_out(seed).input != case.input
+
+
+def test_a_workload_without_repetition_has_none(log):
+    """No two of twenty requests are settled by the same calls."""
+    control = CONTROLS["no repetition"]
+    runs = [solved(control.family, control.training(seed), seed, log, noise=0)[0] for seed in range(20)]
+    assert len({tuple(call.name for call in run.state.calls.values()) for run in runs}) == 20
