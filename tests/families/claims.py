@@ -130,7 +130,8 @@ def case(seed: int, entities: Entities, *, kinds: tuple[Kind, ...] = KINDS, up_t
     write = {"claim_id": claim_id, "queue": queue, "reserve": amount}
     given = Request(claim_id=claim_id).model_dump()
     output = {"claim_id": claim_id, "queue": queue}
-    return Case(given, world, [Write("assign_claim", write)], output, judged={"queue": queue})
+    shown = (kind, str(amount))
+    return Case(given, world, [Write("assign_claim", write)], output, judged={"queue": queue}, shown=shown)
 
 
 agent = new_agent(policy())
