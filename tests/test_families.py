@@ -6,7 +6,7 @@ from families.by_hand import ByHand, refund_pipeline, return_pipeline, ticket_pi
 from families.case import ANY_TEXT
 from families.catalogue import FAMILIES
 from families.controls import CONTROLS
-from families.harness import control_figures, family_figures, not_right, upper_bound
+from families.harness import RUNS, control_figures, family_figures, not_right, upper_bound
 from families.judging import same, untrue
 from families.solve import finish
 
@@ -194,3 +194,43 @@ def test_a_control_says_what_is_not_right():
     twice = CONTROLS["two that match"]
     careful = control_figures(ByHand(refund_pipeline(careful=True)), twice, seeds=[1], held_out=12)
     assert careful.counts == {"deopt": 12}
+
+
+promoted = pytest.mark.skipif(not hasattr(ak, "promote"), reason="there is no promotion yet")
+SEEDS = (1, 2)  # training sets a figure; the bench has more
+HELD_OUT = 12  # held-out cases each is judged on; the bench has more than 3,000 a family
+
+
+@promoted
+@each_family
+@pytest.mark.parametrize("runs", RUNS)
+def test_a_promoted_pipeline_writes_nothing_wrong(family, runs):
+    """Whatever it learned from: each held-out case is settled right, or left alone."""
+    found = family_figures(ak.promote, family, runs=runs, seeds=SEEDS, held_out=HELD_OUT)
+    assert not found.whys("wrong")
+    assert not found.whys("error")
+
+
+@promoted
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.DETERMINED])
+def test_ten_runs_are_enough_where_the_runs_determine_everything(name):
+    """At least 95% of what is held out is settled by the pipeline, and settled right."""
+    found = family_figures(ak.promote, FAMILIES[name], runs=10, seeds=SEEDS, held_out=40)
+    assert not found.refused
+    assert found.equal >= 0.95, found.whys("deopt")
+
+
+@promoted
+def test_a_real_choice_keeps_its_model():
+    """Each held-out ticket is routed by a model that reads it, and by nothing else."""
+    found = family_figures(ak.promote, tickets, runs=10, seeds=SEEDS, held_out=HELD_OUT)
+    assert not found.refused
+    assert all(one.model_calls >= 1 for one in found.judged if one.outcome == "equal")
+
+
+@promoted
+@pytest.mark.parametrize("name", CONTROLS)
+def test_a_control_has_the_right_outcome(name):
+    """What misleads is refused, or stops where it would mislead."""
+    control = CONTROLS[name]
+    assert not_right(control, control_figures(ak.promote, control, seeds=SEEDS, held_out=HELD_OUT)) is None
