@@ -36,6 +36,7 @@ class Case:
         output: the true output as JSON.
         edits: what a person changes where a tool asks: tool → arguments.
         judged: what a model would say of this case and no code can: what a stand-in for one answers with.
+        shown: what a prompt has to hold for a model to say so.
     """
 
     input: Any
@@ -44,3 +45,4 @@ class Case:
     output: Any
     edits: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, Any] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()

@@ -4,10 +4,13 @@ from types import ModuleType
 
 from families import (
     discounts,
+    expenses,
+    mirrors,
     parcels,
     pickups,
     refunds,
     reminders,
+    restocks,
     returns,
     sensors,
     statements,
@@ -16,5 +19,8 @@ from families import (
 
 FAMILIES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (parcels, refunds, statements, tickets, reminders, pickups, returns, discounts, sensors)
+    for module in (
+        *(parcels, refunds, statements, tickets, reminders, pickups),
+        *(returns, discounts, sensors, mirrors, restocks, expenses),
+    )
 }

@@ -119,11 +119,15 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities) -> Case:
-    """A random request."""
+def case(seed: int, entities: Entities, *, alike: bool | None = None) -> Case:
+    """A random request.
+
+    Args:
+        alike: whether sender and recipient are the same, and everybody's two addresses; now and then when left out.
+    """
     pool = Pool("parcels", seed, entities)
     parcel_id, recipient = pool.id("P-"), pool.id("C-")
-    sender = recipient if pool.chance(0.3) else pool.id("C-")
+    sender = recipient if _is(alike, pool, 0.3) else pool.id("C-")
     parcel = Parcel(
         parcel_id=parcel_id,
         sender_id=sender,
@@ -132,7 +136,7 @@ def case(seed: int, entities: Entities) -> Case:
         weight_kg=float(pool.amount(1, 30)),
         status=pool.choice(["in transit", "at depot"]),
     )
-    customers = {number: _customer(pool, number) for number in (sender, recipient)}
+    customers = {number: _customer(pool, number, alike) for number in (sender, recipient)}
     number = pool.number(10000, 99999)
     world = World(
         {"parcels": {parcel_id: parcel}, "customers": customers, "depots": {"D-310": {"hours": "08:00-18:00"}}},
@@ -143,10 +147,14 @@ def case(seed: int, entities: Entities) -> Case:
     return Case(Request(parcel_id=parcel_id).model_dump(), world, writes, {"notice_id": f"N-{number}", "email": email})
 
 
-def _customer(pool: Pool, number: str) -> Customer:
+def _is(given: bool | None, pool: Pool, probability: float) -> bool:
+    return given if given is not None else pool.chance(probability)
+
+
+def _customer(pool: Pool, number: str, alike: bool | None) -> Customer:
     name = pool.name()
     email = pool.email(name)
-    billing = email if pool.chance(0.5) else pool.email("billing")
+    billing = email if _is(alike, pool, 0.5) else pool.email("billing")
     return Customer(
         customer_id=number, name=name, billing_email=billing, email=email, language=pool.choice(["en", "de"])
     )

@@ -102,15 +102,16 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities, *, day: date | None = None) -> Case:
+def case(seed: int, entities: Entities, *, day: date | None = None, depot: str | None = None) -> Case:
     """A random request.
 
     Args:
         day: when; any day of the pool's when left out.
+        depot: where; any of them when left out.
     """
     pool = Pool("pickups", seed, entities)
     when = day or pool.day()
-    invoice, depot, gate = pool.number(10000, 99999), pool.choice(DEPOTS), pool.id("G-", 3)
+    invoice, depot, gate = pool.number(10000, 99999), depot or pool.choice(DEPOTS), pool.id("G-", 3)
     contact = pool.email(pool.name())
     written = pool.choice([contact, contact.title(), contact.upper()])
     record = {"owner": pool.name(), "contact": written, "boxes": pool.random.randint(1, 9), "issued": f"{pool.day()}"}

@@ -103,13 +103,13 @@ def _answer(
         for results in _told(request):
             uses = turns.send(results)
     except StopIteration as end:
-        return _response(request, AssistantMessage(text=_as_text(end.value)))
+        return response(request, AssistantMessage(text=_as_text(end.value)))
     first = sum(message.role == "tool" for message in request.messages)
     calls = [
         ToolCall(id=f"call_{first + at}", name=one.tool.name, arguments={**one.arguments, "why": dice.wording(_WHY)})
         for at, one in enumerate(uses)
     ]
-    return _response(request, AssistantMessage(tool_calls=tuple(calls)))
+    return response(request, AssistantMessage(tool_calls=tuple(calls)))
 
 
 def _told(request: ModelRequest) -> list[list[ToolMessage]]:
@@ -192,7 +192,8 @@ def _as_text(output: Any) -> str:
     return output.model_dump_json() if isinstance(output, BaseModel) else str(output)
 
 
-def _response(request: ModelRequest, message: AssistantMessage) -> ModelResponse:
+def response(request: ModelRequest, message: AssistantMessage) -> ModelResponse:
+    """An answer with what it would have cost."""
     read = sum(len(str(one)) for one in (request.instructions, request.tools, *request.messages)) // CHARACTERS_A_TOKEN
     written = len(str(message)) // CHARACTERS_A_TOKEN
     usage = Usage(input_tokens=read, output_tokens=written, cost_usd=read * USD_INPUT + written * USD_OUTPUT)

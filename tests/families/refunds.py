@@ -126,12 +126,13 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities, *, lines: int | None = None, first: bool = False) -> Case:
+def case(seed: int, entities: Entities, *, lines: int | None = None, first: bool = False, captured: int = 1) -> Case:
     """A random request.
 
     Args:
         lines: how many lines the order has; any number from 1 to 5 when left out.
         first: the line that is meant stands first, as does the captured payment.
+        captured: how many payments were; with more than one nobody can say which is meant, and no write is right.
     """
     pool = Pool("refunds", seed, entities)
     order_id = pool.id("A-")
@@ -139,7 +140,7 @@ def case(seed: int, entities: Entities, *, lines: int | None = None, first: bool
     meant, *others = [_line(pool) for _ in range(count)]
     if others and pool.chance(0.3):
         others[0] = others[0].model_copy(update={"price": meant.price})
-    paid, *failed = _payments(pool)
+    paid, *failed = _payments(pool, captured)
     in_order = [meant, *others] if first else pool.shuffled([meant, *others])
     attempts = [paid, *failed] if first else pool.shuffled([paid, *failed])
     total = sum((line.price * line.quantity for line in in_order), Decimal(0))
@@ -152,6 +153,8 @@ def case(seed: int, entities: Entities, *, lines: int | None = None, first: bool
     price = str(meant.price)
     writes = [Write("refund", {"payment_id": paid["payment_id"], "line_id": meant.line_id, "amount": price})]
     given = Request(order_id=order_id, sku=meant.sku).model_dump()
+    if captured != 1:
+        return Case(given, world, [], None)
     return Case(given, world, writes, {"refund_id": f"R-{number}", "amount": price})
 
 
@@ -165,12 +168,12 @@ def _line(pool: Pool) -> Line:
     )
 
 
-def _payments(pool: Pool) -> list[dict[str, Any]]:
+def _payments(pool: Pool, captured: int) -> list[dict[str, Any]]:
     """The captured one first."""
     others = [pool.choice(["failed", "authorised"]) for _ in range(pool.random.randint(0, 2))]
     return [
         {"payment_id": pool.id("pay_"), "status": status, "method": pool.choice(["card", "transfer"])}
-        for status in ["captured", *others]
+        for status in ["captured"] * captured + others
     ]
 
 

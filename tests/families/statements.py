@@ -132,21 +132,23 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities, *, extra: int = 0) -> Case:
+def case(seed: int, entities: Entities, *, count: int | None = None, currency: str | None = None) -> Case:
     """A random request.
 
     Args:
-        extra: how many invoices there are beside the usual 0 to 5.
+        count: how many invoices there are; 0 to 5 when left out.
+        currency: the account's; any of three when left out.
     """
     pool = Pool("statements", seed, entities)
     account_id, month = pool.id("K-"), f"2026-{pool.random.randint(1, 11):02}"
-    invoices = [_invoice(pool, month) for _ in range(pool.choice([0, 1, 1, 2, 3, 4, 5]) + extra)]
+    size = count if count is not None else pool.choice([0, 1, 1, 2, 3, 4, 5])
+    invoices = [_invoice(pool, month) for _ in range(size)]
     amounts = [invoice.amount for invoice in invoices]
     total = sum(amounts, Decimal(0))
     account = Account(
         account_id=account_id,
         owner=pool.name(),
-        currency=pool.choice(["EUR", "USD", "CHF"]),
+        currency=currency or pool.choice(["EUR", "USD", "CHF"]),
         balance=total if pool.chance(0.3) else pool.amount(1, 900),
     )
     number = pool.number(10000, 99999)

@@ -157,6 +157,7 @@ def case(seed: int, entities: Entities) -> Case:
         [Write("route_ticket", write)],
         {"ticket_id": ticket_id, "queue": queue, "summary": ANY_TEXT},
         judged={"queue": queue, "reason": f"It is about {queue}.", "summary": f"A {queue} matter."},
+        shown=(said,),
     )
 
 
