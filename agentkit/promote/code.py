@@ -1,0 +1,362 @@
+"""A plan as a module that a person would have written."""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit.definition import AgentDefinition
+from agentkit.promote.code_body import Body, step_nodes
+from agentkit.promote.computed import Each, Match
+from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular
+from agentkit.promote.find import place_of_agent
+from agentkit.promote.plan import Plan, PlannedStep
+from agentkit.promote.search import Source
+from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
+from agentkit.promote.writing import literal
+
+HAS_DEOPT = False
+
+
+@dataclass
+class Module:
+    """Generated code.
+
+    Args:
+        source: the text, not yet formatted.
+        bare: what it uses by names that it does not import: the objects of a notebook.
+        names: the pipeline's steps' functions, by the steps' names.
+    """
+
+    source: str
+    bare: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def write_module(plan: Plan, agent: AgentDefinition, owner: Any, *, name: str, heading: str) -> Module:
+    """Write a plan as a module.
+
+    Args:
+        plan: what to write.
+        agent: whose runs it is made of.
+        owner: the agent itself: what takes over.
+        name: the pipeline's.
+        heading: the module's docstring.
+    """
+    return Writer(plan, agent, owner, name).module(heading)
+
+
+class Writer:
+    """Writes one plan.
+
+    Args:
+        plan: what to write.
+        agent: whose runs it is made of.
+        owner: the agent itself.
+        name: the pipeline's.
+    """
+
+    def __init__(self, plan: Plan, agent: AgentDefinition, owner: Any, name: str) -> None:
+        self.plan = plan
+        self.agent = agent
+        self._name = name
+        self.imports = Imports()
+        self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
+        self._classes: list[str] = []
+        self.types: dict[str, Any] = {}
+        self._owner = place_of_agent(owner)
+        self._lists: dict[tuple[Expr, Any], str] = {}
+        self._zipped: dict[tuple[str, ...], str] = {}
+        self._matches: dict[Match, str] = {}
+        self._written: set[str] = set()
+        self._class_names: set[str] = set()
+        envs = plan.envs
+        for given in plan.inputs:
+            self.types[given] = input_type([env.get(given) for env in envs])
+        for step in plan.steps:
+            if step.asks:
+                kind = self.kind(step)
+                written = self.imports.type(kind)
+                self.types[step.name] = f"list[{written}]" if step.over is not None else written
+                continue
+            returned = getattr(agent.tools[step.tool], "return_type", Any)
+            self.types[step.name] = list[returned] if step.over is not None else returned
+
+    def module(self, heading: str) -> Module:
+        """The whole text, under this docstring."""
+        functions: list[str] = []
+        for step in self.plan.steps:
+            if step.way is not None and "way" not in self.types:
+                way = self._way()
+                functions += [*self._patterns(), way]
+            functions += self._step(step)
+        if self.plan.ways and "way" not in self.types:
+            way = self._way()
+            functions += [*self._patterns(), way]
+        functions += self._output()
+        pipeline = self._pipeline()
+        constants = [
+            f"{name} = {code}  # {comment}" if comment else f"{name} = {code}"
+            for name, (code, comment) in self._constants.items()
+        ]
+        blocks = [
+            f'"""{heading}"""',
+            "\n".join(self.imports.lines()),
+            *(["\n".join(constants)] if constants else []),
+            *self._classes,
+            pipeline,
+            *functions,
+        ]
+        text = "\n\n".join(blocks[:2]) + "\n\n" + "\n\n\n".join(blocks[2:]) + "\n"
+        return Module(text, dict(self.imports.bare))
+
+    def _pipeline(self) -> str:
+        given = ", ".join(f"{literal(name)}: {self._input(name)}" for name in self.plan.inputs)
+        options = [literal(self._name), f"input={{{given}}}", 'output="result"']
+        owner = self._owner
+        called = self.imports.thing(owner.value, owner.module, owner.name)
+        if any(step.asks for step in self.plan.steps):
+            options.append(f"model={called}.definition.models[0]")
+        if HAS_DEOPT:
+            options.append(f"deopt={called}")
+        return "pipeline = ak.Pipeline(\n    " + ",\n    ".join(options) + ",\n)"
+
+    def _input(self, name: str) -> str:
+        written = self.imports.type(self.types[name])
+        missing = any(env.get(name) is None for env in self.plan.envs)
+        return f"({written}, None)" if missing else written
+
+    # a step ----------------------------------------------------------------------------------------------------------
+
+    def _step(self, step: PlannedStep) -> Iterator[str]:
+        if step.over is not None:
+            yield from self._loop(step, step.over)
+            return
+        body = Body(self, step)
+        lines = body.ask(step) if step.asks else body.call(step)
+        yield from self._patterns()
+        decorator = (
+            "@pipeline.step" if step.way is None else f"@pipeline.step(when=lambda way: way == {literal(step.way)})"
+        )
+        yield self._function(step, decorator, body.needs(step), lines, self.types[step.name])
+
+    def _loop(self, step: PlannedStep, over: Each) -> Iterator[str]:
+        """A step for the list, where it is none already, and one for its elements."""
+        of_element = element_type(type_of(over.base, self.types))
+        source = self._lists.get((over.base, over.conditions))
+        if source is None and isinstance(over.base, Root) and not over.conditions:
+            source = over.base.name
+        if source is None:
+            body = Body(self, None)
+            code = body.code(over)
+            source = self._free(over.base.name if isinstance(over.base, Field) else f"{step.name}_of")
+            needs = body.needs(None)
+            self.types[source] = list[of_element]
+            yield from self._patterns()
+            yield self._plain(source, needs, [f"return {code}"], list[of_element], f"What {step.name} is done for.")
+        self._lists[over.base, over.conditions] = source
+        element, kind, opening, joined = step.element, of_element, list[str](), dict[Expr, str]()
+        if used := [name for name in step.joined if Root(f"{name}[]") in step_nodes(step) or step.asks]:
+            pairs = self._pairs(source, used)
+            if pairs not in self.types:
+                kinds = [of_element, *(element_type(self.types[name]) for name in used)]
+                kind = f"tuple[{', '.join(self.imports.type(one) for one in kinds)}]"
+                self.types[pairs] = f"list[{kind}]"
+                zipped = ", ".join([source, *used])
+                given = [(name, self.imports.type(self.types[name])) for name in (source, *used)]
+                lines = [f"return list(zip({zipped}, strict=True))"]
+                yield self._plain(
+                    pairs, given, lines, self.types[pairs], f"Each with what is known of it from {', '.join(used)}."
+                )
+            kind = str(self.types[pairs]).removeprefix("list[").removesuffix("]")
+            joined = dict[Expr, str]((Root(f"{name}[]"), _joined_name(name)) for name in used)
+            opening = [f"{', '.join([element, *joined.values()])} = pair"]
+            source, element = pairs, "pair"
+        body = Body(self, step, joined=joined)
+        lines = [*opening, *(body.ask(step) if step.asks else body.call(step))]
+        yield from self._patterns()
+        options = [f"each=({literal(element)}, {literal(source)})"]
+        if step.writes:
+            options.append("concurrency=1")
+        if step.way is not None:
+            options.append(f"when=lambda way: way == {literal(step.way)}")
+        needs = [(element, self.imports.type(kind)), *body.needs(step, without={step.element, element})]
+        returned = element_type(self.types[step.name]) if not step.asks else self.kind(step)
+        yield self._function(step, f"@pipeline.step({', '.join(options)})", needs, lines, returned)
+
+    def _pairs(self, source: str, used: Sequence[str]) -> str:
+        return self._zipped.setdefault((source, *used), self._free(f"{source}_with_{used[-1]}"))
+
+    def _patterns(self) -> Iterator[str]:
+        """The steps that find something in a text, each once."""
+        for match, name in self._matches.items():
+            if name not in self._written:
+                self._written.add(name)
+                text = roots(match).pop()
+                lines = [f"return {match.code(Names())}"]
+                yield self._plain(
+                    name, [(text, self.imports.type(self.types[text]))], lines, str, f"The {name} in the {text}."
+                )
+
+    def match(self, match: Match, wanted: str) -> str:
+        """The step that finds something in a text."""
+        if match not in self._matches:
+            self.imports.plain.add("re")
+            self._matches[match] = self._free(wanted)
+            self.types = {self._matches[match]: str, **self.types}
+        return self._matches[match]
+
+    def _function(
+        self, step: PlannedStep, decorator: str, needs: Sequence[tuple[str, str]], lines: Sequence[str], returned: Any
+    ) -> str:
+        given = ", ".join([*(f"{name}: {kind}" for name, kind in needs), "ctx: ak.Context"])
+        if step.asks:
+            says = f"What a model makes of it: {', '.join(name or 'the answer' for name in step.arguments)}."
+        else:
+            says = _first_line(self.agent.tools[step.tool].schema.description) or f"Call {step.tool}."
+        body = "\n".join(f"    {line}" if line else "" for line in lines)
+        return f'{decorator}\ndef {step.name}({given}) -> {self.imports.type(returned)}:\n    """{says}"""\n{body}'
+
+    def _plain(
+        self, name: str, needs: Sequence[tuple[str, str]], lines: Sequence[str], returned: Any, says: str
+    ) -> str:
+        given = ", ".join(f"{one}: {kind}" for one, kind in needs)
+        body = "\n".join(f"    {line}" for line in lines)
+        return f'@pipeline.step\ndef {name}({given}) -> {self.imports.type(returned)}:\n    """{says}"""\n{body}'
+
+    # what a model gives ----------------------------------------------------------------------------------------------
+
+    def kind(self, step: PlannedStep) -> Any:
+        """The type of what a model is asked for: a value's, or a class of several."""
+        if len(step.arguments) == 1:
+            return self.argument_type(step.tool, next(iter(step.arguments)))
+        name = "".join(part.capitalize() for part in step.name.split("_"))
+        if name not in self._class_names:
+            self._class_names.add(name)
+            self.imports.models = True
+            fields = "\n".join(
+                f"    {one}: {self.imports.type(self.argument_type(step.tool, one))}" for one in step.arguments
+            )
+            self._classes.append(
+                f'class {name}(BaseModel):\n    """What a model gives for {step.tool or "the answer"}."""\n\n{fields}'
+            )
+        return name
+
+    def argument_type(self, tool: str, name: str) -> Any:
+        """The type of a tool's argument, or of a part of the agent's output."""
+        if tool:
+            return _parameter_type(self.agent, tool, name)
+        output: Any = self.agent.output.type
+        return output if name == "" else type_of(Field(Root(""), name, by_key=False), {"": output})
+
+    def described(self, tool: str, name: str) -> str:
+        """What is wanted, in the words of the tool's own description."""
+        if not tool:
+            return "the answer to the user" if name == "" else name
+        properties: Mapping[str, Any] = self.agent.tools[tool].schema.parameters.get("properties", {})
+        says = properties.get(name, {}).get("description", "")
+        return f"{name} for {tool}{': ' + says if says else ''}"
+
+    # the output ------------------------------------------------------------------------------------------------------
+
+    def _output(self) -> Iterator[str]:
+        ways = list(self.plan.outputs)
+        lines: list[str] = []
+        body = Body(self, None)
+        for way in ways:
+            here, last = body.of_way(), way == ways[-1]
+            if way == ways[0]:
+                lines += here.guards(self.plan.guards)
+            written = self._returned(here, self.plan.outputs[way], way)
+            lines += written if last else [f"if way == {literal(way)}:", *(f"    {line}" for line in written)]
+        last = [step.name for step in self.plan.steps if step.writes and step.way is None][-1:]
+        if self.plan.ways:
+            last.append("way")
+        yield from self._patterns()
+        needs = [(name, self._maybe(name, kind)) for name, kind in body.needs(None, also=last)]
+        yield self._plain("result", needs, lines, self.agent.output.type, "What a run ends with.")
+
+    def _returned(self, body: "Body", fields: Mapping[str, Source], way: str) -> list[str]:
+        kind = self.imports.type(self.agent.output.type)
+        if list(fields) == [""]:
+            values = body.arguments({"answer": fields[""]}, {})
+            end = f"return {values['answer']}"
+        else:
+            values = body.arguments(dict(fields), {})
+            end = f"return {kind}({', '.join(f'{name}={code}' for name, code in values.items())})"
+        there = [step.name for step in self.plan.steps if way and step.way == way and step.name in body.used]
+        return [*(f"assert {name} is not None" for name in there if self.types[name] is not Any), *body.opening(), end]
+
+    def _maybe(self, name: str, kind: str) -> str:
+        """The type of a step's result that is None where the run goes another way."""
+        goes = any(step.name == name and step.way is not None for step in self.plan.steps)
+        return f"{kind} | None" if goes and kind != "Any" else kind
+
+    def _way(self) -> str:
+        """The step that says which way a run goes."""
+        plan = self.plan
+        self.imports.typing.add("Literal")
+        kind = f"Literal[{', '.join(literal(way) for way in plan.ways)}]"
+        body = Body(self, None)
+        codes = [body.split(split, set(plan.ways)) for split in plan.splits]
+        codes = [code for code in codes if code]
+        counts = ", ".join(f"{way} {count} times" for way, count in plan.ways.items())
+        value = codes[0] if len(codes) == 1 else f"ak.agree({', '.join(codes)})"
+        needs = body.needs(None)
+        self.types["way"] = kind
+        lines = [*body.opening(), f"return {value}"]
+        return self._plain("way", needs, lines, kind, f"Which way it goes, as far as the runs showed: {counts}.")
+
+    # names -----------------------------------------------------------------------------------------------------------
+
+    def _free(self, name: str) -> str:
+        name = re.sub(r"\W", "_", name)
+        while name in self.types or name in {"ctx", "result", "pipeline"}:
+            name += "_"
+        return name
+
+    def order(self) -> list[str]:
+        """Every name, in the order in which they are known."""
+        return list(self.types)
+
+    def constant(self, argument: str, source: Source) -> str:
+        """A named constant for what never varied."""
+        found = source.survivors[0]
+        assert isinstance(found, Const), "only a constant has a name of its own"
+        code = literal(found.constant)
+        name = re.sub(r"\W", "_", argument).upper()
+        while name in self._constants and self._constants[name][0] != code:
+            name += "_"
+        runs = "in the one run there is" if source.runs == 1 else f"in all {source.runs} runs"
+        self._constants[name] = (code, f"the same {runs}")
+        return name
+
+    def instructions(self) -> str:
+        """The agent's instructions, as a constant."""
+        self._constants["INSTRUCTIONS"] = (_long_text(self.agent.instructions), "")
+        return "INSTRUCTIONS"
+
+
+# small things ---------------------------------------------------------------------------------------------------------
+
+
+def _joined_name(step: str) -> str:
+    return f"{singular(Root(step))}_found" if singular(Root(step)) == step else singular(Root(step))
+
+
+def _first_line(description: str) -> str:
+    line = description.strip().partition("\n")[0]
+    sentence = line.partition(". ")[0].rstrip(".")
+    return sentence.replace("\\", "\\\\").replace('"""', "'''") + "." if sentence else ""
+
+
+def _long_text(text: str) -> str:
+    if "\n" not in text or '"""' in text or "\\" in text:
+        return literal(text)
+    return '"""\\\n' + textwrap.dedent(text).replace("\\", "\\\\") + '"""'
+
+
+def _parameter_type(agent: AgentDefinition, tool: str, name: str) -> Any:
+    signature = getattr(agent.tools[tool], "signature", None)
+    found = [one.annotation for one in signature.parameters if one.name == name] if signature is not None else []
+    return found[0] if found else Any

@@ -1,0 +1,213 @@
+"""The lines of one generated function: what is chosen first, then what is done with it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from agentkit.jsonvalue import as_json
+from agentkit.promote.computed import DateForm, Match
+from agentkit.promote.expressions import Best, Const, Expr, Names, Pick, Root, singular, walk
+from agentkit.promote.find import place_of_tool
+from agentkit.promote.plan import Guard, PlannedStep
+from agentkit.promote.search import Source
+from agentkit.promote.ways import ByComparison, ByLimit, ByValue, Split
+from agentkit.promote.writing import literal
+
+if TYPE_CHECKING:
+    from agentkit.promote.code import Writer
+
+
+class Body:
+    """The lines of one function: what is chosen first, then what is done with it."""
+
+    def __init__(self, writer: "Writer", step: PlannedStep | None, joined: Mapping[Expr, str] | None = None) -> None:
+        self._w = writer
+        self._step = step
+        self._given: dict[Expr, str] = dict(joined or {})
+        self.used: set[str] = set()
+        self._lines: list[str] = []
+        self._taken = set(writer.types) | {"ctx", "pair"}
+
+    def call(self, step: PlannedStep) -> list[str]:
+        """What a step that calls a tool does."""
+        w = self._w
+        self._lines += [self._guard(guard) for guard in step.guards]
+        values = self.arguments(step.arguments, step.edited)
+        tool = place_of_tool(w.agent.tools[step.tool], step.tool)
+        called = w.imports.thing(tool.value, tool.module, tool.name)
+        ordered = ", ".join(f"{name}={values[name]}" for name in step.arguments)
+        return [*self._lines, f"return ctx.call({called}{', ' if ordered else ''}{ordered})"]
+
+    def of_way(self) -> "Body":
+        """The body of one way of a function with several: with lines of its own."""
+        body = Body(self._w, None)
+        body.used = self.used
+        return body
+
+    def guards(self, guards: Sequence[Guard]) -> list[str]:
+        """The lines of guards."""
+        return [self._guard(guard) for guard in guards]
+
+    def split(self, split: Split, ways: set[str]) -> str | None:
+        """What says which way, as an expression; what no run showed is guarded before. None where it only guards."""
+        match split:
+            case ByValue(subject, pairs):
+                known = ", ".join(f"{literal(_plain(value))}: {literal(way)}" for value, way in pairs if way in ways)
+                return f"{{{known}}}[{self.code(subject)}]"
+            case ByLimit(subject, low, high, below, above):
+                code = self.code(subject)
+                if low + 1 != high or not isinstance(low, int):
+                    self._lines.append(f'ak.guard(not {low} < {code} < {high}, "no run was between {low} and {high}")')
+                return self._either(f"{code} <= {low}", below, above, ways)
+            case ByComparison(left, sign, right, true, false):
+                return self._either(f"{self.code(left)} {sign} {self.code(right)}", true, false, ways)
+
+    def _either(self, test: str, true: str, false: str, ways: set[str]) -> str | None:
+        if true in ways and false in ways:
+            return f"{literal(true)} if {test} else {literal(false)}"
+        needed = test if true in ways else f"not ({test})"
+        self._lines.append(f"ak.guard({needed}, {literal('the runs went another way')})")
+        return None
+
+    def opening(self) -> list[str]:
+        """What was chosen so far."""
+        return self._lines
+
+    def arguments(self, sources: Mapping[str, Source], edited: Mapping[str, Any]) -> dict[str, str]:
+        """The code of each value; what it chooses out of lists is chosen before, once."""
+        for source in sources.values():
+            for survivor in source.survivors:
+                self._choose(survivor)
+        return {name: self._one(name, source, edited.get(name)) for name, source in sources.items()}
+
+    def ask(self, step: PlannedStep) -> list[str]:
+        """What a step that asks a model does."""
+        w = self._w
+        options: dict[str, str] = {}
+        for name, source in step.arguments.items():
+            if source.grade == "choice":
+                options[name] = self._free(f"{name}_options")
+                self._lines.append(f"# nothing in {source.runs} runs says which {name}: a model chooses")
+                self._lines.append(f"{options[name]} = {self.code(source.survivors[0])}")
+        wanted = "; ".join(w.described(step.tool, name) for name in step.arguments)
+        shown = [name for name in w.order() if self._may_see(name, step)]
+        self.used |= set(shown)
+        entries = [f'"give": {literal(wanted)}', *(f"{literal(name)}: {name}" for name in shown)]
+        if step.over is not None:
+            entries.append(f"{literal(step.element)}: {step.element}")
+            entries += [f"{literal(called)}: {called}" for called in self._given.values()]
+        entries += [f"{literal(called)}: {called}" for called in options.values()]
+        kind = w.imports.type(w.kind(step))
+        output = "" if kind == "str" else f", output={kind}"
+        asked = f"ctx.ask({{{', '.join(entries)}}}{output}, instructions={w.instructions()})"
+        if not options:
+            return [*self._lines, f"return {asked}"]
+        self._lines.append(f"answer = {asked}")
+        for name, called in options.items():
+            chosen = "answer" if len(step.arguments) == 1 else f"answer.{name}"
+            self._lines.append(f'ak.guard({chosen} in {called}, "{name} is none of those there are")')
+        return [*self._lines, "return answer"]
+
+    def needs(
+        self, step: PlannedStep | None, *, without: set[str] | None = None, also: Sequence[str] = ()
+    ) -> list[tuple[str, str]]:
+        """The parameters with their types: what is used, and what has to be done before."""
+        names = {*self.used, *also, *(step.after if step is not None else ())} - (without or set())
+        return [(name, self._w.imports.type(self._w.types[name])) for name in self._w.order() if name in names]
+
+    # one value -------------------------------------------------------------------------------------------------------
+
+    def _one(self, name: str, source: Source, edited: Any) -> str:
+        codes = [self.code(survivor, name) for survivor in source.survivors]
+        first = source.survivors[0]
+        if isinstance(first, Const) and first.constant is not None and not isinstance(first.constant, bool):
+            codes[0] = self._w.constant(name, source)
+        codes = list(dict.fromkeys(codes))
+        if edited:
+            self._lines.append(f"# a person changed {name} in {edited} of {source.runs} runs: the approval asks again")
+        if len(codes) == 1:
+            return codes[0]
+        agreed = f"ak.agree({', '.join(codes)})"
+        if source.grade == "certain":
+            return agreed
+        self._lines.append(f"# {name}: {_why(source)}")
+        variable = self._free(name)
+        self._lines.append(f"{variable} = {agreed}")
+        return variable
+
+    def code(self, expression: Expr, wanted: str = "found") -> str:
+        """An expression's Python, with what it needs noted."""
+        w = self._w
+        for node in walk(expression):
+            if isinstance(node, Match) and isinstance(node.base, Root):
+                self._given[node] = w.match(node, _snake(wanted))
+                self.used.add(self._given[node])
+            elif isinstance(node, Match):
+                w.imports.plain.add("re")
+            elif isinstance(node, DateForm) and node.read is not None:
+                w.imports.typing.add("datetime")
+        self._need(expression)
+        return Names(self._given).of(expression)
+
+    def _need(self, expression: Expr) -> None:
+        """Note the names that it is written with."""
+        if expression in self._given:
+            return
+        if isinstance(expression, Root):
+            self.used.add(expression.name)
+        for part in expression.parts():
+            self._need(part)
+
+    def _choose(self, expression: Expr) -> None:
+        """Give what is chosen out of a list a name."""
+        for node in walk(expression):
+            if isinstance(node, Pick | Best) and node not in self._given:
+                code = self.code(node)
+                name = self._free(singular(node.base))
+                self._lines.append(f"{name} = {code}")
+                self._given[node] = name
+
+    def _free(self, name: str) -> str:
+        found, number = name, 2
+        while found in self._taken:
+            found, number = f"{name}_{number}", number + 1
+        self._taken.add(found)
+        return found
+
+    def _guard(self, guard: Guard) -> str:
+        subject = self.code(guard.subject)
+        value = literal(guard.value)
+        test = (
+            f"{subject} is {value}" if guard.value is None or isinstance(guard.value, bool) else f"{subject} == {value}"
+        )
+        said = f"{subject} was {value} in all {guard.runs} runs"
+        return f"ak.guard({test}, {literal(said)})"
+
+    def _may_see(self, name: str, step: PlannedStep) -> bool:
+        plan = self._w.plan
+        if name in plan.inputs:
+            return True
+        names = [one.name for one in plan.steps]
+        if name not in names or name in step.joined:
+            return False
+        return names.index(name) < names.index(step.name)
+
+
+def _why(source: Source) -> str:
+    if source.different < 3:
+        return f"{source.runs} runs with {source.different} different values tell these apart no further"
+    return f"{source.runs} runs do not tell these apart"
+
+
+def step_nodes(step: PlannedStep) -> set[Expr]:
+    """Every expression that a step's arguments are made of."""
+    return {node for source in step.arguments.values() for one in source.survivors for node in walk(one)}
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    return as_json(value, "it")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"\W", "_", name) or "found"

@@ -1,0 +1,307 @@
+"""Putting the calls of runs into an order in which each argument has a source."""
+
+import keyword
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from agentkit.definition import AgentDefinition
+from agentkit.promote.align import Slot, explained_calls, find_list, reach, tell_apart
+from agentkit.promote.answers import answer_of, answered
+from agentkit.promote.expressions import Env, Root, roots
+from agentkit.promote.guarding import guards_of
+from agentkit.promote.plan import Plan, PlannedStep
+from agentkit.promote.pool import Pool
+from agentkit.promote.recordings import argument_names, edited_in, input_names, inputs_of, result_of, typed_arguments
+from agentkit.promote.search import Source, is_copy
+from agentkit.promote.sources import (
+    Explained,
+    checked,
+    element_name,
+    inside,
+    renamed,
+    same_list,
+    sample,
+    sources_of,
+)
+from agentkit.promote.traces import RecordedCall, Trace
+from agentkit.promote.values import fields_of
+
+_VERBS = re.compile(r"^(?:get|find|fetch|list|read|look_?up|search|load|query|check)_(?=[a-z])")
+
+
+class Planner:
+    """Places one slot after the other, each where everything it needs has a name."""
+
+    def __init__(
+        self, agent: AgentDefinition, traces: Sequence[Trace], slots: Sequence[Slot], dropped: Mapping[str, int]
+    ) -> None:
+        self._agent = agent
+        self._traces = traces
+        self._left = list(slots)
+        self._way: str | None = None
+        self._others: set[str] = set()  # names of other ways
+        self.steps: list[PlannedStep] = []
+        self.doubts = [
+            f"{count} of {len(traces)} runs also called {name}; its result was never needed, and it is left out"
+            for name, count in sorted(dropped.items())
+        ]
+        self.inputs = input_names(traces)
+        self.envs: list[dict[str, Any]] = [inputs_of(trace, self.inputs) for trace in traces]
+        self.problems: list[str] = []
+        self._writes_done = 0
+        self._pool: Pool | None = None
+
+    def place_all(self) -> None:
+        """Place every slot."""
+        while self._left:
+            self._place(self._next())
+
+    def branch(self, way: str, chosen: Sequence[int], slots: Sequence[Slot], dropped: Mapping[str, int]) -> "Planner":
+        """A planner that goes on from here with some of the runs."""
+        branch = Planner(self._agent, [self._traces[run] for run in chosen], slots, dropped)
+        branch.envs = [dict(self.envs[run]) for run in chosen]
+        branch.steps = list(self.steps)
+        branch._way = way
+        branch._others = {*self._others, *(step.name for step in self.steps)}
+        return branch
+
+    def take(self, branch: "Planner") -> None:
+        """Take over what a branch placed."""
+        self.steps = branch.steps
+        self.doubts += branch.doubts
+        self.problems += branch.problems
+
+    def plan(self, outputs: Mapping[str, Mapping[str, Source]]) -> Plan:
+        """The plan of what was placed."""
+        plan = Plan(
+            inputs=self.inputs,
+            steps=self.steps,
+            outputs=outputs,
+            doubts=self.doubts,
+            runs=tuple(trace.run_id for trace in self._traces),
+            envs=list(self.envs),
+        )
+        _order_writes(plan)
+        guards_of(plan)
+        return plan
+
+    @property
+    def pool(self) -> Pool:
+        """What can be reached now."""
+        if self._pool is None:
+            self._pool = reach(sample(self.envs))
+        return self._pool
+
+    def _next(self) -> Explained:
+        """The first slot of which everything is known; where there is none, the first whose turn it is."""
+        fallback: Explained | None = None
+        for slot in self._left:
+            if not self._may_come(slot):
+                continue
+            found = self._explain(slot)
+            if found.is_known:
+                return found
+            if fallback is None:
+                fallback = found
+        assert fallback is not None, "the first slot may always come"
+        return fallback
+
+    def _may_come(self, slot: Slot) -> bool:
+        """A write comes after those before it; a read not before the writes that every run had made by then."""
+        if slot.writes:
+            return not any(one.writes and one.position < slot.position for one in self._left)
+        return slot.behind <= self._writes_done
+
+    # explaining ------------------------------------------------------------------------------------------------------
+
+    def _explain(self, slot: Slot) -> Explained:
+        if slot.loops:
+            return self._explain_loop(slot)
+        calls = [one[0] for one in slot.calls]
+        found = Explained(slot, sources_of(self._agent, slot.tool, self.pool, self.envs, calls), self.envs, calls)
+        twins = [one for one in self._left if one.tool == slot.tool and not one.loops]
+        if len(twins) > 1 and not found.is_known and tell_apart(twins, self.pool):
+            calls = [one[0] for one in slot.calls]
+            found = Explained(slot, sources_of(self._agent, slot.tool, self.pool, self.envs, calls), self.envs, calls)
+        return found
+
+    def _explain_loop(self, slot: Slot) -> Explained:
+        over = find_list(slot, reach(self.envs), "one")  # of every run, since the calls are put in order
+        if over is None:
+            return self._explain_one_of(slot)
+        joined = [step.name for step in self.steps if step.over is not None and same_list(step.over, over)]
+        envs: list[Env] = []
+        calls: list[RecordedCall] = []
+        for env, of_run in zip(self.envs, slot.calls, strict=True):
+            for index, (element, call) in enumerate(zip(over.value(env), of_run, strict=True)):
+                envs.append({**env, over.element: element, **{f"{name}[]": env[name][index] for name in joined}})
+                calls.append(call)
+        if not envs:
+            return Explained(slot, {}, envs, calls, over)
+        return Explained(
+            slot, sources_of(self._agent, slot.tool, inside(envs, over, joined), envs, calls), envs, calls, over
+        )
+
+    def _explain_one_of(self, slot: Slot) -> Explained:
+        """A tool that is called a varying number of times for nothing that varies: all but one call were tries."""
+        if slot.writes or not all(slot.calls):
+            names = argument_names([call for calls in slot.calls for call in calls])
+            return Explained(slot, {name: Source("model", ()) for name in names}, self.envs, [])
+        calls = [one[-1] for one in explained_calls(slot, reach(self.envs))]
+        return Explained(slot, sources_of(self._agent, slot.tool, self.pool, self.envs, calls), self.envs, calls)
+
+    # placing ---------------------------------------------------------------------------------------------------------
+
+    def _place(self, found: Explained) -> None:
+        slot, over, arguments = found.slot, found.over, found.arguments
+        name = self._name(slot.tool)
+        if over is not None:
+            found = renamed(found, element_name(over.base, {*self.envs[0], name}))
+            over, arguments = found.over, found.arguments
+        if slot.loops and not found.calls:
+            self.doubts.append(f"{slot.tool} is called a varying number of times, and nothing says for what")
+            self.problems.append(self.doubts[-1])
+        elif slot.loops and over is None:
+            slot.calls = [[call] for call in found.calls]
+        joined = tuple(
+            one.name for one in self.steps if over is not None and one.over is not None and same_list(one.over, over)
+        )
+        step = PlannedStep(
+            name=name,
+            tool=slot.tool,
+            writes=slot.writes,
+            arguments=arguments,
+            over=over,
+            element=over.element if over is not None else "one",
+            joined=joined,
+            edited=edited_in(slot),
+            runs=len(self._traces),
+            way=self._way,
+        )
+        made = {one: source for one, source in arguments.items() if not source.is_known}
+        if made and found.calls:
+            self._ask_first(step, made, found)
+        self.steps.append(step)
+        self._left.remove(slot)
+        self._writes_done += slot.writes and over is None
+        self._pool = None
+        for env, calls in zip(self.envs, slot.calls, strict=True):
+            results = [result_of(self._agent, slot.tool, call.result) for call in calls]
+            env[name] = results[0] if over is None and found.calls else results
+
+    def _ask_first(self, step: PlannedStep, made: Mapping[str, Source], found: Explained) -> None:
+        """A model's part of the arguments is a step of its own, so that what comes later can use it too."""
+        name = self._free(next(iter(made)) if len(made) == 1 else f"{step.name}_words")
+        asking = PlannedStep(
+            name=name,
+            tool=step.tool,
+            writes=False,
+            arguments=dict(made),
+            over=step.over,
+            element=step.element,
+            joined=step.joined,
+            runs=step.runs,
+            asks=True,
+            way=self._way,
+        )
+        self.steps.append(asking)
+        typed = [typed_arguments(self._agent, step.tool, call.arguments) for call in found.calls]
+        values = iter([answer_of(made, one) for one in typed])
+        for env, calls in zip(self.envs, found.slot.calls, strict=True):
+            here = [next(values) for _ in calls]
+            env[name] = here if step.over is not None else here[0]
+        if step.over is not None:
+            step.joined = (*step.joined, name)
+        root = Root(f"{name}[]") if step.over is not None else Root(name)
+        step.arguments |= answered(made, root)
+
+    def _name(self, tool: str) -> str:
+        """A step's name: what a read finds, what a write does; never an input's or another step's."""
+        short = _VERBS.sub("", tool) or tool
+        return self._free(short if short.isidentifier() and short not in self._taken() else tool)
+
+    def _free(self, name: str) -> str:
+        name = re.sub(r"\W", "_", name)
+        taken, number, free = self._taken(), 2, name
+        while free in taken or not free.isidentifier():
+            free, number = f"{name}_{number}", number + 1
+        return free
+
+    def _taken(self) -> set[str]:
+        return {
+            *self.envs[0],
+            *self._others,
+            "way",
+            "text",
+            "ctx",
+            "ak",
+            "re",
+            "datetime",
+            "pipeline",
+            "result",
+            *keyword.kwlist,
+        }
+
+    def output(self) -> dict[str, Source]:
+        """Where each field of the output comes from."""
+        outputs = [trace.output for trace in self._traces]
+        typed = [self._agent.output.from_json(one) for one in outputs]
+        parts = [fields_of(one) for one in typed]
+        if any(part is None for part in parts) or len({tuple(part or ()) for part in parts}) != 1:
+            parts = [{"": one} for one in typed]
+            outputs = [{"": one} for one in outputs]
+        rows = [part or {} for part in parts]
+        found = {
+            name: checked(self.pool, self.envs, [one.get(name) for one in outputs], [row[name] for row in rows])
+            for name in rows[0]
+        }
+        written = {step.name for step in self.steps if step.writes}
+        found = {name: _as_written(source, written) for name, source in found.items()}
+        made = {name: source for name, source in found.items() if not source.is_known}
+        if made:
+            found |= self._ask_for_output(made, rows)
+        return found
+
+    def _ask_for_output(self, made: Mapping[str, Source], rows: Sequence[Mapping[str, Any]]) -> dict[str, Source]:
+        name = self._free((next(iter(made)) or "answer") if len(made) == 1 else "answer")
+        self.steps.append(
+            PlannedStep(
+                name=name,
+                tool="",
+                writes=False,
+                arguments=dict(made),
+                runs=len(self._traces),
+                asks=True,
+                way=self._way,
+            )
+        )
+        for env, row in zip(self.envs, rows, strict=True):
+            env[name] = answer_of(made, row)
+        return answered(made, Root(name))
+
+
+def _as_written(source: Source, written: set[str]) -> Source:
+    """What a write says that it did is what it did: a person may have changed what it was asked for."""
+    echoes = tuple(one for one in source.survivors if roots(one) & written and is_copy(one))
+    return replace(source, survivors=echoes[:1]) if echoes and source.is_known else source
+
+
+def _order_writes(plan: Plan) -> None:
+    """A write waits for the write before it, and for the reads that every run had made: what they say may matter."""
+    names = {step.name for step in plan.steps}
+    before: list[str] = []
+    for step in plan.steps:
+        if step.writes:
+            needed = {
+                name
+                for source in step.arguments.values()
+                for survivor in source.survivors
+                for name in roots(survivor) & names
+            }
+            if step.over is not None:
+                needed |= roots(step.over) & names
+            earlier = [one.name for one in plan.steps if one.writes and one.name in before and one.way == step.way]
+            step.after = tuple(name for name in earlier[-1:] if name not in needed)
+        before.append(step.name)

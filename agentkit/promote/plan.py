@@ -1,0 +1,93 @@
+"""What a promoted pipeline is, before it is code: its steps, where each argument comes from, what guards it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit.promote.computed import Each
+from agentkit.promote.expressions import Env, Expr
+from agentkit.promote.search import Source
+from agentkit.promote.ways import Split
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Something that held in every run: where it does not, the pipeline hands over.
+
+    Args:
+        subject: what it is about.
+        value: what it was.
+        runs: in how many runs it held.
+    """
+
+    subject: Expr
+    value: Any  # JSON
+    runs: int
+
+
+@dataclass(slots=True)
+class PlannedStep:
+    """One call of a tool or one question to a model, or one for each element of a list.
+
+    Args:
+        name: the step's.
+        tool: the tool's name; of a question, that of the tool which the answer is for.
+        asks: whether a model is asked: `arguments` are then what it gives.
+        writes: whether it changes something.
+        arguments: where each comes from.
+        over: the list that it is called for each element of; None where it is called once.
+        element: what an element is called.
+        joined: the names of earlier loops over the same list, whose results of the same element may be used.
+        after: steps that came before it in every run and give it nothing.
+        guards: what has to hold before it.
+        edited: in how many runs a person changed an argument, by its name.
+        way: the only way on which it is made; None where it always is.
+        runs: how many runs it was seen in.
+    """
+
+    name: str
+    tool: str
+    writes: bool
+    arguments: dict[str, Source]
+    over: Each | None = None
+    element: str = "one"
+    joined: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    guards: list[Guard] = field(default_factory=list[Guard])
+    edited: dict[str, int] = field(default_factory=dict[str, int])
+    runs: int = 0
+    asks: bool = False
+    way: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """A promoted pipeline.
+
+    Args:
+        inputs: the names of the agent's input's fields; ("text",) where it is a text.
+        steps: in an order in which they can run.
+        outputs: for each way, where each field of the output comes from; under "" where it has none. The way is ""
+            where there is only one.
+        splits: what tells the ways apart.
+        ways: how many runs went each way; empty where there is only one.
+        guards: what has to hold at the end, where no write has them.
+        doubts: what a reader should know.
+        runs: the runs it was made of.
+        envs: in each of them, the values of all names; for checks.
+    """
+
+    inputs: tuple[str, ...]
+    steps: list[PlannedStep]
+    outputs: Mapping[str, Mapping[str, Source]]
+    splits: list[Split] = field(default_factory=list[Split])
+    ways: dict[str, int] = field(default_factory=dict[str, int])
+    guards: list[Guard] = field(default_factory=list[Guard])
+    doubts: list[str] = field(default_factory=list[str])
+    runs: tuple[str, ...] = ()
+    envs: list[Env] = field(default_factory=list[Env])
+
+    @property
+    def model_steps(self) -> int:
+        """How many model calls a run makes, at most."""
+        return sum(step.asks and step.over is None for step in self.steps)

@@ -1,0 +1,84 @@
+"""From an agent's runs to a plan: which ways they go, what tells the ways apart, and each way's calls."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from agentkit.definition import AgentDefinition
+from agentkit.promote.align import common, looped, path_of, reach, slots_of, without_repeats
+from agentkit.promote.placing import Planner
+from agentkit.promote.plan import Plan
+from agentkit.promote.search import Source
+from agentkit.promote.traces import RecordedCall, Trace
+from agentkit.promote.ways import splits
+
+NOTHING_WRITTEN = "nothing"
+"""What the way of runs is called that wrote nothing."""
+
+
+def plan_runs(agent: AgentDefinition, traces: Sequence[Trace], *, min_runs: int = 2) -> tuple[Plan | None, list[str]]:
+    """Plan the pipeline of an agent's runs.
+
+    Args:
+        agent: whose runs they are.
+        traces: the runs; at least one.
+        min_runs: a way that fewer runs went is left to the agent.
+
+    Returns:
+        The plan, or None and why there is none.
+    """
+    calls = [without_repeats(trace.calls) for trace in traces]
+    loops = looped(calls)
+    ways = [way_of(path_of(made, loops)) for made in calls]
+    if len(set(ways)) == 1:
+        kept, dropped = common(calls, loops)
+        planner = Planner(agent, traces, slots_of(kept, loops), dropped)
+        planner.place_all()
+        return planner.plan({"": planner.output()}), planner.problems
+    return _plan_ways(agent, traces, calls, loops, ways, min_runs)
+
+
+def _plan_ways(
+    agent: AgentDefinition,
+    traces: Sequence[Trace],
+    calls: Sequence[Sequence[RecordedCall]],
+    loops: frozenset[str],
+    ways: Sequence[str],
+    min_runs: int,
+) -> tuple[Plan | None, list[str]]:
+    """What all runs read first, what tells the ways apart then, and each way by itself."""
+    shared = _read_by_all(calls)
+    first = [[call for call in made if call.name in shared] for made in calls]
+    planner = Planner(agent, traces, slots_of(first, loops), {})
+    planner.place_all()
+    found = splits(reach(planner.envs), ways)
+    counts = Counter(ways)
+    if not found:
+        said = ", ".join(f"{count} {way}" for way, count in counts.most_common())
+        return None, [f"the runs go {len(counts)} ways ({said}), and nothing that all of them read tells which"]
+    outputs: dict[str, Mapping[str, Source]] = {}
+    kept_ways = {way: count for way, count in counts.most_common() if count >= min_runs or way == NOTHING_WRITTEN}
+    for way in kept_ways:
+        chosen = [run for run, went in enumerate(ways) if went == way]
+        rest = [[call for call in calls[run] if call.name not in shared] for run in chosen]
+        kept, dropped = common(rest, loops)
+        branch = planner.branch(way, chosen, slots_of(kept, loops), dropped)
+        branch.place_all()
+        outputs[way] = branch.output()
+        planner.take(branch)
+    for way, count in counts.items():
+        if way not in kept_ways:
+            planner.doubts.append(f"{count} of {len(ways)} runs went another way ({way}): that stays with the agent")
+    plan = planner.plan(outputs)
+    plan.splits, plan.ways = found, kept_ways
+    return plan, planner.problems
+
+
+def _read_by_all(calls: Sequence[Sequence[RecordedCall]]) -> set[str]:
+    """The reads that every run made."""
+    found = {call.name for made in calls for call in made if not call.writes}
+    return {name for name in found if all(any(call.name == name for call in made) for made in calls)}
+
+
+def way_of(path: tuple[str, ...]) -> str:
+    """What a way is called: by its writes."""
+    return "_then_".join(path) or NOTHING_WRITTEN
