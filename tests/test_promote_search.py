@@ -100,7 +100,10 @@ def test_what_explains_a_value_is_found(values, code):
 
 def test_what_stands_in_a_text_is_found_by_its_shape():
     """An id in prose is the one thing there that looks like it."""
-    texts = [{"text": f"Hello, my order {one} is broken since {day}"} for one, day in zip(["A-1", "A-22", "A-7"], DAYS)]
+    texts = [
+        {"text": f"Hello, my order {one} is broken since {day}"}
+        for one, day in zip(["A-1", "A-22", "A-7"], DAYS[:3], strict=True)
+    ]
     source = explain(reach(texts), ["A-1", "A-22", "A-7"])
     assert source.survivors[0].code(Names()) == 'ak.only(set(re.findall(r"\\bA-\\d+\\b", text)))'
 
