@@ -25,9 +25,10 @@ def matches(pool: Pool, target: Vector) -> Iterator[Expr]:
         return
     for text in pool.texts:
         if all(value in where for value, where in zip(values, text.values, strict=True)):
-            for pattern in dict.fromkeys((*_shapes(values), *_surroundings(values, text.values))):
-                if _finds(pattern, values, text.values):
-                    yield Match(text.expression, pattern)
+            shapes = [pattern for pattern in _shapes(values) if _finds(pattern, values, text.values)]
+            around = [] if shapes else _surroundings(values, text.values)
+            for pattern in (*shapes, *(one for one in around if _finds(one, values, text.values))):
+                yield Match(text.expression, pattern)
 
 
 def _finds(pattern: str, values: Sequence[str], texts: Sequence[str]) -> bool:
