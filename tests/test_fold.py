@@ -7,7 +7,7 @@ import pytest
 from event_strategies import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_scenarios import FIRST, scenario_of
+from pipeline_scenarios import DEOPTS, FIRST, scenario_of
 from scenarios import finish
 from tape import TapeStore, events_of
 from test_scenarios import run_whole
@@ -20,7 +20,7 @@ from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 
-SEEDS = [*range(40), *range(FIRST, FIRST + 40)]
+SEEDS = [*range(40), *range(FIRST, FIRST + 40), *range(DEOPTS, DEOPTS + 12)]
 lawful = settings(derandomize=True, deadline=None, max_examples=120)
 
 
