@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from agentkit.parts import media
     from agentkit.pipeline import Pipeline
     from agentkit.policy import Budget, Retry
+    from agentkit.promote import promote
     from agentkit.question import ask_person
     from agentkit.quotation import Quotation
     from agentkit.rows import Rows
@@ -78,6 +79,7 @@ _WHERE = {
     "media": "agentkit.parts",
     "open_log": "agentkit.log",
     "pending": "agentkit.log",
+    "promote": "agentkit.promote",
     "resume": "agentkit.log",
     "tool": "agentkit.tools",
 }
@@ -120,6 +122,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "media",
     "open_log",
     "pending",
+    "promote",
     "resume",
     "tool",
 ]
