@@ -1,7 +1,7 @@
 """Values that stand in prose: by what they look like, and by the words around them; and texts that values stand in."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from agentkit.promote.computed import Change, Match, Template, as_text
 from agentkit.promote.expressions import Const, Expr
@@ -26,7 +26,7 @@ def matches(pool: Pool, target: Vector) -> Iterator[Expr]:
     for text in pool.texts:
         if all(value in where for value, where in zip(values, text.values, strict=True)):
             shapes = [pattern for pattern in _shapes(values) if _finds(pattern, values, text.values)]
-            around = [] if shapes else _surroundings(values, text.values)
+            around: Iterable[str] = () if shapes else _surroundings(values, text.values)
             for pattern in (*shapes, *(one for one in around if _finds(one, values, text.values))):
                 yield Match(text.expression, pattern)
 
