@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentkit.advice import advise
     from agentkit.agent import Agent
     from agentkit.definition import AsyncContext, Call, Context
     from agentkit.errors import (
@@ -71,6 +72,7 @@ _WHERE = {
     "Tool": "agentkit.tools",
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
+    "advise": "agentkit.advice",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
     "limit": "agentkit.models.limits",
@@ -113,6 +115,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Tool",
     "ToolError",
     "Usage",
+    "advise",
     "ask_person",
     "default_model",
     "limit",
