@@ -17,7 +17,7 @@ def wilson(count: int, of: int) -> tuple[float, float]:
 
     Example:
         >>> tuple(round(end, 2) for end in wilson(6, 25))
-        (0.12, 0.43)
+        (0.11, 0.43)
     """
     share, z2 = count / of, Z * Z
     middle = (share + z2 / (2 * of)) / (1 + z2 / of)
@@ -30,7 +30,7 @@ def share(count: int, of: int) -> str:
 
     Example:
         >>> share(6, 25)
-        '6 of 25 (24%; 12 to 43% with 95% confidence)'
+        '6 of 25 (24%; 11 to 43% with 95% confidence)'
     """
     low, high = wilson(count, of)
     return f"{count:,} of {of:,} ({count / of:.0%}; {low * 100:.0f} to {high:.0%} with 95% confidence)"
