@@ -18,11 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-<<<<<<< HEAD
-from agentkit.cli import answer, demo, doctor, execute, look, models, promote
-=======
-from agentkit.cli import advise, answer, demo, doctor, execute, look, models
->>>>>>> families
+from agentkit.cli import advise, answer, demo, doctor, execute, look, models, promote
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 

@@ -17,7 +17,6 @@ from agentkit.promote.typing_names import Imports, element_type, input_type, typ
 from agentkit.promote.writing import literal
 
 
-
 @dataclass
 class Module:
     """Generated code.

@@ -101,7 +101,7 @@ class Planner:
             envs=list(self.envs),
         )
         _order_writes(plan)
-        guards_of(plan)
+        guards_of(plan, self._agent)
         return plan
 
     @property
