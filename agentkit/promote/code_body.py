@@ -176,8 +176,9 @@ class Body:
 
     def _guard(self, guard: Guard) -> str:
         subject = self.code(guard.subject)
-        if isinstance(guard.value, tuple):
-            low, high = (_number(one) for one in cast("tuple[Any, Any]", guard.value))
+        value: Any = guard.value
+        if isinstance(value, tuple):
+            low, high = (_number(one) for one in cast("tuple[Any, Any]", value))
             return (
                 f'ak.guard({low} <= {subject} <= {high}, "{subject} was from {low} to {high} in all {guard.runs} runs")'
             )
