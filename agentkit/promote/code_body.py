@@ -200,6 +200,8 @@ class Body:
 
 
 def _why(source: Source) -> str:
+    if source.different == 1:
+        return f"the same in all {source.runs} runs, and so was each of these"
     if source.different < 3:
         return f"{source.runs} runs with {source.different} different values tell these apart no further"
     return f"{source.runs} runs do not tell these apart"
