@@ -9,6 +9,7 @@ import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
@@ -28,6 +29,10 @@ R = TypeVar("R")
 TRANSIENT: tuple[type[BaseException], ...] = (TimeoutError, ConnectionError)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """A tool's name as OpenAI, Anthropic and Google all take it."""
+
+
+INSTEAD: ContextVar[Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None] = ContextVar("instead", default=None)
+"""What is done in the place of a tool that writes and is called as a function, where its writes are only predicted."""
 
 
 class ToolOptions(TypedDict, total=False):
@@ -105,6 +110,8 @@ class Tool(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it were no tool: nothing is logged, nobody is asked."""
+        if self.writes and (instead := INSTEAD.get()) is not None:
+            return instead(self, args, kwargs)
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -260,6 +260,7 @@ def test_a_question_about_a_step_that_will_not_run_is_withdrawn(log):
     assert run.result(SOON) == "fine"
     assert not run.pending
     assert not shop.wrote
+    assert next(node for node in of_run(run).graph.nodes if node.name == "pay").status == "pending"
     assert [asked.verdict for asked in run.state.approvals.values()] == ["withdrawn"]
 
 
@@ -381,6 +382,48 @@ def test_arguments_that_a_tool_refuses_are_a_guard(log):
     assert run.result(SOON) == "fine"
     assert "ctx.call(refund): amount" in deopted(run).message
     assert not shop.wrote
+
+
+def test_a_condition_and_a_list_are_guarded_too(log):
+    """What `when` cannot find, and what is no list where one is to be."""
+
+    def never(order: dict) -> str:
+        return "never"
+
+    def ends(order: dict) -> str:
+        return "never"
+
+    for options in ({"when": lambda order: order["items"]}, {"each": ("order", "whole")}):
+        shop = Shop("fine")
+        pipeline = kept(ak.Pipeline("shop", input={"text": str}, deopt=shop.agent, output="ends"))
+        pipeline.step(shop.order, name="order")
+        pipeline.step(lambda order: order, name="whole")
+        pipeline.step(never, **options)
+        pipeline.step(lambda never: f"{never}", name="ends")
+        assert pipeline.run(text="A-1", log=log).result(SOON) == "fine"
+
+
+def test_a_model_that_gives_no_answer_that_holds_is_a_guard(log):
+    """It was asked again as often as it may be; the agent sees the whole task."""
+
+    def asks(order: dict, ctx: ak.Context) -> str:
+        return str(ctx.ask("how many?", output=int))
+
+    shop = Shop("fine")
+    run = shop.pipeline(asks, model=FunctionModel(lambda _request: "many"), max_reasks=1).run(text="A-1", log=log)
+    assert run.result(SOON) == "fine"
+    assert deopted(run).context["raised"] == "TooManyReasks"
+
+
+def test_a_pipeline_in_a_pipeline_hands_over_by_itself(log):
+    """Its run goes on with its own agent; the one around it sees a step that took longer."""
+    shop = Shop("It is lost.")
+    outer = kept(ak.Pipeline("outer", input={"text": str}))
+    outer.step(shop.pipeline(answer), name="inner")
+    run = outer.run(text="A-1", log=log)
+    assert run.result(SOON) == "It is lost."
+    assert not events_of(run, "deopted")
+    assert deopted(run.children()[0]).agent == "support"
 
 
 def test_a_line_that_dropped_is_no_guard(log):

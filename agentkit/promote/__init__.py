@@ -1,0 +1,1 @@
+"""Promotion: what settled becomes a pipeline that is read, tested and kept."""
