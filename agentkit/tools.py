@@ -9,11 +9,11 @@ import functools
 import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from agentkit.definition import Approve, Call, Context
+from agentkit.definition.predicting import instead_of_write
 from agentkit.errors import ToolDefinitionError
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
@@ -29,10 +29,6 @@ R = TypeVar("R")
 TRANSIENT: tuple[type[BaseException], ...] = (TimeoutError, ConnectionError)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """A tool's name as OpenAI, Anthropic and Google all take it."""
-
-
-INSTEAD: ContextVar[Callable[[Any, tuple[Any, ...], dict[str, Any]], Any] | None] = ContextVar("instead", default=None)
-"""What is done in the place of a tool that writes and is called as a function, where its writes are only predicted."""
 
 
 class ToolOptions(TypedDict, total=False):
@@ -110,7 +106,7 @@ class Tool(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it were no tool: nothing is logged, nobody is asked."""
-        if self.writes and (instead := INSTEAD.get()) is not None:
+        if self.writes and (instead := instead_of_write(self.name)) is not None:
             return instead(self, args, kwargs)
         return self.function(*args, **kwargs)
 

@@ -1,7 +1,9 @@
 """A pipeline beside its agent: what it would write is compared, and whatever it is made of, it writes nothing."""
 
+import asyncio
 import contextlib
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from math import comb
 
 import pytest
@@ -294,6 +296,16 @@ def hostile(shop):
     def calls_sly(text: str, ctx: ak.Context) -> str:
         return ctx.call(sly, text=text)
 
+    def in_a_thread(text: str) -> list:
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(shop.refund, [text], [1.0]))
+
+    async def in_a_known_thread(text: str) -> dict:
+        return await asyncio.to_thread(shop.refund, text, 1.0)
+
+    def in_a_run(text: str) -> str:
+        return agent.run(text, log="memory:").result(SOON)
+
     def condition(text: str) -> bool:
         shop.refund(text, 3.0)
         return True
@@ -325,6 +337,9 @@ def hostile(shop):
         "a read of an agent that writes": shop.of((reader, {"needs": {"task": "text"}})),
         "a pipeline in it": shop.of((inner, {"name": "inner"})),
         "a pipeline in a pipeline": shop.of((innermost, {"name": "outer"})),
+        "in a thread": shop.of(in_a_thread),
+        "in a thread that takes it along": shop.of(in_a_known_thread),
+        "in a run of its own": shop.of(in_a_run),
         "a condition": shop.of((reads, {"when": condition})),
         "an approval rule": shop.of((reads, {"approve": rule})),
         "its agent that takes over": shop.of((lambda text: text[9], {"name": "breaks"}), deopt=agent),
@@ -341,7 +356,7 @@ def test_it_never_writes(shop, how):
     pipeline = hostile(shop)[how]
     found = shadow(pipeline, ["A"])
     assert not shop.wrote
-    if how != "its agent that takes over":
+    if how not in {"its agent that takes over", "in a thread", "in a run of its own"}:
         assert found.runs[0].writes
     with contextlib.suppress(ak.RunFailed):
         pipeline.run(text="A", log="memory:").result(SOON)

@@ -2,8 +2,9 @@
 
 Everything that can write is replaced before the pipeline runs: steps and tools that say that they write, agents and
 pipelines in it that have such, what a step calls through its context whatever the step says of itself, and a tool that
-writes and is called as a plain function in the code of a step. What a step's own code does to the world beside its
-tools cannot be known: of a step that says that it writes, none of it runs.
+writes and is called as a plain function in the code of a step. No step can start a run of its own. What a step's own
+code does to the world beside its tools cannot be known, for example through `ctx.deps` or in another process: of a step
+that says that it writes, none of it runs.
 """
 
 import functools
@@ -25,10 +26,10 @@ from agentkit.definition import (
     ToolSpec,
     calling_through,
 )
+from agentkit.definition.predicting import INSTEAD
 from agentkit.jsonvalue import JsonValue
 from agentkit.policy import NO_RETRY, Retry
 from agentkit.promote.predictions import Attempt, Predictions
-from agentkit.tools import INSTEAD
 
 
 def predicted(definition: PipelineDefinition, predictions: Predictions) -> PipelineDefinition:

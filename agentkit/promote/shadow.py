@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from agentkit.definition.predicting import predicting
 from agentkit.errors import RunError, RunFailed, RunPaused
 from agentkit.log import Log, open_log
 from agentkit.promote.comparison import Compared, ComparedWrite, Ended, compare
@@ -58,9 +59,10 @@ def shadow(
     own = open_log("memory:")
     found: list[Compared] = []
     rest = iter(items)
-    while some := [_Item(pipeline, item, log) for item in islice(rest, max(1, concurrency))]:
-        begun = [item.begin(own, deps) for item in some]
-        found += [item.end(run) for item, run in zip(some, begun, strict=True)]
+    with predicting():
+        while some := [_Item(pipeline, item, log) for item in islice(rest, max(1, concurrency))]:
+            begun = [item.begin(own, deps) for item in some]
+            found += [item.end(run) for item, run in zip(some, begun, strict=True)]
     return Shadow(pipeline.name, found, own)
 
 
