@@ -18,10 +18,8 @@ from agentkit.testing import FailPoints, FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*would make the.* easier for a model")
 NO_AGENT = None
-WHY = """
-SELECT name AS step, body->>'message' AS why, body->>'agent' AS agent, count(DISTINCT run_id) AS runs
-FROM events WHERE type = 'deopted' GROUP BY 1, 2, 3 ORDER BY 4 DESC"""
-"""How many runs deopted, and why."""
+WHY = ak.Deopt.__doc__.split("```")[1].removeprefix("sql")
+"""How many runs deopted, where and why, as its documentation asks it."""
 
 
 class Shop:
@@ -438,6 +436,22 @@ def test_a_line_that_dropped_is_no_guard(log):
     assert not shop.model.requests
 
 
+def test_a_tool_that_raises_it_says_that_nothing_happened(log):
+    """As a `ToolError` does: no effect is unknown, and an agent is told what was met."""
+
+    @ak.tool(writes=True)
+    def guarded(amount: float) -> dict:
+        """Pay somebody. Returns the receipt."""
+        ak.guard(amount < 5, "over the limit", amount=amount)
+        return {}
+
+    agent = ak.Agent("payer", ScriptedModel([call("guarded", amount=9.0), "not paid"]), tools=[guarded])
+    run = agent.run("pay", log=log)
+    assert run.result(SOON) == "not paid"
+    ((_, failed),) = events_of(run, "tool_failed")
+    assert (failed.error.type, failed.error.context, failed.effect) == ("Deopt", {"amount": 9.0}, "none")
+
+
 # after a write -------------------------------------------------------------------------------------------------------
 
 
@@ -690,6 +704,16 @@ def test_it_shows(log):
     drawn = of_run(run).graph
     assert ("answer", "deopt") in {(edge.source, edge.target) for edge in drawn.edges}
     assert next(node for node in drawn.nodes if node.name == "deopt").marks == ("runs support",)
+
+
+def test_another_agent_makes_another_pipeline():
+    """A batch begins anew with it, as with any change; without one nothing is another than it was."""
+    shop, other = Shop(), Shop()
+    other.agent = ak.Agent("support", other.model, tools=[other.find_order])
+    digests = {
+        one.pipeline(answer, agent=with_it).definition.sha256 for one in (shop, other) for with_it in (True, False)
+    }
+    assert len(digests) == 3
 
 
 @pytest.mark.parametrize("given", [42, "support", ak.tool])
