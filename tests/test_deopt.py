@@ -262,6 +262,39 @@ def test_a_question_about_a_step_that_will_not_run_is_withdrawn(log):
     assert [asked.verdict for asked in run.state.approvals.values()] == ["withdrawn"]
 
 
+def test_so_is_one_about_a_call_that_a_step_makes(log):
+    """The step made way for it, and is not entered again."""
+    shop, gate = Shop("fine"), Gate()
+    shop.refund = ak.tool(writes=True, approve=True)(shop.refund.function)
+
+    def slow(order: dict) -> str:
+        gate()
+        return answer(order)
+
+    run = shop.pipeline(shop.pay, slow, output="slow").run(text="A-1", log=log)
+    wait_until(lambda: run.pending)
+    gate.go_on.set()
+    assert run.result(SOON) == "fine"
+    assert deopted(run).writes == ()
+    assert not run.pending
+    assert not shop.wrote
+
+
+def test_an_agent_beside_it_that_waits_for_a_person_is_let_finish(log):
+    """Its run has begun: the person answers, and only then the other agent takes over."""
+    shop = Shop("fine")
+    asking = ScriptedModel([call("ask_person", question="which one?"), "that one"])
+    asker = ak.Agent("asker", asking, tools=[ak.ask_person])
+    pipeline = shop.pipeline((asker, {"needs": {"task": "text"}}), answer, output="answer")
+    run = pipeline.run(text="A-1", log=log)
+    (asked,) = paused(run)
+    assert asked.prompt == "which one?"
+    assert not events_of(run, "deopted")
+    run.answer(None, "the first")
+    assert run.result(SOON) == "fine"
+    assert run["asker"] == "that one"
+
+
 def test_a_step_that_fails_otherwise_fails_the_run(log):
     """A guard hands over; what is broken is not papered over."""
     shop, gate = Shop(), Gate()
