@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from agentkit.definition import Approve, Call, Context
+from agentkit.definition.predicting import instead_of_write
 from agentkit.errors import ToolDefinitionError
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
@@ -105,6 +106,8 @@ class Tool(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it were no tool: nothing is logged, nobody is asked."""
+        if self.writes and (instead := instead_of_write(self.name)) is not None:
+            return instead(self, args, kwargs)
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
