@@ -13,18 +13,18 @@ from agentkit.assembly import Assembly, check_output
 from agentkit.batch import Batch, MapOptions
 from agentkit.declared import Declared, check_options
 from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
-from agentkit.errors import ConfigError, EncodingError, PipelineError, ToolDefinitionError
+from agentkit.errors import ConfigError, EncodingError, PipelineError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
-from agentkit.pipeline_values import Inputs, StepsOutput, is_name
+from agentkit.pipeline_values import StepsOutput, read_inputs, read_output
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
-from agentkit.source import source_digest
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
+from agentkit.used import Used
 from agentkit.written import written
 
 F = TypeVar("F")
@@ -98,8 +98,8 @@ class Pipeline:
         if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("a pipeline needs a name, a text: its runs are found and resumed by it")
         self.name = name
-        self._inputs = _inputs(name, input or {})
-        self._output = _chosen(name, output)
+        self._inputs = read_inputs(name, input or {}, _RESERVED)
+        self._output = read_output(name, output)
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
         chosen = (*((model,) if model is not None else ()), *fallback)
@@ -120,6 +120,7 @@ class Pipeline:
         self._declared: dict[str, Declared] = {}
         self._assembled: tuple[dict[str, StepDefinition], list[str]] | None = None
         self._resolved: PipelineDefinition | None = None
+        self._code: list[str] = []  # the digests of what its steps and conditions did when it was resolved
         registry.define(name, self)
 
     # declaring -------------------------------------------------------------------------------------------------------
@@ -179,8 +180,9 @@ class Pipeline:
             on_reject: what a person's no leads to: "fail" ends the run, "skip" goes on without the step, and what a
                 function of the reason returns becomes its result.
             cache: True uses the result that the same step had for the same arguments in another run; a number, one that
-                is at most so many seconds old. The same step is one of the same source: functions, constants and
-                classes that it uses are not looked at, and `run.fork(at=step)` does it again all the same.
+                is at most so many seconds old. The same step is one whose source is the same, and that of what
+                it uses in your own code: functions, constants, classes, and what those use (packages by their version;
+                clients and connections not). `run.fork(at=step)` does it again all the same.
 
         Returns:
             The function, agent, tool or pipeline itself; without one, a decorator.
@@ -266,6 +268,7 @@ class Pipeline:
                 check_output(self._output, steps, assembly.problems)
             self._assembled = steps, assembly.problems
             self._types = assembly.types
+            self._conditions = [Used(step.when.function) for step in steps.values() if step.when is not None]
         return self._assembled
 
     @property
@@ -275,17 +278,21 @@ class Pipeline:
         Raises:
             PipelineError: the steps do not fit together.
         """
-        if self._resolved is None:
+        steps, problems = self._assemble()
+        code = [] if problems else [*(step.tool.source_sha256 for step in steps.values()), *self._condition_digests()]
+        if self._resolved is None or code != self._code:
             self.check()
-            steps, _ = self._assemble()
+            self._code = code
             chosen = check_output(self._output, steps, [])
             output = StepsOutput({name: self._types[name] for name in chosen})
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
-            conditions = [source_digest(step.when.function) for step in steps.values() if step.when is not None]
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, conditions])
+            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, self._condition_digests()])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
+
+    def _condition_digests(self) -> list[str]:
+        return [used.sha256 for used in self._conditions]
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -444,33 +451,6 @@ class Pipeline:
             raise EncodingError(f"{self.name}: the input {error.where}", f"{error.problem}; {advice}") from error
         except InvalidArguments as error:
             raise ConfigError(f"{self.name}: {self._inputs.in_words(error, _RESERVED)}") from error
-
-
-def _chosen(owner: str, output: Any) -> str | Sequence[str] | None:
-    if output is None or isinstance(output, str):
-        return output
-    if not isinstance(output, Sequence) or not output or not all(map(is_name, cast("Sequence[Any]", output))):
-        raise ConfigError(
-            f"{owner}: output={output!r}; give the name of the step whose result a run ends with, or a list"
-        )
-    return cast("Sequence[str]", output)
-
-
-def _inputs(owner: str, declared: Any) -> Inputs:
-    if not isinstance(declared, Mapping):
-        raise ConfigError(f"{owner}: input={declared!r}; give names and types, for example input={{'ticket': str}}")
-    inputs = cast("Mapping[Any, Any]", declared)
-    for name, given in inputs.items():
-        if isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) != 2:
-            raise ConfigError(f"{owner}: the input {name!r} is {given!r}; give a type, or (type, default)")
-        if name in _RESERVED:
-            raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
-        if not is_name(name):
-            raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
-    try:
-        return Inputs(owner, inputs)
-    except ToolDefinitionError as error:
-        raise ConfigError(str(error)) from error
 
 
 def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
