@@ -133,6 +133,8 @@ class _Walk:
     def _name(self, number: int, names: Mapping[str, Any], chain: tuple[str, ...]) -> None:
         """A name of a module, and through a module of the user's own the attributes that are taken of it."""
         name, *attributes = chain
+        if name.startswith("__"):  # what a module is called here, and where it is
+            return None
         value = names.get(name, _MISSING)
         if (id(names), name) in self._memory:
             return self._later(number, {name: type(value)})

@@ -152,6 +152,9 @@ def test_the_digest_is_the_same_in_every_process_and_under_every_name(first, tmp
     """Neither addresses, nor the order of sets, nor what a file is called are in it."""
     assert re.fullmatch("[0-9a-f]{64}", first)
     assert digest(tmp_path, name="renamed") == first
+    (tmp_path / "main.py").write_text("import renamed\nprint(renamed.Used(renamed.step).sha256)")
+    done = subprocess.run([sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == first, done.stderr
 
 
 @pytest.mark.parametrize("what", CHANGES)
