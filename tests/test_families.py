@@ -57,6 +57,25 @@ def test_noise_is_the_same_for_the_same_seed_and_changes_how_a_case_is_settled(f
     assert sum(map(len, noisy)) > sum(map(len, calls(0.0)))
 
 
+def test_noise_is_what_models_do(log):
+    """Reads in another order, several in one turn, failed ones again, mistyped ones, the same twice, unneeded ones."""
+    seen = set()
+    for seed in range(30):
+        run, _case, _output = settled(refunds, seed, log, noise=0.4)
+        calls = list(run.state.calls.values())
+        done = [(call.name, str(call.arguments)) for call in calls if call.outcome == "ok"]
+        first = [name for name, _ in dict.fromkeys(done) if name != "refund_rules"]
+        turns = [message.tool_calls for message in run.state.messages if message.role == "assistant"]
+        errors = " ".join(call.error.message for call in calls if call.error)
+        seen |= {"reordered"} if first[0] == "find_payments" else set()
+        seen |= {"at once"} if any(len(made) > 1 for made in turns) else set()
+        seen |= {"failed"} if "busy" in errors else set()
+        seen |= {"mistyped"} if "no such record" in errors else set()
+        seen |= {"twice"} if len(done) > len(set(done)) else set()
+        seen |= {"unneeded"} if "refund_rules" in dict(done) else set()
+    assert seen == {"reordered", "at once", "failed", "mistyped", "twice", "unneeded"}
+
+
 @each_family
 def test_what_is_held_out_was_never_seen_in_training(family):
     """The truths of training and of held-out cases share no id, no address, no amount."""
