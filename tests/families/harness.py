@@ -62,6 +62,11 @@ class Figures:
         """The share of cases in which the pipeline did what is right; None where none was promoted."""
         return self.counts["equal"] / len(self.judged) if self.judged else None
 
+    @property
+    def settled(self) -> int:
+        """How many of the deopts ended right all the same, since the agent went on from there."""
+        return sum(one.settled for one in self.judged if one.outcome == "deopt")
+
     def whys(self, outcome: str) -> list[str]:
         """What was not as it has to be, most frequent first."""
         found = Counter(one.why for one in self.judged if one.outcome == outcome)
