@@ -37,25 +37,23 @@ SECONDS = 0.05  # a model's answer; a hosted one takes about a second, so the ra
 LEARNED = 10  # runs, where the agent is beside its pipeline
 
 
-def shown(figures: Figures) -> dict[str, Any]:
-    """Figures as JSON: the counts, and why where something is not right."""
-    counts = {outcome: figures.counts[outcome] for outcome in OUTCOMES}
-    whys = {outcome: figures.whys(outcome)[:3] for outcome in OUTCOMES[1:]}
-    calls = sum(one.model_calls for one in figures.judged if one.outcome == "equal")
+def as_json(figures: Figures) -> dict[str, Any]:
+    """The counts, and why where something is not right."""
+    known = [one for one in figures.judged if one.shown]
     return {
-        **counts,
+        **{outcome: figures.counts[outcome] for outcome in OUTCOMES},
+        "of_shown": [sum(one.outcome == "equal" for one in known), len(known)],
         "settled": figures.settled,
         "kept": figures.kept,
         "refused": figures.refused,
-        "whys": whys,
-        "model_calls": calls,
+        "whys": {outcome: figures.whys(outcome)[:3] for outcome in OUTCOMES[1:]},
     }
 
 
 def of_family(name: str, seeds: int, held_out: int) -> dict[str, Any]:
     """A family's figures, by the number of runs that were learned from."""
     return {
-        str(runs): shown(
+        str(runs): as_json(
             family_figures(ak.promote, FAMILIES[name], runs=runs, seeds=range(1, seeds + 1), held_out=held_out)
         )
         for runs in RUNS
@@ -68,7 +66,7 @@ def of_controls(names: str, seeds: int, held_out: int) -> dict[str, Any]:
     for name in names.split("|"):
         control = CONTROLS[name]
         figures = control_figures(ak.promote, control, seeds=range(1, seeds + 1), held_out=held_out)
-        found[name] = {**shown(figures), "not right": not_right(control, figures)}
+        found[name] = {**as_json(figures), "not right": not_right(control, figures)}
     return found
 
 

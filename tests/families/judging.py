@@ -24,6 +24,7 @@ class Judged:
             true; wrong: it wrote something that is not true; error: anything else, which nothing may be.
         why: what was not as it has to be.
         settled: in the end, by whomever, all is as it has to be: after a deopt, the agent did the rest.
+        shown: the runs that were learned from took the way that the case goes.
         model_calls: how often a model was asked.
         cost_usd: what that cost, USD.
     """
@@ -31,6 +32,7 @@ class Judged:
     outcome: Outcome
     why: str = ""
     settled: bool = False
+    shown: bool = True
     model_calls: int = 0
     cost_usd: float = 0.0
 

@@ -126,7 +126,7 @@ def case(seed: int, entities: Entities, *, status: Status | None = None, phrases
     accepted = stands == "delivered"
     writes = [Write("create_return", {"order_id": order_id, "address_id": address})] if accepted else []
     output = {"order_id": order_id, "accepted": accepted, "label": f"RET-{number}" if accepted else None}
-    return Case(said, world, writes, output)
+    return Case(said, world, writes, output, way=stands)
 
 
 agent = new_agent(policy())
