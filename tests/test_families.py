@@ -1,13 +1,13 @@
 """The families of tasks that promotion is measured by: their agents solve them, and their cases are what they say."""
 
 import pytest
-from families import refunds, returns, tickets
+from families import refunds, reminders, returns, tickets
 from families.by_hand import ByHand, refund_pipeline, return_pipeline, ticket_pipeline
 from families.case import ANY_TEXT
 from families.catalogue import FAMILIES
 from families.controls import CONTROLS
 from families.harness import RUNS, control_figures, evaluate, family_figures, not_right, upper_bound
-from families.judging import same, untrue
+from families.judging import all_done, same, untrue
 from families.solve import finish
 
 import agentkit as ak
@@ -213,6 +213,16 @@ def test_a_true_write_that_is_done_twice_is_a_wrong_write(log):
     case = refunds.case(1, "held_out")
     case.world.writes += [*case.writes, *case.writes]
     assert untrue(case) == case.writes
+
+
+def test_a_loop_may_write_in_any_order_and_has_to_write_all():
+    """What is done for each element of a list has no order; leaving one out is not right."""
+    case = reminders.case(1, "held_out", guests=3)
+    case.world.writes += reversed(case.writes)
+    assert all_done(case)
+    case.world.writes.pop()
+    assert not all_done(case)
+    assert untrue(case) == []
 
 
 def test_a_control_says_what_is_not_right():

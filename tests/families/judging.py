@@ -1,7 +1,6 @@
 """What became of a held-out case: equal, deopt, wrong write, or an error."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -65,9 +64,10 @@ def _same_write(truth: Write, found: Write) -> bool:
     return truth.tool == found.tool and same(truth.arguments, found.arguments)
 
 
-def in_order(truth: Sequence[Write], found: Sequence[Write]) -> bool:
-    """Whether the writes are the true ones, one by one."""
-    return len(truth) == len(found) and all(map(_same_write, truth, found))
+def all_done(case: Case) -> bool:
+    """Whether the writes are the true ones, tool after tool; those of one tool, as a loop does them, in any order."""
+    tools = [[write.tool for write in writes] for writes in (case.writes, case.world.writes)]
+    return tools[0] == tools[1] and not untrue(case)
 
 
 def judge(run: ak.Run, case: Case) -> Judged:
@@ -103,6 +103,6 @@ def _problem(case: Case, state: Any, failed: BaseException | None) -> str | None
     """What is not as it has to be at the end of a run; None where everything is."""
     if failed is not None:
         return f"{state.error.type}: {state.error.message}" if state.error else repr(failed)
-    if not in_order(case.writes, case.world.writes):
+    if not all_done(case):
         return f"wrote {case.world.writes}, true is {case.writes}"
     return None if same(case.output, state.output) else f"ended with {state.output}, true is {case.output}"
