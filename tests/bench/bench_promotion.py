@@ -60,9 +60,15 @@ def measured(*given: object) -> dict[str, Any]:
 
 
 def side_by_side(names: Sequence[str], part: Callable[[str], dict[str, Any]], processes: int) -> dict[str, Any]:
-    """The same part of several, so many at one time."""
+    """The same part of several, so many at one time; who watches is told of each that is done."""
+
+    def one(name: str) -> dict[str, Any]:
+        found = part(name)
+        print(f"  done: {name[:80]}", file=sys.stderr, flush=True)
+        return found
+
     with ThreadPoolExecutor(processes) as pool:
-        return dict(zip(names, pool.map(part, names), strict=True))
+        return dict(zip(names, pool.map(one, names), strict=True))
 
 
 def family_row(name: str, runs: str, found: dict[str, Any]) -> list[str]:
