@@ -138,3 +138,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext agentkit` in a notebook: from then on `%%log` runs SQL on the log, and `%log` says what there is."""
+    import importlib
+
+    importlib.import_module("agentkit.notebook.magic").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext agentkit`: what `load_ipython_extension` did is undone."""
+    import importlib
+
+    importlib.import_module("agentkit.notebook.magic").unload(shell)
