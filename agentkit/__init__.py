@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentkit.agent import Agent
+    from agentkit.comparison import compare
     from agentkit.definition import AsyncContext, Call, Context
     from agentkit.errors import (
         AgentKitError,
@@ -72,6 +73,7 @@ _WHERE = {
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
+    "compare": "agentkit.comparison",
     "default_model": "agentkit.models.default",
     "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
@@ -114,6 +116,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "ToolError",
     "Usage",
     "ask_person",
+    "compare",
     "default_model",
     "limit",
     "lint",
