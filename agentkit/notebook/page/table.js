@@ -83,7 +83,7 @@ class Table {
     this.on.disabled = this.page >= pages - 1;
     const paged = this.data.cells.length > SIZES[0];
     for (const part of [this.back, this.on, this.sizes]) part.hidden = !paged;
-    const said = shown.length ? `${(first + 1).toLocaleString("en")}–${(first + shown.length).toLocaleString("en")} of ${this.rows.length.toLocaleString("en")}` : "no row";
+    const said = shown.length ? `${(first + 1).toLocaleString("en")} to ${(first + shown.length).toLocaleString("en")} of ${this.rows.length.toLocaleString("en")}` : "no row";
     const found = this.words ? ` with “${this.words}”` : "";
     const left = cells.length < total ? `; the first ${cells.length.toLocaleString("en")} of ${total.toLocaleString("en")} rows are here: ORDER BY sorts all` : "";
     this.said.textContent = `${said}${found}${left}${note ? `; ${note}` : ""}`;
