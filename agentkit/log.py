@@ -123,6 +123,14 @@ class Log:
         """
         return self.store.query(sql, parameters)
 
+    @property
+    def plot(self) -> Any:
+        """Pictures of the log, `Figure`s of matplotlib: `.cost()`, `.latency()`, `.reliability()`, `.timeline(run)`.
+
+        The rows behind each: `log.plot.cost.data()`, and so on. They need the extra `plot`.
+        """
+        return registry.load(registry.DISPLAYS["plots"])(self)
+
     def prune(
         self,
         runs: "Iterable[str | Run] | str | Run | None" = None,

@@ -30,6 +30,7 @@ DISPLAYS = {
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
     "inbox": "agentkit.notebook.inbox:Inbox",
+    "plots": "agentkit.plot:Plots",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()

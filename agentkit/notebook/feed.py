@@ -17,7 +17,8 @@ from agentkit.errors import LogError
 from agentkit.events import Event, ModelResponded, RunResumed
 from agentkit.fold import advance
 from agentkit.notebook.details import waiting
-from agentkit.notebook.rows import Row, every_path, rows, some
+from agentkit.notebook.rows import Row, rows, some
+from agentkit.render.paths import every_path
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.state import State

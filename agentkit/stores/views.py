@@ -16,6 +16,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import duckdb
 
+# view → what its rows are: `%log` prints this
+ROWS: Mapping[str, str] = {
+    "events": "one row an event: everything else is made of these",
+    "runs": "one row a run of an agent or a pipeline",
+    "steps": "one row a step, its attempts added up: a model call, a tool call, a pipeline's step, a question",
+    "model_calls": "one row an attempt at a model call that ended",
+    "tool_calls": "one row an attempt at a tool call that ended",
+    "decisions": "one row an action that a model chose, with its reason",
+    "approvals": "one row a question to a person, with the answer once there is one",
+    "costs": "one row an attempt at a model call: its tokens and US dollars",
+    "errors": "one row a failed attempt, a refused check or a failed run",
+}
+
 # view → column → what it means: the README and `%log` print this
 COLUMNS: Mapping[str, Mapping[str, str]] = {
     "events": {
