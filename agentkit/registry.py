@@ -29,6 +29,7 @@ DISPLAYS = {
     "pipeline": "agentkit.graph:of_pipeline",
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
+    "waiting": "agentkit.notebook.waiting:asker",
     "inbox": "agentkit.notebook.inbox:Inbox",
 }
 

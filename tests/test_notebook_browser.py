@@ -5,6 +5,7 @@ import sys
 import time
 
 import lab
+import playwright.sync_api
 import pytest
 
 pytestmark = [
@@ -353,3 +354,24 @@ def test_the_inbox_answers_for_every_run_of_the_log(pages):
     notebook.picture("inbox")
     notebook.click(1, "red")
     notebook.sees(1, "nothing waits for a person")
+
+
+def test_a_cell_that_waits_for_a_person_shows_the_card_and_asks_where_an_answer_arrives(pages):
+    """By a click where a busy kernel takes one; else by its input box, which the card points to."""
+    notebook = pages("from shop import *", "run = payer.run('go')\nrun.wait()")
+    notebook.run(0)
+    notebook.start(1)
+    notebook.card(1).wait_for()
+    box = notebook.output(1).locator(".jp-Stdin-input").first
+    try:
+        box.wait_for(timeout=4000)
+    except playwright.sync_api.TimeoutError:
+        notebook.click(1, "approve")
+    else:
+        notebook.sees(1, "asks this in its input box")
+        notebook.picture("waits-by-its-box")
+        box.fill("a")
+        box.press("Enter")
+    notebook.sees(1, "Paid.")
+    notebook.is_at(1, "", "ok")
+    assert notebook.output(1).locator(".agentkit-card").count() == 0

@@ -88,6 +88,19 @@ class Cell:
         if self._trace is not None:
             self._trace.close()
 
+    def hears(self, patience: float) -> bool:
+        """Whether a click in it reaches this process now.
+
+        Args:
+            patience: seconds to wait for the browser's word.
+        """
+        return self._trace is not None and self._trace.hears(patience)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Say something to the page, where there is one."""
+        if self._trace is not None:
+            self._trace.tell(message)
+
     def _stand(self) -> tuple[int, str]:
         return self.run.state.seq, self.run.status
 

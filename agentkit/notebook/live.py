@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,7 @@ class Page(anywidget.AnyWidget):
 
     def __init__(self, place: str, first: dict[str, Any], *, inbox: bool = False) -> None:
         self.seen = threading.Event()  # a browser shows it
+        self._heard = threading.Event()  # a browser said something
         super().__init__(place=place, first=json.dumps(first), inbox=inbox)
         cast("Any", self).on_msg(self._take)  # ipywidgets has no types
 
@@ -47,10 +49,25 @@ class Page(anywidget.AnyWidget):
         with suppress(Exception):  # the kernel or the browser is gone: the log has it all
             cast("Any", self).send(message)
 
+    def hears(self, patience: float) -> bool:
+        """Ask the browser for a word, which a kernel that is busy with a cell may get only afterwards.
+
+        Args:
+            patience: seconds to wait for it.
+        """
+        self._heard.clear()
+        until = time.monotonic() + patience
+        while not self._heard.is_set() and time.monotonic() < until:
+            self.tell({"kind": "ping"})
+            self._heard.wait(0.25)
+        return self._heard.is_set()
+
     def _take(self, _widget: Any, message: Any, _buffers: Any) -> None:
         heard = cast("dict[str, Any]", message)
-        if heard.get("kind") == "ping":
-            self.tell({"kind": "pong"})
+        self._heard.set()
+        if heard.get("kind") in {"ping", "pong"}:
+            if heard["kind"] == "ping":
+                self.tell({"kind": "pong"})
             return
         threading.Thread(target=self._hear, args=(heard,), name="agentkit-click", daemon=True).start()
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
-from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed, RunPaused
+from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed
 from agentkit.events import Event, Graded, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
@@ -27,8 +27,8 @@ from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.results import result_of
-from agentkit.runner.terminal import ask, can_ask
-from agentkit.runner.waiting import SLICE, until_settled
+from agentkit.runner.terminal import ask
+from agentkit.runner.waiting import SLICE, pausing, until_settled, wait_for_a_person
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
@@ -212,13 +212,14 @@ class Run:
         if engine().here:
             raise ConfigError("waiting here would stop every run of this process: write `await run` in async code")
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            while not self._is_settled():
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
-                self._nap(deadline)
-            if (outcome := self._outcome()) is not _WENT_ON:
-                return outcome
+        with pausing(self):
+            while True:
+                while not self._is_settled():
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
+                    self._nap(deadline)
+                if (outcome := self._outcome()) is not _WENT_ON:
+                    return outcome
 
     def _nap(self, deadline: float | None) -> None:
         left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
@@ -256,25 +257,22 @@ class Run:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Any:
-        while True:
-            await until_settled(self._driver, self._is_settled)
-            if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
-                return outcome
+        with pausing(self):
+            while True:
+                await until_settled(self._driver, self._is_settled)
+                if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
+                    return outcome
 
     def wait(self, timeout: float | None = None) -> Any:
-        """As `result`, but asks in the terminal for what the run waits for.
+        """As `result`, but asks for what the run waits for: by its card in a notebook, or in the terminal.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
 
         Raises:
             RunPaused: there is nobody to ask; it says how to answer from elsewhere. The rest as `result`.
         """
-        while True:
-            try:
-                return self.result(timeout)
-            except RunPaused as paused:
-                if not paused.pending or not can_ask():
-                    raise
-                for asked in paused.pending:
-                    self.ask(asked)
+        return wait_for_a_person(self, timeout)
 
     def ask(self, asked: Approval) -> None:
         """Put one pending question to the person at the terminal, and give their answer.
@@ -284,7 +282,7 @@ class Run:
         """
         verdict, more = ask(asked)
         try:
-            self._give(asked, verdict, through="terminal", **more)
+            self._give(asked, verdict, through="terminal" if self.through == "python" else self.through, **more)
         except ApprovalError as error:  # a wrong edit is asked for again; who lost is told
             print(f"  {inert(str(error))}")  # noqa: T201  wait() talks to the person who called it
 

@@ -23,8 +23,9 @@ class Card {
     this.words = el("input", { type: "text", placeholder: card.kind === "question" && !card.options.length ? "your answer" : "a reason or a comment", "aria-label": "reason, comment or answer" });
     this.buttons = el("div", { class: "agentkit-buttons" }, ...this.ways());
     this.told = el("div", { class: "agentkit-told", role: "status" });
+    this.box = el("div", { class: "agentkit-else", role: "status", hidden: true }, "The waiting cell asks this in its input box: clicks do not reach a kernel that executes a cell.");
     this.else = this.elsewhere();
-    this.root.append(...parts, this.words, this.buttons, this.told, this.else);
+    this.root.append(...parts, this.words, this.buttons, this.told, this.box, this.else);
     for (const one of ["keydown", "keypress", "keyup"]) this.root.addEventListener(one, (event) => event.stopPropagation());
   }
 
@@ -105,11 +106,13 @@ class Card {
     const { deaf } = this.trace;
     const told = this.trace.told.get(this.card.id);
     const isAnswered = Boolean(told && !told.bad);
-    for (const button of this.buttons.children) button.disabled = isAnswered;
+    const isBoxed = this.trace.boxed.has(this.card.id);
+    for (const button of this.buttons.children) button.disabled = isAnswered || isBoxed;
+    this.box.hidden = !isBoxed;
     const sent = deaf ? "sent; a kernel that is only busy takes it when its cell is done" : "sent …";
     this.told.textContent = told?.sending ? sent : (told?.text ?? "");
     this.told.toggleAttribute("data-bad", Boolean(told?.bad));
-    this.else.hidden = !deaf || (isAnswered && !told.sending);
+    this.else.hidden = !deaf || isBoxed || (isAnswered && !told.sending);
     const isEdited = [...this.fields.values()].some(({ input, before }) => input.value !== before);
     if (this.yes) this.yes.textContent = isEdited ? "approve as edited" : "approve";
   }

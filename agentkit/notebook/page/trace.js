@@ -10,6 +10,7 @@ class Trace {
     this.clear();
     this.told = new Map(); // question → what became of a click
     this.details = new Map();
+    this.boxed = new Set(); // questions that the waiting cell's input box asks
     this.deaf = false; // the kernel does not take what is sent to it
     this.since = null; // when it was asked something that it did not answer yet
     this.pinged = 0;
@@ -62,6 +63,15 @@ class Trace {
   }
 
   take(message) {
+    if (message.kind === "ping") {
+      try { this.model.send({ kind: "pong" }); } catch { /* its comm is closed */ }
+      return;
+    }
+    if (message.kind === "boxed") {
+      this.boxed = new Set(message.ids);
+      this.changed();
+      return;
+    }
     if (message.kind !== "rows") this.since = null; // it heard, and answered
     if (message.kind === "pong") return;
     if (message.kind === "reset") {

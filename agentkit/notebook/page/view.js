@@ -115,7 +115,7 @@ class View {
     const { trace } = this;
     this.drawn = Date.now();
     const waits = trace.cards.length > 0 || !trace.ended;
-    this.deaf.hidden = !(trace.deaf && waits);
+    this.deaf.hidden = !(trace.deaf && waits) || trace.boxed.size > 0;
     this.deaf.textContent = "The kernel does not answer now: it is busy with a cell, or gone.";
     if (this.isInbox) {
       const count = trace.cards.length;
