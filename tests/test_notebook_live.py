@@ -1,5 +1,6 @@
 """What a live trace makes of what a browser sends, and how a run is shown where there is no browser."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -36,11 +37,17 @@ def run(log):
 def trace(run, monkeypatch):
     """A live trace, and what it told its browser."""
     told = []
-    monkeypatch.setattr(LiveTrace, "send", lambda _self, message: told.append(message))
+    monkeypatch.setattr(
+        LiveTrace, "send", lambda _self, message, buffers=None: told.append({**message, **unpacked(buffers)})
+    )
     trace = LiveTrace(run, place="here")
     trace.told = told
     yield trace
     trace.close()
+
+
+def unpacked(buffers):
+    return {"rows": json.loads(gzip.decompress(buffers[0]))} if buffers else {}
 
 
 def said(trace, kind, /, **message):
@@ -62,8 +69,8 @@ def test_a_page_begins_with_everything_though_the_kernel_is_busy(trace, run):
     assert [card["name"] for card in first["cards"]] == ["pay"]
     again = said(trace, "reset", kind="ready")
     assert again["rows"] == first["rows"]
+    assert said(trace, "pong", kind="ping") == {"kind": "pong", "n": again["n"]}
     assert trace.seen.is_set()
-    assert said(trace, "pong", kind="ping") == {"kind": "pong"}
 
 
 def test_a_row_that_is_opened_shows_its_details(trace, run):

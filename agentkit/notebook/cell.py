@@ -16,6 +16,7 @@ _SEEN, _UNSEEN = 30.0, 2.0
 """Seconds between two writings of the document: where a live trace stands before it, and where there is only it."""
 _LARGE = 3000
 """Events of a run from which on its live trace is shown before the document is written: that takes a second by then."""
+_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 _MOST = 20
 """Live traces of a process: an older one gives its place back to plain HTML, which is there anyhow."""
 
@@ -49,8 +50,7 @@ class Cell:
             events: the shell's, which tell of the ends of cells.
             live: whether a person looks.
         """
-        state = self.run.state
-        is_large = live and state.seq > _LARGE
+        is_large = live and bool(self.run.store.read(self.run.run_id, after=_LARGE, until=_LARGE + 1))
         if not is_large:
             self._written = self._stand()
         first = self._soon() if is_large else self._bundle(self.run, self.place if live else None)
@@ -58,12 +58,13 @@ class Cell:
         if live:
             with suppress(Exception):  # without widgets there is the document
                 self._mount()
-        if self._trace is not None and (is_large or not state.ended):
+        ended = not is_large and self._written[1] in _ENDED
+        if self._trace is not None and not ended:
             threading.Thread(target=self._keep_up, name="agentkit-cell", daemon=True).start()
             return
         if is_large:
             self._write(self._stand())
-        if self._trace is None and not state.ended:
+        if self._trace is None and not ended:
             # who executes a notebook without a person takes what is written while a cell runs, and nothing later
             self._events = events
             events.register("post_run_cell", self._after_cell)
@@ -76,7 +77,7 @@ class Cell:
     def _mount(self) -> None:
         from agentkit.notebook.live import LiveTrace
 
-        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set)
+        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set, on_grade=self._again)
         _live.append(self)
         while len(_live) > _MOST:
             _live.popleft().close()
@@ -106,6 +107,7 @@ class Cell:
 
     def _keep_up(self) -> None:
         if not self._written[0]:
+            self._trace.loaded.wait(30)
             with suppress(Exception):
                 self._write(self._stand())
         wrote = time.monotonic()
@@ -128,6 +130,10 @@ class Cell:
                 self._write(stand)
             if self.run.state.ended:
                 self._events.unregister("post_run_cell", self._after_cell)
+
+    def _again(self) -> None:
+        with suppress(Exception):
+            self._write(self._stand())
 
     def _write(self, stand: tuple[int, str]) -> None:
         """Write the document anew."""

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from agentkit.events import ErrorInfo
 from agentkit.jsonvalue import canonical
-from agentkit.messages import AssistantMessage, Message, ToolMessage
+from agentkit.messages import AssistantMessage, Message, ToolMessage, ToolSchema
 from agentkit.notebook.rows import seconds
+from agentkit.origins import origins
 from agentkit.runner.prompt import Prompt
 from agentkit.state import Approval, CallStep, ModelStep, State
 
@@ -121,12 +122,20 @@ def _call(state: State, call: CallStep) -> Iterator[Section]:
     given = call.arguments if call.arguments is not None else call.raw
     if given is not None:
         yield Section("arguments", "json", given)
+        yield from _origins(state, call)
     for asked in state.approvals.values():
         if asked.step == call.step:
             yield from _approval(asked)
     yield from _errors(call.errors)
     yield from _outcome(state, call)
     yield from _notes(state, call.step)
+
+
+def _origins(state: State, call: CallStep) -> Iterator[Section]:
+    """Where the arguments came from: of a pipeline's step its wiring says so."""
+    found = {} if call.is_step else origins(state, call.step)
+    if found:
+        yield Section("from", "text", "\n".join(f"{path}: {origin}" for path, origin in found.items()))
 
 
 def _outcome(state: State, call: CallStep) -> Iterator[Section]:
@@ -173,11 +182,6 @@ def _notes(state: State, step: str | None) -> Iterator[Section]:
             yield Section("note", "json", {"text": text, "data": data} if data is not None else text)
 
 
-def waiting(state: State) -> list[dict[str, Any]]:
-    """The questions that a run itself has open, as an approval card needs them."""
-    return [card(state, state.approvals[key]) for key in state.pending]
-
-
 def card(state: State, asked: Approval) -> dict[str, Any]:
     """One question with everything that a person should see before answering, JSON."""
     call = state.calls.get(asked.step or "")
@@ -195,16 +199,28 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
         "because": asked.because,
         "shows": asked.shows,
         "schema": _schema(state, asked),
+        "about": _about(state, asked),
+        "origins": {path: str(origin) for path, origin in origins(state, asked.step or "").items()},
         "options": list(asked.options),
         "since": seconds(asked.requested_at),
         "expires": seconds(asked.expires),
     }
 
 
+def _tool(state: State, asked: Approval) -> ToolSchema | None:
+    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
+    return next(offered, None) if asked.kind == "call" else None
+
+
+def _about(state: State, asked: Approval) -> str:
+    """What the tool's docstring says beyond its first line, which the question has."""
+    tool = _tool(state, asked)
+    return tool.description.strip().partition("\n")[2].strip() if tool is not None else ""
+
+
 def _schema(state: State, asked: Approval) -> dict[str, Any]:
     """The JSON schemas of the arguments that may be edited, by their names; those of the budget for more of it."""
     if asked.kind == "budget":
         return {"usd": {"type": "number", "minimum": 0}, "model_calls": {"type": "integer", "minimum": 1}}
-    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
-    found = next(offered, None)
-    return found.parameters.get("properties", {}) if found is not None and asked.kind == "call" else {}
+    tool = _tool(state, asked)
+    return tool.parameters.get("properties", {}) if tool is not None else {}

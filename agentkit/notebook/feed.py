@@ -16,11 +16,12 @@ from typing import Any, TypeAlias
 from agentkit.errors import LogError
 from agentkit.events import Event, ModelResponded, RunResumed
 from agentkit.fold import advance
-from agentkit.notebook.details import waiting
+from agentkit.notebook.details import card
 from agentkit.notebook.rows import Row, every_path, rows, some
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.state import State
+from agentkit.store import Answer
 
 Send: TypeAlias = Callable[[dict[str, Any]], None]
 
@@ -30,6 +31,10 @@ _LOOK = 0.5
 """Seconds between two looks at a run that another process executes."""
 _LOOK_HERE = 2.0
 """Likewise at one that this process executes, which says by itself what it does."""
+_FIRST = 600
+"""Events of a run that are read before its trace is there; the rest is read behind its back."""
+_MOST = 3000
+"""Events that are told in one message: a browser stays quick while a very long run arrives."""
 
 
 @dataclass
@@ -54,9 +59,12 @@ class Feed:
         self._send = send
         self._on_end = on_end
         self._lock = threading.RLock()
-        self._number = 0
+        self._number = self._sent = 0
         self._cards: list[dict[str, Any]] = []
+        self._made: dict[str, dict[str, Any]] = {}  # a question's card stays as it is
+        self._answers: dict[str, str] = {}  # who answered what, while somebody looked
         self._open = True
+        self.loaded = threading.Event()  # the run's past was told
         self._arrived: deque[Event] = deque()
         self._pieces: deque[tuple[str, str]] = deque()
         self._followed: dict[str, _Followed] = {}
@@ -65,7 +73,7 @@ class Feed:
         self._status: str | None = None  # what the run at the top is besides what its events say
         self._is_odd = False
         self._leave = run.follow(self._arrived.append, self._take_piece)
-        self._begin(run.run_id, None)
+        self._begin(run.run_id, None, until=_FIRST)
 
     def start(self) -> None:
         """Tell what changes from now on."""
@@ -96,17 +104,19 @@ class Feed:
         found = self._followed.get(run_id)
         return found.state if found is not None else None
 
-    def _begin(self, run_id: str, parent: str | None) -> list[Row]:
+    def _begin(self, run_id: str, parent: str | None, *, until: int | None = None) -> list[Row]:
         """Follow one more run, and those below it that have begun; all its rows are new."""
         if run_id in self._followed:
             return []
         try:
-            state = load_state(self.run.store, run_id)
+            state = load_state(self.run.store, run_id, until=until)
         except LogError:  # its caller is on disk before it is: the next look finds it
             self._expected[run_id] = parent
             return []
         self._expected.pop(run_id, None)
         self._followed[run_id] = _Followed(state, parent)
+        if until is not None and state.seq < until:
+            self.loaded.set()
         new = list(some(state, every_path(state), parent))
         for call in state.calls.values():
             if call.child_run_id is not None:
@@ -126,7 +136,12 @@ class Feed:
                 "rows": [row.plain() for row in every],
                 "cards": self._cards,
                 "ended": found is not None and found.state.ended,
+                "loading": not self.loaded.is_set(),
             }
+
+    def number(self) -> int:
+        """The number of the last message: a browser that has an older one missed something."""
+        return self._sent
 
     def tick(self) -> None:
         """Send what changed since the last time."""
@@ -136,13 +151,17 @@ class Feed:
             found = self._followed.get(self.run.run_id)
             ended = found is not None and found.state.ended
             cards = self._waiting() if changed or looked or ended else self._cards
-            if changed or text or cards != self._cards:
+            loads = not self.loaded.is_set()
+            if not self._arrived:
+                self.loaded.set()
+            if changed or text or cards != self._cards or loads:
                 self._number += 1
                 told = {"kind": "rows", "n": self._number, "rows": [row.plain() for row in changed], "text": text}
-                more = {"cards": cards} if cards != self._cards else {}
+                more = {"cards": cards, "answered": self._answered(cards)} if cards != self._cards else {}
                 self._cards = cards
-                self._send({**told, **more, "ended": ended})
-            if ended:
+                self._send({**told, **more, "ended": ended, "loading": not self.loaded.is_set()})
+                self._sent = self._number
+            if ended and not self._arrived:
                 self.close()
                 self._on_end()
 
@@ -152,7 +171,7 @@ class Feed:
         for run_id, parent in list(self._expected.items()):
             new += self._begin(run_id, parent)
         steps: dict[str, dict[str, None]] = {}
-        while self._arrived:
+        for _ in range(min(_MOST, len(self._arrived))):
             event = self._arrived.popleft()
             found = self._followed.get(event.run_id)
             if found is None:
@@ -187,6 +206,11 @@ class Feed:
 
     def _look(self) -> bool:
         """Now and then, look into the log: what another process does is not told here. Whether it looked."""
+        if not self.loaded.is_set() and not self._looked:
+            root = self._followed[self.run.run_id].state
+            self._arrived.extendleft(reversed(self.run.store.read(root.run_id, after=root.seq)))
+            self._looked = time.monotonic()
+            return True
         if time.monotonic() - self._looked < (_LOOK if self._leave is None else _LOOK_HERE):
             return False
         if self._leave is None:  # it may be executed here by now
@@ -220,8 +244,36 @@ class Feed:
         for run_id, found in self._followed.items():
             if found.state.pending:
                 answered = self.run.store.answers(run_id)
-                cards += [asked for asked in waiting(found.state) if asked["id"] not in answered]
+                for key in found.state.pending:
+                    if key in answered:
+                        self._answers[key] = said(answered[key])
+                    else:
+                        cards.append(self._card(found.state, key))
         return sorted(cards, key=lambda asked: asked["since"])
+
+    def _card(self, state: State, key: str) -> dict[str, Any]:
+        if key not in self._made:
+            self._made[key] = card(state, state.approvals[key])
+        return self._made[key]
+
+    def _answered(self, cards: list[dict[str, Any]]) -> list[str]:
+        """What became of the questions that are not among the cards any more."""
+        open_ = {one["id"] for one in cards}
+        gone = [one for one in self._cards if one["id"] not in open_]
+        return [f"{one['name'] or one['kind']}: {self._who(one)}" for one in gone]
+
+    def _who(self, gone: dict[str, Any]) -> str:
+        if (known := self._answers.pop(gone["id"], None)) is not None:
+            return known
+        answer = self.run.store.answers(gone["run_id"]).get(gone["id"])
+        return said(answer) if answer is not None else "nobody is asked any more"
+
+
+def said(answer: Answer) -> str:
+    """Who said what, when, through what."""
+    by = f" by {answer.who}" if answer.who else ""
+    through = f" through {answer.through}" if answer.through else ""
+    return f"{answer.verdict.replace('_', ' ')}{by}{through}, {answer.answered_at:%H:%M:%S} UTC"
 
 
 def _touched(state: State, event: Event) -> Iterator[str]:

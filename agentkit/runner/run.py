@@ -9,20 +9,20 @@ from typing import Any, Literal
 from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
 from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed
-from agentkit.events import Event, Graded, Verdict
+from agentkit.events import Event, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
-from agentkit.runner.closing import cancel_here, record_grade
+from agentkit.runner.closing import cancel_here, check_grade, record_grade
 from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
-from agentkit.runner.load import definition_of, load_state, open_questions
+from agentkit.runner.load import Loaded, definition_of, load_state, open_questions
 from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
@@ -49,6 +49,7 @@ class Run:
         self._store = store
         self._driver = driver
         self._definition = driver.definition if driver is not None else definition
+        self._loaded = Loaded()
         self._root: Driver | None = None  # who was resumed here so that this child run goes on
         self.run_id = run_id
         self.through = "python"  # what answers given by this handle are recorded to have come through
@@ -65,7 +66,7 @@ class Run:
             return engine().call(driver.snapshot)
         if driver is not None and driver.has_state and driver.live_state.ended:
             return driver.live_state
-        return load_state(self._store, self.run_id)
+        return self._loaded.state(self._store, self.run_id)
 
     @property
     def status(self) -> str:
@@ -131,6 +132,11 @@ class Run:
         given = {run_id: self._store.answers(run_id) for run_id in {approval.run_id for approval in asked}}
         waiting = [approval for approval in asked if approval.id not in given[approval.run_id]]
         return sorted(waiting, key=lambda approval: approval.requested_at)
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where else the run is shown, by those who said so here: names and http(s) addresses."""
+        return registry.links(self.run_id)
 
     @property
     def trace(self) -> Any:
@@ -484,15 +490,9 @@ class Run:
 
     def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
         """Judge an ended run; promotion learns from those graded good. Raises `ConfigError` where it has not ended."""
-        if verdict not in {"good", "bad"}:
-            raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
-        state = self.state
-        if not state.ended:
-            raise ConfigError(f"run {self.run_id} has not ended ({state.status}); grade it then")
+        check_grade(self.state, verdict)
         if self._driver is not None:
             self._driver.settled.wait()
-        graded = record_grade(
-            self._store, self.run_id, Graded(verdict=verdict, why=why, who=current_user()), self._redactor
-        )
+        graded = record_grade(self._store, self.run_id, verdict, why, self._redactor)
         if self._driver is not None:
             self._driver.take_state(graded)
