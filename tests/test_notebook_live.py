@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import agentkit as ak
+from agentkit import registry
 from agentkit.notebook import cell as cells
+from agentkit.notebook import live
 from agentkit.notebook.cell import Cell
 from agentkit.notebook.live import LiveTrace
 from agentkit.notebook.show import bundle
@@ -111,6 +113,38 @@ def test_what_is_no_answer_is_told_and_takes_no_place(trace, run, message, words
     assert words in told["text"]
     assert run.status == "paused"
     assert len(run.pending) == 1
+
+
+def test_an_ended_run_is_graded_in_its_trace_and_a_running_one_is_not(trace, run):
+    """The reason with it; whoever opens the page again sees it."""
+    assert "has not ended" in said(trace, "graded", kind="grade", verdict="good")["bad"]
+    run.approve()
+    run.result(timeout=10)
+    assert "'great'" in said(trace, "graded", kind="grade", verdict="great")["bad"]
+    grade = {"verdict": "bad", "why": "too much"}
+    assert said(trace, "graded", kind="grade", **grade)["grade"] == grade
+    assert (run.state.grade, run.state.grade_why) == ("bad", "too much")
+    assert trace.snapshot()["grade"] == grade
+
+
+def test_many_rows_travel_compressed(trace, run, monkeypatch):
+    """As one buffer; a page that missed messages is told their number, and asks for all."""
+    monkeypatch.setattr(live, "_PACKED", 1)
+    assert said(trace, "reset", kind="ready")["rows"] == json.loads(trace.first)["rows"]
+
+
+def test_links_of_a_run_are_http_only(run, monkeypatch):
+    """An exporter says where else the run is shown; one that breaks is no reason not to show it."""
+    monkeypatch.setattr(registry, "_links", {})
+
+    def broken(_run_id):
+        raise OSError("no server")
+
+    registry.link("There", lambda run_id: f"https://example.org/{run_id}")
+    registry.link("Not yet", lambda _run_id: None)
+    registry.link("Script", lambda _run_id: "javascript:alert(1)")
+    registry.link("Broken", broken)
+    assert run.links == [("There", f"https://example.org/{run.run_id}")]
 
 
 class Document:

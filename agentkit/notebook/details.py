@@ -93,6 +93,16 @@ def given(prompt: Prompt) -> Iterator[Section]:
         yield Section("offered", "text", "\n".join(tool.name for tool in request.tools))
 
 
+def came_from(state: State, step: str) -> Iterator[Section]:
+    """Where a call's arguments came from, for who opens one row: it looks through everything before."""
+    call = state.calls.get(step)
+    found = origins(state, step) if call is not None and not call.is_step else {}  # a step's wiring says so
+    if found:
+        yield Section(
+            "the arguments came from", "text", "\n".join(f"{path}: {origin}" for path, origin in found.items())
+        )
+
+
 def _message(message: Message) -> dict[str, Any]:
     if isinstance(message, AssistantMessage):
         calls = [{"name": call.name, "arguments": call.arguments} for call in message.tool_calls]
@@ -122,20 +132,12 @@ def _call(state: State, call: CallStep) -> Iterator[Section]:
     given = call.arguments if call.arguments is not None else call.raw
     if given is not None:
         yield Section("arguments", "json", given)
-        yield from _origins(state, call)
     for asked in state.approvals.values():
         if asked.step == call.step:
             yield from _approval(asked)
     yield from _errors(call.errors)
     yield from _outcome(state, call)
     yield from _notes(state, call.step)
-
-
-def _origins(state: State, call: CallStep) -> Iterator[Section]:
-    """Where the arguments came from: of a pipeline's step its wiring says so."""
-    found = {} if call.is_step else origins(state, call.step)
-    if found:
-        yield Section("from", "text", "\n".join(f"{path}: {origin}" for path, origin in found.items()))
 
 
 def _outcome(state: State, call: CallStep) -> Iterator[Section]:

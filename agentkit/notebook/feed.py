@@ -33,8 +33,8 @@ _LOOK_HERE = 2.0
 """Likewise at one that this process executes, which says by itself what it does."""
 _FIRST = 600
 """Events of a run that are read before its trace is there; the rest is read behind its back."""
-_MOST = 3000
-"""Events that are told in one message: a browser stays quick while a very long run arrives."""
+_PART = 4000
+"""Events that are read, and told, in one go: a browser stays quick while a very long run arrives."""
 
 
 @dataclass
@@ -66,6 +66,8 @@ class Feed:
         self._open = True
         self.loaded = threading.Event()  # the run's past was told
         self._arrived: deque[Event] = deque()
+        self._later: deque[Row] = deque()  # rows that are known, and not told yet
+        self._is_read = False  # the log's part of the run was read
         self._pieces: deque[tuple[str, str]] = deque()
         self._followed: dict[str, _Followed] = {}
         self._expected: dict[str, str | None] = {}  # runs that are not in the log yet, and what they stand below
@@ -73,7 +75,7 @@ class Feed:
         self._status: str | None = None  # what the run at the top is besides what its events say
         self._is_odd = False
         self._leave = run.follow(self._arrived.append, self._take_piece)
-        self._begin(run.run_id, None, until=_FIRST)
+        self._begin(run.run_id, None)
 
     def start(self) -> None:
         """Tell what changes from now on."""
@@ -104,36 +106,51 @@ class Feed:
         found = self._followed.get(run_id)
         return found.state if found is not None else None
 
-    def _begin(self, run_id: str, parent: str | None, *, until: int | None = None) -> list[Row]:
+    def _begin(self, run_id: str, parent: str | None) -> list[Row]:
         """Follow one more run, and those below it that have begun; all its rows are new."""
         if run_id in self._followed:
             return []
         try:
-            state = load_state(self.run.store, run_id, until=until)
+            state = self._top() if parent is None else load_state(self.run.store, run_id)
         except LogError:  # its caller is on disk before it is: the next look finds it
             self._expected[run_id] = parent
             return []
         self._expected.pop(run_id, None)
         self._followed[run_id] = _Followed(state, parent)
-        if until is not None and state.seq < until:
-            self.loaded.set()
         new = list(some(state, every_path(state), parent))
         for call in state.calls.values():
             if call.child_run_id is not None:
                 new += self._begin(call.child_run_id, f"{run_id}/{call.step}")
         return new
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as it stands: what a trace begins with, and asks for when it missed something."""
+    def _top(self) -> State:
+        """The run at the top: where it is here as it stands, else its beginning."""
+        if self._leave is not None:
+            self._is_read = True
+            return self.run.state.copy()
+        state = load_state(self.run.store, self.run.run_id, until=_FIRST)
+        self._is_read = state.seq < _FIRST
+        return state
+
+    def snapshot(self, *, most: int | None = None) -> dict[str, Any]:
+        """Everything as it stands: what a trace asks for when it missed something.
+
+        Args:
+            most: rows; the others are told as what is new is.
+        """
         with self._lock:
-            self._take()
+            if self._is_read:
+                self._take()
             self._cards = self._waiting()
             found = self._followed.get(self.run.run_id)
             every = [] if found is None else rows(found.state, children=self._state, status=self._status)
+            self._later = deque(every[most:] if most is not None else ())
+            if self._is_read and not self._later:
+                self.loaded.set()
             return {
                 "kind": "reset",
                 "n": self._number,
-                "rows": [row.plain() for row in every],
+                "rows": [row.plain() for row in every[:most]],
                 "cards": self._cards,
                 "ended": found is not None and found.state.ended,
                 "loading": not self.loaded.is_set(),
@@ -147,12 +164,13 @@ class Feed:
         """Send what changed since the last time."""
         with self._lock:
             looked = self._look()
-            changed, text = self._take(), self._text()
+            changed, text = self._more() if self._later else self._take(), self._text()
             found = self._followed.get(self.run.run_id)
             ended = found is not None and found.state.ended
             cards = self._waiting() if changed or looked or ended else self._cards
             loads = not self.loaded.is_set()
-            if not self._arrived:
+            is_told = self._is_read and not self._later and not self._arrived
+            if is_told:
                 self.loaded.set()
             if changed or text or cards != self._cards or loads:
                 self._number += 1
@@ -161,7 +179,7 @@ class Feed:
                 self._cards = cards
                 self._send({**told, **more, "ended": ended, "loading": not self.loaded.is_set()})
                 self._sent = self._number
-            if ended and not self._arrived:
+            if ended and is_told:
                 self.close()
                 self._on_end()
 
@@ -171,7 +189,7 @@ class Feed:
         for run_id, parent in list(self._expected.items()):
             new += self._begin(run_id, parent)
         steps: dict[str, dict[str, None]] = {}
-        for _ in range(min(_MOST, len(self._arrived))):
+        for _ in range(min(_PART, len(self._arrived))):
             event = self._arrived.popleft()
             found = self._followed.get(event.run_id)
             if found is None:
@@ -186,6 +204,10 @@ class Feed:
         for run_id, touched in steps.items():
             changed += self._rows(self._followed[run_id], touched)
         return new + changed
+
+    def _more(self) -> list[Row]:
+        """Rows that were left for later."""
+        return [self._later.popleft() for _ in range(min(_PART, len(self._later)))]
 
     def _due(self, found: _Followed, event: Event) -> Iterable[Event]:
         """The event that arrived; with those before it that did not; nothing where it is known already."""
@@ -206,11 +228,13 @@ class Feed:
 
     def _look(self) -> bool:
         """Now and then, look into the log: what another process does is not told here. Whether it looked."""
-        if not self.loaded.is_set() and not self._looked:
-            root = self._followed[self.run.run_id].state
-            self._arrived.extendleft(reversed(self.run.store.read(root.run_id, after=root.seq)))
-            self._looked = time.monotonic()
-            return True
+        if not self._is_read:
+            top = self._followed[self.run.run_id].state
+            part = self.run.store.read(top.run_id, after=top.seq, until=top.seq + _PART)
+            self._arrived.extend(part)
+            self._is_read = len(part) < _PART
+        if not self.loaded.is_set():
+            return False
         if time.monotonic() - self._looked < (_LOOK if self._leave is None else _LOOK_HERE):
             return False
         if self._leave is None:  # it may be executed here by now
@@ -225,6 +249,8 @@ class Feed:
 
     def _look_after(self) -> None:
         """Whether anybody holds the run: it is interrupted where nobody does, which no event says."""
+        if self._followed and self._followed[self.run.run_id].state.ended:
+            return
         with contextlib.suppress(LogError):
             status = "interrupted" if self.run.status == "interrupted" else None
             self._is_odd = self._is_odd or status != self._status

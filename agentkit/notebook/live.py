@@ -13,12 +13,14 @@ import anywidget
 import traitlets
 
 from agentkit.errors import AgentKitError, ApprovalError
-from agentkit.notebook.details import details, given
+from agentkit.notebook.details import came_from, details, given
 from agentkit.notebook.feed import Feed
 from agentkit.runner.answers import Answered
 from agentkit.runner.prompt import rebuild_prompt
 from agentkit.runner.run import Run
 
+_FIRST = 400
+"""Rows that travel with the widget, and not as one of the messages after it."""
 _PACKED = 200
 """Rows of a message from which on they travel compressed."""
 _PAGE = Path(__file__).parent / "page"
@@ -144,12 +146,15 @@ class LiveTrace(Page):
         self._grade: dict[str, Any] | None = None
         self._feed = Feed(self._run, self.tell, on_end)
         self.loaded = self._feed.loaded
-        super().__init__(place, self.snapshot())
+        super().__init__(place, self._around(self._feed.snapshot(most=_FIRST)))
         self._feed.start()
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as it stands."""
-        return {**self._feed.snapshot(), "links": self._run.links, "grade": self._graded()}
+        return self._around(self._feed.snapshot())
+
+    def _around(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+        return {**snapshot, "links": self._run.links, "grade": self._graded()}
 
     def number(self) -> int:
         """The number of the last message that told of something new."""
@@ -180,7 +185,7 @@ class LiveTrace(Page):
         """What a row holds; a model's also its prompt."""
         run_id, _, step = row.partition("/")
         with self._feed.reading(run_id) as state:
-            sections = details(state, step) if state is not None else []
+            sections = [*details(state, step), *came_from(state, step)] if state is not None else []
             is_model = state is not None and step in state.models
         if is_model:
             with suppress(AgentKitError):  # of a damaged log there is what there is

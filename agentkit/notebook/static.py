@@ -49,7 +49,7 @@ _GREY = "opacity:.7"
 _URGENT = frozenset({"error", "asked", "in doubt"})
 """What a reader looks for: it is open from the start."""
 
-MOST_ROWS = 1500
+MOST_ROWS = 600
 """Rows of a very long run that are shown: the first, the last, and those that failed."""
 
 _ROOM = 80_000

@@ -38,12 +38,11 @@ class Card {
     if (card.about) parts.push(el("details", { class: "agentkit-about", open: card.about.length <= LONG }, el("summary", {}, "what the tool says of itself"), el("pre", {}, card.about)));
     if (card.why) parts.push(why(`why, in the model's words: ${card.why}`));
     if (card.instead_of) parts.push(why(`instead of, in the model's words: ${card.instead_of}`));
-    if (card.because && card.because !== "policy") parts.push(why(`asked because: ${card.because}`));
+    if (card.because && !["policy", card.kind].includes(card.because)) parts.push(why(`asked because: ${card.because}`));
     if (card.expires) parts.push(why(`until ${new Date(card.expires * 1000).toLocaleString()}`));
-    if (card.shows && card.kind === "budget") parts.push(why(`used so far: ${card.shows.used_calls ?? 0} model calls, ${card.shows.used_usd === null ? "cost unknown" : `${card.shows.used_usd} USD`}; a new budget is a new total`));
-    else if (card.shows) parts.push(el("details", { open: true }, el("summary", {}, "what to know first"), json(card.shows)));
+    if (card.shows && card.kind !== "budget") parts.push(el("details", { open: true }, el("summary", {}, "what to know first"), json(card.shows)));
     if (card.kind === "call") parts.push(this.grid(card.arguments ?? {}));
-    if (card.kind === "in_doubt" || card.kind === "loop") parts.push(json(card.arguments));
+    if (card.kind === "in_doubt" || card.kind === "loop") parts.push(why("the call"), json(card.arguments));
     if (card.kind === "budget") parts.push(this.grid({ usd: null, model_calls: null, ...card.shows?.budget }));
     return parts;
   }
@@ -65,10 +64,11 @@ class Card {
     const id = `ak-${this.card.id}-${name}-${Math.random().toString(36).slice(2)}`;
     const schema = this.card.schema?.[name] ?? {};
     const isText = typeof value === "string";
-    const before = isText ? value : JSON.stringify(value, null, 1);
+    const isOpen = value === null && this.card.kind === "budget"; // no limit
+    const before = isOpen ? "" : isText ? value : JSON.stringify(value, null, 1);
     const input = choice(id, schema, value) ?? (isText && (value.includes("\n") || value.length > 80) || (value !== null && typeof value === "object")
       ? el("textarea", { id, rows: String(Math.min(8, before.split("\n").length + 1)) })
-      : el("input", { id, type: "text", inputmode: typeof value === "number" ? "decimal" : null }));
+      : el("input", { id, type: "text", inputmode: typeof value === "number" ? "decimal" : null, placeholder: isOpen ? "no limit" : null }));
     input.value = before;
     const from = this.from(name);
     const said = el("div", { class: "agentkit-from", id: `${id}-from` }, from);
