@@ -75,10 +75,10 @@ class Kernel:
 
 
 @contextmanager
-def kernel(folder, python=sys.executable, **env):
-    """A kernel of some Python, whose cells run in a folder."""
+def kernel(folder, **env):
+    """A kernel whose cells run in a folder."""
     manager = KernelManager()
-    manager.kernel_spec.argv[0] = python
+    manager.kernel_spec.argv[0] = sys.executable
     manager.start_kernel(cwd=str(folder), env={**os.environ, "IPYTHONDIR": str(folder / "ipython"), **env})
     client = manager.client()
     client.start_channels()

@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import lab
-import playwright.sync_api
 import pytest
 
 pytestmark = [
@@ -139,6 +139,17 @@ def command(server, *words):
     return done.stdout
 
 
+def converted(notebook):
+    """A saved notebook as nbconvert's page."""
+    path = notebook.server.root / notebook.name
+    words = [sys.executable, "-m", "nbconvert", "--to", "html", path.name]
+    done = subprocess.run(
+        words, env=notebook.server.env, cwd=path.parent, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return path.with_suffix(".html")
+
+
 @pytest.mark.parametrize("pages", ["lab", "notebook"], indirect=True)
 def test_a_run_is_seen_approved_edited_rejected_and_answered_in_its_cell(pages):
     """Rows appear as things happen; each question has its card; the end is there, and in the saved notebook."""
@@ -232,12 +243,21 @@ def test_the_terminal_answers_while_this_kernels_cell_sleeps(pages):
     assert notebook.js("return panel.content.widgets[2].model.executionState;") == "running"
 
 
-def test_a_card_says_within_seconds_that_clicks_do_not_arrive_and_what_does(pages):
-    """In a busy synchronous cell, of a run begun in it; and when the cell is done, that is over."""
-    notebook = pages("from shop import *", "run = payer.run('go')\ndisplay(run)\ntime.sleep(8)")
+BUSY_KERNELS_HEAR = "7.0" <= version("ipykernel") < "7.4"
+"""Whether a click reaches a kernel that executes a synchronous cell: in those versions by a thread beside it."""
+
+
+def test_a_card_knows_within_seconds_whether_clicks_reach_a_busy_kernel(pages):
+    """Where they do, the run goes on while the cell sleeps; where not, it says so, what does, and when that is over."""
+    notebook = pages("from shop import *", "run = payer.run('go')\ndisplay(run)\ntime.sleep(12)")
     notebook.run(0)
     notebook.start(1)
     notebook.card(1).wait_for(timeout=10_000)
+    if BUSY_KERNELS_HEAR:
+        notebook.click(1, "approve")
+        notebook.is_at(1, "", "ok", seconds=8)
+        assert notebook.js("return panel.content.widgets[1].model.executionState;") == "running"
+        return
     began = time.monotonic()
     notebook.sees(1, "Clicks do not reach the kernel now")
     assert time.monotonic() - began < 4
@@ -262,6 +282,15 @@ def test_what_anybody_wrote_stays_text_in_the_live_trace(pages):
         notebook.output(1).locator(".agentkit-details pre").first.wait_for()
         assert notebook.output(1).locator("script, img, a").count() == 0
     assert notebook.page.evaluate("window.hacked") is None
+    notebook.until("JSON.stringify(panel.content.widgets[1].model.outputs.toJSON()).includes('approval')")
+    notebook.save()
+    page = notebook.page.context.new_page()
+    page.goto(converted(notebook).as_uri())
+    shown = page.locator(".agentkit-trace")
+    shown.get_by_text("window.hacked").first.wait_for()
+    lab.picture(page, "hostile-nbconvert")
+    assert shown.locator("script, img, a").count() == 0
+    assert page.evaluate("window.hacked") is None
 
 
 def test_another_notebook_answers_and_its_kernel_need_not_know_the_agent(pages):
@@ -373,11 +402,10 @@ def test_a_cell_that_waits_for_a_person_shows_the_card_and_asks_where_an_answer_
     notebook.start(1)
     notebook.card(1).wait_for()
     box = notebook.output(1).locator(".jp-Stdin-input").first
-    try:
-        box.wait_for(timeout=4000)
-    except playwright.sync_api.TimeoutError:
+    if BUSY_KERNELS_HEAR:
         notebook.click(1, "approve")
     else:
+        box.wait_for()
         notebook.sees(1, "asks this in its input box")
         notebook.picture("waits-by-its-box")
         box.fill("a")

@@ -1,13 +1,9 @@
 """A run in a real kernel, without a browser: waiting for a person, and the stop button."""
 
-import os
-import sys
 import time
 
 import kernels
 import pytest
-
-PYTHON = os.environ.get("AGENTKIT_KERNEL_PYTHON", sys.executable)  # of another ipykernel: `.ci/run full`
 
 CELLS = """
 import asyncio, time, warnings
@@ -39,7 +35,7 @@ def sleeper():
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kernel")
-    with kernels.kernel(folder, PYTHON, AGENTKIT_LOG=str(folder / ".agentkit")) as kernel:
+    with kernels.kernel(folder, AGENTKIT_LOG=str(folder / ".agentkit")) as kernel:
         kernel.run(CELLS)
         yield kernel
 

@@ -270,8 +270,12 @@ def payer():
 """
 
 
-def executed(folder, *sources):
-    """A notebook's cells after `jupyter execute`, which also is what papermill does."""
+EXECUTE = ["jupyter-execute", "--inplace", "--timeout=60", "a.ipynb"]
+PAPERMILL = ["papermill", "a.ipynb", "a.ipynb", "--no-progress-bar"]
+
+
+def executed(folder, words, *sources, fails=False):
+    """A notebook's cells after a program executed them, and what it said."""
     made = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
         for i, source in enumerate(sources)
@@ -280,7 +284,7 @@ def executed(folder, *sources):
     notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     (folder / "a.ipynb").write_text(json.dumps(notebook))
     done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-execute"), "--inplace", "--timeout=60", "a.ipynb"],
+        [Path(sys.executable).with_name(words[0]), *words[1:]],
         cwd=folder,
         env={**os.environ, "AGENTKIT_LOG": str(folder / ".agentkit")},
         capture_output=True,
@@ -288,18 +292,19 @@ def executed(folder, *sources):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "a.ipynb").read_text())
+    assert (done.returncode != 0) == fails, done.stderr
+    return json.loads((folder / "a.ipynb").read_text()), done.stderr
 
 
-def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_path):
+@pytest.mark.parametrize("words", [EXECUTE, PAPERMILL], ids=["jupyter-execute", "papermill"])
+def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_path, words):
     """Paused with how to go on; ended where it ended while the kernel lived; no widget; and nothing hangs."""
-    saved = executed(
+    saved, _ = executed(
         tmp_path,
+        words,
         CELLS,
         "waits = payer().run('go')\nwaits",
         "run = payer().run('go')\nrun",
-        "run.wait",
         "import time\nwhile not run.pending: time.sleep(0.1)\nrun.approve()\nrun.result()",
     )
     shown = [cell["outputs"][-1]["data"] for cell in saved["cells"][1:3]]
@@ -307,6 +312,14 @@ def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_pa
     assert "waits for a person" in "".join(shown[0]["text/html"])
     assert "all done" in "".join(shown[1]["text/html"])
     assert "widget" not in json.dumps([shown, saved["metadata"]])
+
+
+@pytest.mark.parametrize("words", [EXECUTE, PAPERMILL], ids=["jupyter-execute", "papermill"])
+def test_a_cell_that_waits_for_nobody_ends_with_who_can_answer(tmp_path, words):
+    """No time-out is waited for; the run stays paused, and its trace is in the cell."""
+    _, told = executed(tmp_path, words, CELLS, "payer().run('go').wait()", fails=True)
+    assert "RunPaused" in told
+    assert "nobody can be asked here" in told
 
 
 def test_a_terminal_shows_text():

@@ -90,7 +90,8 @@ def given(prompt: Prompt) -> Iterator[Section]:
     instructions = [{"role": "instructions", "text": request.instructions}] if request.instructions else []
     yield Section("prompt", "messages", [*instructions, *map(_message, request.messages)])
     if request.tools:
-        yield Section("offered", "text", "\n".join(tool.name for tool in request.tools))
+        offered = {tool.name: tool.model_dump(mode="json", exclude={"name"}) for tool in request.tools}
+        yield Section("offered", "json", offered)
 
 
 def came_from(state: State, step: str) -> Iterator[Section]:
@@ -101,6 +102,17 @@ def came_from(state: State, step: str) -> Iterator[Section]:
         yield Section(
             "the arguments came from", "text", "\n".join(f"{path}: {origin}" for path, origin in found.items())
         )
+
+
+def in_python(run_id: str, state: State, step: str) -> Section:
+    """How a notebook or a script goes on from a row."""
+    run = f"ak.open_log().run({run_id!r})"
+    if step in state.models:
+        return Section("in Python", "text", f"{run}.prompt({step!r})")
+    if step in state.calls:
+        what = f"{run}[{step!r}]" if state.calls[step].is_step else f"{run}.state.calls[{step!r}]"
+        return Section("in Python", "text", what)
+    return Section("in Python", "text", run)
 
 
 def _message(message: Message) -> dict[str, Any]:

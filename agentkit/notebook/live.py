@@ -13,7 +13,7 @@ import anywidget
 import traitlets
 
 from agentkit.errors import AgentKitError, ApprovalError
-from agentkit.notebook.details import came_from, details, given
+from agentkit.notebook.details import came_from, details, given, in_python
 from agentkit.notebook.feed import Feed
 from agentkit.runner.answers import Answered
 from agentkit.runner.prompt import rebuild_prompt
@@ -186,11 +186,12 @@ class LiveTrace(Page):
         run_id, _, step = row.partition("/")
         with self._feed.reading(run_id) as state:
             sections = [*details(state, step), *came_from(state, step)] if state is not None else []
+            python = [in_python(run_id, state, step)] if sections and state is not None else []
             is_model = state is not None and step in state.models
         if is_model:
             with suppress(AgentKitError):  # of a damaged log there is what there is
                 sections += given(rebuild_prompt(self._run.store, run_id, step))
-        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
+        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in [*sections, *python]]
         return {"kind": "details", "id": row, "sections": shown}
 
     def close(self) -> None:
