@@ -16,7 +16,6 @@ _SEEN, _UNSEEN = 30.0, 2.0
 """Seconds between two writings of the document: where a live trace stands before it, and where there is only it."""
 _LARGE = 3000
 """Events of a run from which on its live trace is shown before the document is written: that takes a second by then."""
-_ENDED = frozenset({"succeeded", "failed", "cancelled"})
 _MOST = 20
 """Live traces of a process: an older one gives its place back to plain HTML, which is there anyhow."""
 
@@ -53,12 +52,12 @@ class Cell:
         is_large = live and bool(self.run.store.read(self.run.run_id, after=_LARGE, until=_LARGE + 1))
         if not is_large:
             self._written = self._stand()
+        ended = not is_large and self.run.state.ended  # before the document is made, which then has the end
         first = self._soon() if is_large else self._bundle(self.run, self.place if live else None)
         self._handle = show(first, raw=True, display_id=True)
         if live:
             with suppress(Exception):  # without widgets there is the document
                 self._mount()
-        ended = not is_large and self._written[1] in _ENDED
         if self._trace is not None and not ended:
             threading.Thread(target=self._keep_up, name="agentkit-cell", daemon=True).start()
             return
