@@ -11,7 +11,7 @@ function section({ title, form, value }) {
     if (traceback) parts.push(el("details", {}, el("summary", {}, "traceback"), el("pre", {}, traceback)));
     return parts;
   }
-  return [head, json(value, "", title !== "offered")];
+  return [head, json(value)];
 }
 
 // One message of a prompt: the last ones of a long conversation are what is looked for, so each opens by itself.
