@@ -59,7 +59,7 @@ class Log:
         if len(found) > 1:
             first = "".join(f"\n  {one}" for one in sorted(found)[:10])
             raise RunNotFound(f"{len(found)} runs begin with {run_id!r} in the log {self.url}; say more of it:{first}")
-        state = load_state(self.store, found[0])
+        state = load_state(self.store, found[0], until=1)
         owner = registry.defined(state.name)
         return Run(self.store, found[0], definition=owner.definition if owner is not None else None)
 

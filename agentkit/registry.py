@@ -3,6 +3,7 @@
 So a model, a log or a display is reached from below without an arrow up, and `import agentkit` stays light.
 """
 
+import contextlib
 import importlib
 import weakref
 from collections.abc import Callable
@@ -29,6 +30,7 @@ DISPLAYS = {
     "pipeline": "agentkit.graph:of_pipeline",
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
+    "waiting": "agentkit.notebook.waiting:asker",
     "inbox": "agentkit.notebook.inbox:Inbox",
     "plots": "agentkit.plot:Plots",
 }
@@ -55,6 +57,33 @@ def load(target: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot load {target}: {error}") from error
+    return found
+
+
+_links: dict[str, Callable[[str], str | None]] = {}
+
+
+def link(name: str, address: Callable[[str], str | None]) -> None:
+    """Say where else a run is shown; a later one of that name takes the first one's place.
+
+    Args:
+        name: of the place, for example "Langfuse".
+        address: gives a run's address there by its id; None of a run that is not there. It is asked again at each look.
+    """
+    _links[name] = address
+
+
+def links(run_id: str) -> list[tuple[str, str]]:
+    """Where else a run is shown: names and addresses, http(s) only.
+
+    Args:
+        run_id: the run.
+    """
+    found: list[tuple[str, str]] = []
+    for name, address in _links.items():
+        with contextlib.suppress(Exception):  # whatever an exporter's server does, the run is shown
+            if (url := address(run_id)) is not None and url.startswith(("https://", "http://")):
+                found.append((name, url))
     return found
 
 
