@@ -203,6 +203,14 @@ class Store(Protocol):
         """
         ...
 
+    def read_many(self, run_ids: Iterable[str]) -> Mapping[str, Sequence[Event]]:
+        """All events of several runs, each as `read` gives them; a run that is not there is left out.
+
+        Raises:
+            LogCorrupt: naming file and offset.
+        """
+        ...
+
     def answer(self, run_id: str, approval_id: str, answer: Answer) -> Answer:
         """Put an answer where the run's owner finds it, once.
 

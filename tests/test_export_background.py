@@ -218,12 +218,12 @@ print(run.result(20))
 """
 
 
-def script(folder, server_url, timeout=60):
+def script(folder, server_url, code=SCRIPT):
     """A short program, and how long it took after its run was done."""
     environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": server_url}
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout,
+        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
     return done, time.monotonic() - began
@@ -253,6 +253,43 @@ def test_a_program_that_ends_does_not_wait_for_a_target_that_hangs(tmp_path):
         done = command(tmp_path, server.url, "export", "otlp", "--log", "log")
         assert done.returncode == 0
         assert set(server.spans()) == all_spans(ended)
+
+
+FORKED = """
+import os, sys
+import agentkit as ak
+from agentkit.testing import ScriptedModel
+log = ak.open_log("log", export=["otlp"])
+agent = ak.Agent("support", ScriptedModel(["Done."] * 3), "Help with orders.")
+agent.run("before", log=log).result(20)
+log.exporter.flush(20)
+child = os.fork()
+agent.run("after", log=log).result(20)
+if child:
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_child_exports_its_own_runs(tmp_path):
+    """It has none of its parent's threads, and begins its own."""
+    with CaptureServer() as server:
+        done, _ = script(tmp_path, server.url, FORKED)
+        assert done.returncode == 0
+        assert "agentkit:" not in done.stderr
+        assert set(server.spans().values()) == {1}
+        assert len(server.spans()) == 9
+
+
+def test_a_person_in_a_notebook_is_told(tmp_path):
+    """In the output of a cell, not in a kernel's log."""
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    code = SCRIPT.replace('"otlp"]', 'Target("otlp", "http://127.0.0.1:9/v1/traces")]').replace("print(", "(")
+    cells = [f"from agentkit.export import Target\n{code}", "log.exporter.flush(20)"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nbclient.NotebookClient(book, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(out.get("text", "") for cell in book.cells for out in cell.outputs if out.get("name") == "stderr")
+    assert said.count("cannot export to otlp@127.0.0.1:9") == 1
 
 
 # the command line ----------------------------------------------------------------------------------------------------

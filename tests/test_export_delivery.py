@@ -91,6 +91,11 @@ def test_a_request_that_is_too_large_is_sent_in_smaller_ones(log):
         assert outcome.sent == 8
         assert set(server.spans()) == all_spans(runs)
         assert set(server.spans().values()) == {1}
+        seen = {b""}
+        for request in server.taken:
+            for span in request.spans:
+                assert span.parent_span_id in seen
+                seen.add(span.span_id)
         assert {line[0] for line in ledger(log, where).values()} == {"sent"}
 
 

@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from agentkit.export.delivery import TRIES
+from agentkit.export.delivery import is_over
 from agentkit.export.targets import Target
-from agentkit.store import Exported, Store
+from agentkit.store import Store
 
 _ENDED = """
 SELECT CAST(s.run_id AS VARCHAR) FROM events s JOIN events e ON e.run_id = s.run_id
@@ -32,11 +32,4 @@ def backlog(store: Store, target: Target, *, since: datetime | None = None, agai
     if again:
         return chosen
     known = store.exports.read(target.key)
-    return [run_id for run_id in chosen if not _is_over(known.get(run_id))]
-
-
-def _is_over(line: Exported | None) -> bool:
-    """Whether there is nothing more to send: what has ended stays as it is."""
-    if line is None or not line.ended:
-        return False
-    return line.status in {"sent", "refused"} or (line.status == "partial" and line.attempts >= TRIES)
+    return [run_id for run_id in chosen if not is_over(known.get(run_id))]

@@ -5,7 +5,7 @@ line, or where an answer never came; ids and start times are the same each time,
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,7 +15,7 @@ from agentkit import failpoints
 from agentkit.errors import AgentKitError, ConfigError, LogUnwritable
 from agentkit.export.payload import Payload, payload, smaller, together
 from agentkit.export.post import Packet, Post
-from agentkit.export.recorded import gather
+from agentkit.export.recorded import FEW, Recorded, gather, gather_many
 from agentkit.export.replies import Reply
 from agentkit.export.targets import Target
 from agentkit.store import Exported, Store
@@ -79,6 +79,7 @@ class Delivery:
         again: also what was sent, or refused, before.
         pauses: seconds between tries of a request; none where the caller tries again later by itself.
         stop: set by who wants it to end early: it does after the request that is under way.
+        pace: called again and again while it computes: who has to leave the processor to others does so there.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Delivery:
         again: bool = False,
         pauses: Sequence[float] = _PAUSES,
         stop: threading.Event | None = None,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.target = target
@@ -97,6 +99,7 @@ class Delivery:
         self._again = again
         self._pauses = pauses
         self._stop = stop or threading.Event()
+        self._pace = pace
         self._known: Mapping[str | None, Exported] = {}
 
     def send(self, run_ids: Iterable[str]) -> Outcome:
@@ -128,8 +131,10 @@ class Delivery:
 
     def _send_chunk(self, run_ids: Sequence[str]) -> None:
         batch: list[Payload] = []
-        for run_id in run_ids:
-            ready = self._ready(run_id)
+        wanted = [run_id for run_id in run_ids if not self._is_over(run_id)]
+        read = self._read(wanted)
+        for run_id in wanted:
+            ready = self._ready(run_id, read.pop(run_id, None))
             if ready is None:
                 continue
             alone = self._goes_alone(ready)
@@ -143,22 +148,36 @@ class Delivery:
         if batch:
             self._send_batch(batch)
 
+    def _is_over(self, run_id: str) -> bool:
+        over = not self._again and is_over(self._known.get(run_id))
+        self.outcome.already += over
+        return over
+
+    def _read(self, run_ids: Sequence[str]) -> dict[str, Recorded]:
+        """Runs with one look at the log; where one of them cannot be read, none: they are then read one by one."""
+        if len(run_ids) <= FEW:
+            return {}
+        try:
+            return gather_many(self.store, run_ids)
+        except AgentKitError:
+            return {}
+
     def _goes_alone(self, ready: Payload) -> bool:
         """Whether it cannot share a request: it has several, or its answer would not tell whose spans are meant."""
         before = self._known.get(ready.run_id)
         return len(ready.packets) != 1 or (before is not None and before.status in {"partial", "refused"})
 
-    def _ready(self, run_id: str) -> Payload | None:
+    def _ready(self, run_id: str, read: Recorded | None) -> Payload | None:
         """A run that is to be sent, encoded; None where there is nothing to do."""
         try:
-            recorded = gather(self.store, run_id)
+            recorded = read or gather(self.store, run_id)
             before = self._known.get(run_id)
             if not self._again and before is not None and _is_done(before, recorded.count()):
                 self.outcome.already += 1
                 return None
             if not recorded.ended and not (recorded.paused and self.target.takes_unfinished):
                 return None
-            ready = payload(recorded, self.target)
+            ready = payload(recorded, self.target, self._pace)
         except ConfigError:
             raise
         except AgentKitError as error:  # one run that cannot be read must not keep the others back
@@ -272,13 +291,16 @@ _STATUS: Mapping[str, _Status] = {
 }
 
 
+def is_over(line: Exported | None) -> bool:
+    """Whether there is nothing more to send of a run, whatever the log says: what has ended stays as it is."""
+    if line is None or not line.ended:
+        return False
+    return line.status in {"sent", "refused"} or (line.status == "partial" and line.attempts >= TRIES)
+
+
 def _is_done(before: Exported, events: int) -> bool:
     """Whether a run needs no more sending: the target has all of it, or will not take more of it."""
-    if before.events != events:
-        return False
-    if before.status == "partial":
-        return before.attempts >= TRIES
-    return before.status in {"sent", "refused"}
+    return before.events == events and is_over(before.model_copy(update={"ended": True}))
 
 
 def _unreadable(target: Target, run_id: str, error: str) -> Exported:

@@ -1,6 +1,6 @@
 """What is exported of a run: its events, what it began with, and the runs that it called."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agentkit.errors import ConfigError
@@ -9,6 +9,9 @@ from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEve
 from agentkit.runner.load import load_state
 from agentkit.state import State
 from agentkit.store import Store
+
+FEW = 3
+"""So many runs are read one by one: a run that just ended is in memory, and the table need not be opened for it."""
 
 _ENDS = (RunSucceeded, RunFailedEvent, RunCancelledEvent)
 
@@ -73,7 +76,23 @@ def gather(store: Store, run_id: str) -> Recorded:
     events = store.read(run_id)
     if not events:
         raise ConfigError(f"no run {run_id} in the log {store.url}; log.runs() lists them")
-    return _gather(store, events, root_of(store, events[0]), {run_id})
+    known = _family(store, {run_id: events})
+    return _put_together(store, run_id, root_of(store, events[0]), dict(known))
+
+
+def gather_many(store: Store, run_ids: Iterable[str]) -> dict[str, Recorded]:
+    """Read several runs that nobody called, with all that they called: a few looks at the log for all of them.
+
+    Args:
+        store: the log.
+        run_ids: the runs; those that are not there are left out.
+
+    Raises:
+        RunNotFound, LogCorrupt: one of them cannot be read.
+    """
+    roots = store.read_many(run_ids)
+    known = _family(store, dict(roots))
+    return {run_id: _put_together(store, run_id, run_id, dict(known)) for run_id in roots}
 
 
 def root_of(store: Store, started: Event) -> str:
@@ -86,13 +105,20 @@ def root_of(store: Store, started: Event) -> str:
     return started.run_id
 
 
-def _gather(store: Store, events: list[Event], root: str, seen: set[str]) -> Recorded:
-    own = until_end(events)
-    children: dict[str, Recorded] = {}
-    for child in called(own):
-        if child not in seen and (found := store.read(child)):
-            seen.add(child)
-            children[child] = _gather(store, found, root, seen)
+def _family(store: Store, known: dict[str, Sequence[Event]]) -> Mapping[str, Sequence[Event]]:
+    """Runs with all those that they called, and that those called; a child that never began is left out."""
+    found, newest = dict(known), known
+    while wanted := {child for events in newest.values() for child in called(events)} - found.keys():
+        newest = {child: store.read(child) for child in wanted} if len(wanted) <= FEW else store.read_many(wanted)
+        newest = {child: events for child, events in newest.items() if events}
+        found.update(newest)
+    return found
+
+
+def _put_together(store: Store, run_id: str, root: str, left: dict[str, Sequence[Event]]) -> Recorded:
+    """A run with those that it called; each is taken once, so that a damaged log cannot make one its own ancestor."""
+    own = until_end(left.pop(run_id))
+    children = {child: _put_together(store, child, root, left) for child in called(own) if child in left}
     return Recorded(own, _base(store, own[0]), children, root)
 
 
