@@ -10,7 +10,7 @@ from agentkit.definition import AgentDefinition
 from agentkit.promote.code_body import Body, step_nodes
 from agentkit.promote.computed import Each, Match
 from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular
-from agentkit.promote.find import place_of_agent
+from agentkit.promote.find import place_of_agent, place_of_tool
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.search import Source
 from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
@@ -58,7 +58,7 @@ class Writer:
         self.plan = plan
         self.agent = agent
         self._name = name
-        self.imports = Imports()
+        self.imports = Imports([*plan.inputs, *(step.name for step in plan.steps), "way", "result", "pipeline"])
         self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
         self._classes: list[str] = []
         self.types: dict[str, Any] = {}
@@ -69,6 +69,7 @@ class Writer:
         self._written: set[str] = set()
         self._class_names: set[str] = set()
         envs = plan.envs
+        self._name_modules()
         for given in plan.inputs:
             self.types[given] = input_type([env.get(given) for env in envs])
         for step in plan.steps:
@@ -79,6 +80,14 @@ class Writer:
                 continue
             returned = getattr(agent.tools[step.tool], "return_type", Any)
             self.types[step.name] = list[returned] if step.over is not None else returned
+
+    def _name_modules(self) -> None:
+        """Give every module its name first: what is chosen in a function is called something else."""
+        for step in self.plan.steps:
+            if step.tool:
+                place = place_of_tool(self.agent.tools[step.tool], step.tool)
+                self.imports.thing(place.value, place.module, place.name)
+        self.imports.type(self.agent.output.type)
 
     def module(self, heading: str) -> Module:
         """The whole text, under this docstring."""

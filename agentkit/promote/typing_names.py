@@ -3,7 +3,7 @@
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
@@ -16,7 +16,8 @@ from agentkit.signature import NOTHING
 class Imports:
     """The modules that generated code needs, and what their objects are called in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)  # names that are something else there
         self.typing: set[str] = set()
         self.plain: set[str] = set()
         self.models = False  # whether it makes pydantic models of its own
@@ -27,9 +28,14 @@ class Imports:
         """What a module is called: its last name, or more of it where that is taken."""
         if name not in self._modules:
             short = name.rpartition(".")[2]
-            taken = set(self._modules.values())
-            self._modules[name] = short if short not in taken else name.replace(".", "_")
+            taken = {*self._modules.values(), *self._taken}
+            whole = name.replace(".", "_")
+            self._modules[name] = next(one for one in (short, whole, f"{whole}_module") if one not in taken)
         return self._modules[name]
+
+    def names(self) -> set[str]:
+        """What the modules are called."""
+        return set(self._modules.values())
 
     def lines(self) -> list[str]:
         """The import statements, sorted as isort has them: standard library, others."""
