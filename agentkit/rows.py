@@ -114,7 +114,7 @@ def as_html(rows: Rows, shown: int) -> str:
         "<tr>" + "".join(f"<td>{escape(cell_text(value))}</td>" for value in row) + "</tr>" for row in rows.rows[:shown]
     )
     return (
-        f'<table class="agentkit-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<table class="agentkit-plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<p>{escape(_summary(rows, shown))}</p>"
     )
 
