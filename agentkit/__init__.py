@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from agentkit.parts import media
     from agentkit.pipeline import Pipeline
     from agentkit.policy import Budget, Retry
+    from agentkit.promote import promote
     from agentkit.question import ask_person
     from agentkit.quotation import Quotation
     from agentkit.rows import Rows
@@ -84,6 +85,7 @@ _WHERE = {
     "only": "agentkit.guards",
     "open_log": "agentkit.log",
     "pending": "agentkit.log",
+    "promote": "agentkit.promote",
     "resume": "agentkit.log",
     "tool": "agentkit.tools",
 }
@@ -130,6 +132,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "only",
     "open_log",
     "pending",
+    "promote",
     "resume",
     "tool",
 ]

@@ -10,6 +10,7 @@ from agentkit.errors import ConfigError
 from agentkit.pipeline_values import is_name
 from agentkit.signature import NOTHING, Parameter, Signature, read_signature
 from agentkit.tools import Options, Tool
+from agentkit.written import Written
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Declared:
         each: the input or step whose elements it runs for, or (parameter, input or step).
         when: its condition.
         namespace: local names that string annotations may use.
+        written: where its user declared it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Declared:
     on_reject: OnReject = "fail"
     cache: bool | float = False
     namespace: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    written: Written | None = None
 
     def parameters(self) -> tuple[Parameter, ...]:
         """What the work takes, but for its context."""

@@ -22,6 +22,7 @@ AgentKitError
 │   ├── RunFailed              `.error` holds what happened, `.usage` what it cost
 │   └── RunCancelled
 ├── ApprovalError          an answer that cannot be given: nothing pending, several and no id, already answered
+├── PromotionError         what cannot become a module: each object, what needs it, and what to do
 ├── ResumeError            the definition is missing or contradicts the recorded events
 ├── ForkError              not there: something is in flight at that point
 ├── ServerUnavailable      an MCP server that cannot be reached, or was lost; a `ConnectionError`, so it is tried again
@@ -192,6 +193,19 @@ class RunCancelled(RunError):
 
 class ApprovalError(AgentKitError):
     """An answer that cannot be given; the message lists what is pending or who answered."""
+
+
+class PromotionError(AgentKitError):
+    """What cannot become a module, or did not stand alone as one.
+
+    Args:
+        what: what was promoted, and what is wrong in all.
+        problems: a sentence each: the object, who needs it, what to do.
+    """
+
+    def __init__(self, what: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(what + "".join(f"\n  - {problem}" for problem in problems))
+        self.problems = tuple(problems)
 
 
 class ResumeError(AgentKitError):

@@ -25,6 +25,7 @@ from agentkit.runner.start import start
 from agentkit.source import source_digest
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
+from agentkit.written import written
 
 F = TypeVar("F")
 
@@ -191,6 +192,7 @@ class Pipeline:
         caller = frame.f_back if frame is not None else None
         is_local = caller is not None and caller.f_locals is not caller.f_globals
         namespace = dict(caller.f_locals) if caller is not None and is_local else {}  # a notebook's own stays live
+        place = written(caller)
         options = Options(
             writes=writes,
             idempotent=idempotent,
@@ -217,6 +219,7 @@ class Pipeline:
                 on_reject=on_reject,
                 cache=cache,
                 namespace=namespace,
+                written=place,
             )
             check_options(step)
             step.tool({})  # what is wrong with the function alone is said where it is written
@@ -298,6 +301,11 @@ class Pipeline:
     def input_types(self) -> dict[str, str]:
         """The inputs' types, as text."""
         return self._inputs.shown()
+
+    @property
+    def declared(self) -> Mapping[str, Declared]:
+        """The steps as they were written, by name."""
+        return MappingProxyType(self._declared)
 
     def drafted(self) -> dict[str, list[str]]:
         """The names that each step asks for, whether they are there or not: what a wrong pipeline's picture shows."""

@@ -53,9 +53,10 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{200,}={0,2}")
 
 _MARKER = re.compile(r"\[redacted:[\w-]+\]")
 
-_SECRET_NAME = re.compile(
+SECRET_NAME = re.compile(
     r"(?i)(?:^|[_-])(?:api[_-]?key|access[_-]?key|token|secret|password|credentials|authorization)(?:$|[_-])"
 )
+"""Finds, in a name, the word that says that what has it is a secret."""
 
 # Fields that are ours, by which facts refer to each other: never changed, whatever a user's pattern matches.
 _OURS = frozenset(
@@ -197,7 +198,7 @@ def refuse_secret_settings(owner: str, settings: Mapping[str, Any], redactor: Re
 def _secret_names(settings: Mapping[str, Any]) -> Iterator[str]:
     """The settings, and headers within them, whose name says that they are a secret."""
     for name, value in settings.items():
-        if _SECRET_NAME.search(str(name)):
+        if SECRET_NAME.search(str(name)):
             yield str(name)
         elif isinstance(value, Mapping):
             yield from _secret_names(cast("Mapping[str, Any]", value))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import lab
 import pytest
@@ -30,6 +31,26 @@ def embedded_log(tmp_path):
     log = ak.open_log(tmp_path / ".agentkit")
     yield log
     log.close()
+
+
+@pytest.fixture
+def cell(tmp_path, monkeypatch):
+    """A real IPython, as a notebook has: executes cells, and gives what the last line of each does; raises likewise."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the shell puts its own there
+    InteractiveShell.clear_instance()
+    settings = Config(HistoryManager={"enabled": False})
+    shell = InteractiveShell.instance(config=settings, ipython_dir=str(tmp_path))
+
+    def execute(source):
+        done = shell.run_cell(source, store_history=True)
+        done.raise_error()
+        return done.result
+
+    yield execute
+    InteractiveShell.clear_instance()
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,6 @@
 """A pipeline that is defined cell by cell in a real IPython shell, as a notebook does."""
 
-import sys
-
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import agentkit as ak
 
@@ -31,23 +27,6 @@ def pay(facts: Facts) -> str:
     return f"paid {facts.amount:g}"
 """
 RUN = "triage.run(ticket='broken', log=log).result(timeout=20)"
-
-
-@pytest.fixture
-def cell(tmp_path, monkeypatch):
-    """Executes cells one after the other, and gives what the last line of each does; raises what it raises."""
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # the shell puts its own there
-    InteractiveShell.clear_instance()
-    settings = Config(HistoryManager={"enabled": False})
-    shell = InteractiveShell.instance(config=settings, ipython_dir=str(tmp_path))
-
-    def execute(source):
-        done = shell.run_cell(source, store_history=True)
-        done.raise_error()
-        return done.result
-
-    yield execute
-    InteractiveShell.clear_instance()
 
 
 def test_cells_make_a_pipeline(cell):

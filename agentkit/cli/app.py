@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-from agentkit.cli import answer, demo, doctor, execute, look, models
+from agentkit.cli import answer, demo, doctor, execute, look, models, promote
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
@@ -59,6 +59,7 @@ app.command()(answer.grade)
 app.command()(look.sql)
 app.command()(look.prune)
 app.add_typer(models.app, name="models")
+app.command()(promote.promote)
 app.command()(doctor.doctor)
 
 
