@@ -30,7 +30,7 @@ def promote_runs(
     selection = select(agent.definition, read_traces(log, agent.definition, ids))
     variants = variants_of(selection.traces)
     plan, refused = _plan(agent, selection.traces, min_runs)
-    return Promotion(agent, selection, variants, plan, refused)
+    return Promotion(agent, selection, variants, plan, refused, min_runs=min_runs)
 
 
 def _plan(agent: Any, traces: Sequence[Trace], min_runs: int) -> tuple[Plan | None, list[str]]:
