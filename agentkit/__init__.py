@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agentkit.advice import advise
     from agentkit.agent import Agent
     from agentkit.definition import AsyncContext, Call, Context
     from agentkit.errors import (
@@ -76,6 +77,7 @@ _WHERE = {
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
     "agree": "agentkit.guards",
+    "advise": "agentkit.advice",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
     "guard": "agentkit.guards",
@@ -123,6 +125,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "ToolError",
     "Usage",
     "agree",
+    "advise",
     "ask_person",
     "default_model",
     "guard",

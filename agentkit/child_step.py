@@ -9,6 +9,23 @@ from agentkit.jsonvalue import JsonValue, as_json
 from agentkit.messages import ToolSchema
 from agentkit.policy import NO_RETRY, Retry
 
+
+def taking_over(owner: str, agent: Any) -> "ChildStep | None":
+    """The work of the step in which an agent goes on after a pipeline that met what it was not made for.
+
+    Args:
+        owner: the pipeline's name, for the error.
+        agent: an `ak.Agent`; None where nobody takes over.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    definition = getattr(agent, "definition", None)
+    if agent is not None and not isinstance(definition, AgentDefinition):
+        raise ConfigError(f"{owner}: deopt={agent!r}; give the ak.Agent that goes on where a guard fails")
+    return ChildStep(definition) if isinstance(definition, AgentDefinition) else None
+
+
 TASK = "task"
 """The parameter by which an agent gets what it is to do."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agentkit.child_step import TASK, ChildStep
-from agentkit.definition import AgentDefinition, OnReject, PipelineDefinition, ToolSpec
+from agentkit.definition import DEOPT, AgentDefinition, OnReject, PipelineDefinition, ToolSpec
 from agentkit.errors import ConfigError
 from agentkit.pipeline_values import is_name
 from agentkit.signature import NOTHING, Parameter, Signature, read_signature
@@ -106,6 +106,10 @@ def check_options(step: Declared) -> None:
     owner = step.name
     if not is_name(owner):
         raise ConfigError(f"{owner!r} is no name for a step: others need it by its name, so it has to be one in Python")
+    if owner == DEOPT:
+        raise ConfigError(
+            f"{owner!r} is what a run calls the step of the agent that takes over; name it something else"
+        )
     _check_cache(step)
     _check_wiring(step)
     concurrency: Any = step.concurrency

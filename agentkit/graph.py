@@ -6,6 +6,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
+from agentkit.definition import DEOPT
 from agentkit.errors import ConfigError
 from agentkit.events import ToolFact
 from agentkit.picture import Edge, Graph, Node, mermaid, svg, text
@@ -80,7 +81,13 @@ def run_graph(state: State, status: str, time: datetime) -> Graph:
     """
     costs = _costs(state)
     told = {name: _told(state, name, status, time, costs) for name in state.config.get("steps", {})}
-    return _graph(state.name, state.config, state.header.tools, told)
+    drawn = _graph(state.name, state.config, state.header.tools, told)
+    if state.deopted is None or state.deopted.agent is None:
+        return drawn
+    taking_over = Node(
+        DEOPT, "step", marks=(f"runs {state.deopted.agent}",), **_told(state, DEOPT, status, time, costs)
+    )
+    return Graph(drawn.name, (*drawn.nodes, taking_over), (*drawn.edges, Edge(state.deopted_by or "", DEOPT, "when")))
 
 
 def _graph(

@@ -11,14 +11,15 @@ from agentkit import registry
 from agentkit.agent import Agent, find_module, make_redactor
 from agentkit.assembly import Assembly, check_output
 from agentkit.batch import Batch, MapOptions
+from agentkit.child_step import taking_over
 from agentkit.declared import Declared, check_options
 from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
-from agentkit.errors import ConfigError, EncodingError, PipelineError, ToolDefinitionError
+from agentkit.errors import ConfigError, EncodingError, PipelineError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
-from agentkit.pipeline_values import Inputs, StepsOutput, is_name
+from agentkit.pipeline_values import StepsOutput, read_inputs, read_output
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
@@ -67,6 +68,11 @@ class Pipeline:
         max_reasks: how often in a row a model may be told that its answer is wrong.
         approval_expires: seconds after which an approval nobody answered counts as a no; None is never.
         redact: what is secret beside what looks like it: names of fields, and compiled patterns of text.
+        deopt: the agent that goes on where a guard fails (`ak.guard`, `ak.only`, `ak.agree`), from the results so far.
+            It is given the inputs; a single one named `text` as it is. After a write a person is asked first. None
+            fails the run.
+        guarded: whether what a step's code cannot find or read, in values that are not as they were, counts as a guard
+            that failed, and so do arguments or a call that a tool refuses; by default where there is a `deopt`.
 
     Raises:
         ConfigError: an option cannot be used; the message says what to write instead.
@@ -94,12 +100,14 @@ class Pipeline:
         max_reasks: int = 3,
         approval_expires: float | None = None,
         redact: Iterable[str | re.Pattern[str]] = (),
+        deopt: Agent | None = None,
+        guarded: bool | None = None,
     ) -> None:
         if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("a pipeline needs a name, a text: its runs are found and resumed by it")
         self.name = name
-        self._inputs = _inputs(name, input or {})
-        self._output = _chosen(name, output)
+        self._inputs = read_inputs(name, input or {}, _RESERVED)
+        self._output = read_output(name, output)
         frame = inspect.currentframe()
         caller = frame.f_back if frame is not None else None
         chosen = (*((model,) if model is not None else ()), *fallback)
@@ -115,6 +123,8 @@ class Pipeline:
             approval_expires=approval_expires,
             parameters=MappingProxyType(dict(settings or {})),
             redactor=make_redactor(name, redact, settings or {}),
+            deopt=taking_over(name, deopt),
+            guarded=deopt is not None if guarded is None else guarded,
             place=caller.f_globals.get("__name__") if caller is not None else None,
         )
         self._declared: dict[str, Declared] = {}
@@ -444,33 +454,6 @@ class Pipeline:
             raise EncodingError(f"{self.name}: the input {error.where}", f"{error.problem}; {advice}") from error
         except InvalidArguments as error:
             raise ConfigError(f"{self.name}: {self._inputs.in_words(error, _RESERVED)}") from error
-
-
-def _chosen(owner: str, output: Any) -> str | Sequence[str] | None:
-    if output is None or isinstance(output, str):
-        return output
-    if not isinstance(output, Sequence) or not output or not all(map(is_name, cast("Sequence[Any]", output))):
-        raise ConfigError(
-            f"{owner}: output={output!r}; give the name of the step whose result a run ends with, or a list"
-        )
-    return cast("Sequence[str]", output)
-
-
-def _inputs(owner: str, declared: Any) -> Inputs:
-    if not isinstance(declared, Mapping):
-        raise ConfigError(f"{owner}: input={declared!r}; give names and types, for example input={{'ticket': str}}")
-    inputs = cast("Mapping[Any, Any]", declared)
-    for name, given in inputs.items():
-        if isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) != 2:
-            raise ConfigError(f"{owner}: the input {name!r} is {given!r}; give a type, or (type, default)")
-        if name in _RESERVED:
-            raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
-        if not is_name(name):
-            raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
-    try:
-        return Inputs(owner, inputs)
-    except ToolDefinitionError as error:
-        raise ConfigError(str(error)) from error
 
 
 def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:

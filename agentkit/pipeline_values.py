@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from agentkit.definition import InvalidArguments
+from agentkit.errors import ConfigError, ToolDefinitionError
 from agentkit.jsonvalue import JsonValue, canonical
 from agentkit.problems import Problem
 from agentkit.schema import Parameters
@@ -78,11 +79,53 @@ class Inputs(Parameters):
         return f"the input {path!r}: {said}{given}"
 
 
+def read_inputs(owner: str, declared: Any, reserved: Sequence[str]) -> Inputs:
+    """A pipeline's inputs as its user declared them.
+
+    Args:
+        owner: the pipeline's name.
+        declared: name → type, or (type, default).
+        reserved: names that no input can have.
+
+    Raises:
+        ConfigError: with what to write instead.
+    """
+    if not isinstance(declared, Mapping):
+        raise ConfigError(f"{owner}: input={declared!r}; give names and types, for example input={{'ticket': str}}")
+    inputs = cast("Mapping[Any, Any]", declared)
+    for name, given in inputs.items():
+        if isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) != 2:
+            raise ConfigError(f"{owner}: the input {name!r} is {given!r}; give a type, or (type, default)")
+        if name in reserved:
+            raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
+        if not is_name(name):
+            raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
+    try:
+        return Inputs(owner, inputs)
+    except ToolDefinitionError as error:
+        raise ConfigError(str(error)) from error
+
+
 def shown_type(annotation: Any) -> str:
     """A type for a picture: "Ticket", "list[Label]"; nothing where there is none."""
     if annotation is NOTHING or annotation is Any:
         return ""
     return re.sub(r"[A-Za-z_]\w*\.", "", type_name(annotation))
+
+
+def read_output(owner: str, output: Any) -> str | Sequence[str] | None:
+    """Which steps a pipeline's output is of, as its user declared it; None leaves that to the graph.
+
+    Raises:
+        ConfigError: with what to write instead.
+    """
+    if output is None or isinstance(output, str):
+        return output
+    if not isinstance(output, Sequence) or not output or not all(map(is_name, cast("Sequence[Any]", output))):
+        raise ConfigError(
+            f"{owner}: output={output!r}; give the name of the step whose result a run ends with, or a list"
+        )
+    return cast("Sequence[str]", output)
 
 
 class StepsOutput:

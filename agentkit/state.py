@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from agentkit.events import (
     ApprovalKind,
+    Deopted,
     ErrorInfo,
     Header,
     HistoryTrimmed,
@@ -100,6 +101,7 @@ class CallStep(Attempts):
     generation: int = 0  # how often that step had failed by then: what a later try may use again
     input_sha256: str = ""
     cached_from: str | None = None
+    deopt: bool = False  # it met what it was not made for
 
 
 @dataclass(slots=True)
@@ -228,11 +230,14 @@ class State:
     judged: dict[str, bool] = field(default_factory=dict[str, bool])  # what `when` said
     headers: dict[str, Header] = field(default_factory=dict[str, Header])
     again: tuple[str, ...] = ()
+    deopted: Deopted | None = None
+    deopted_by: str | None = None  # the step
     # what a person is asked
     approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
     pending: list[str] = field(default_factory=list[str])
     unknown: list[UnknownEffect] = field(default_factory=list[UnknownEffect])
     parent_writes: tuple[ParentWrite, ...] = ()
+    written: tuple[ParentWrite, ...] = ()  # by the pipeline that this agent goes on after
     repeats: dict[str, int] = field(default_factory=dict[str, int])
     looping: str | None = None
     loop_told: bool = False

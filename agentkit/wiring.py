@@ -63,3 +63,33 @@ def turns(state: State, ask: str) -> Iterator[tuple[str, ModelStep]]:
 def is_ready(definition: PipelineDefinition, state: State, step: StepDefinition) -> bool:
     """Whether everything that a step needs has ended."""
     return all(outcome(state, source) != "open" for source in step.sources if source in definition.steps)
+
+
+def failed_steps(definition: PipelineDefinition, state: State) -> list[CallStep]:
+    """The steps that failed or were rejected, in the pipeline's order."""
+    return [state.calls[name] for name in definition.steps if outcome(state, name) in {"error", "rejected"}]
+
+
+def guard_that_failed(definition: PipelineDefinition, state: State) -> CallStep | None:
+    """The step that met what the pipeline was not made for; None where none did, or where one failed otherwise too."""
+    failed = failed_steps(definition, state)
+    return failed[0] if failed and all(call.deopt for call in failed) else None
+
+
+def begun_writes(state: State) -> list[CallStep]:
+    """The writes of a pipeline's run that happened, may have happened or are under way, in their order."""
+    steps = {tool.offered.name for tool in state.header.tools if tool.writes}
+    return [
+        call
+        for call in state.calls.values()
+        if call.attempt >= 1
+        and (call.writes or (call.is_step and call.name in steps))
+        and (call.status != "done" or call.outcome == "ok" or call.effect == "unknown")
+        and not _did_not_happen(state, call)
+    ]
+
+
+def _did_not_happen(state: State, call: CallStep) -> bool:
+    """Whether a person said so of a call that was in doubt, and it has not run again since."""
+    asked = state.approvals.get(call.approval or "")
+    return call.status == "cleared" and asked is not None and asked.verdict == "did_not"

@@ -1,6 +1,7 @@
 """Pipelines made of a seed: what their steps do, how that goes, and what models and people answer follow from it.
 
 A seed of `FIRST` or more is a pipeline's, a smaller one an agent's; what runs, cuts and kills scenarios takes either.
+From `DEOPTS` on the last step of a pipeline meets what it was not made for, and an agent takes over.
 """
 
 import random
@@ -21,6 +22,7 @@ from agentkit.messages import AssistantMessage, ModelRequest
 from agentkit.testing import FunctionModel
 
 FIRST = 1_000
+DEOPTS = 2_000
 
 FAN_HOWS = {"look": ("ok", "flaky", "broken", "noted"), "put": ("ok", "flaky", "refused"), "pay": ("ok", "refused")}
 """How the items of a fan-out that collects can go: one may fail for good."""
@@ -46,9 +48,11 @@ class PipelineScenario:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
-        self._agents = [Scenario(seed, limited=False), Scenario(seed + 500, limited=False)]
+        self._agents = [Scenario(seed + more, limited=False) for more in (0, 500, 900)]
         self.ledger = Ledger()
         maker = _Maker(seed, [one.agent for one in self._agents])
+        if seed >= DEOPTS:  # what one step comes to is the same in any number of them
+            maker.linear, maker.most = True, 2
         self.steps = maker.steps()
         self.given = {**maker.given, "word": f"seed {seed}"}
         with warnings.catch_warnings():
@@ -74,10 +78,14 @@ class PipelineScenario:
     def _pipeline(self) -> ak.Pipeline:
         models = [FunctionModel(lambda request, name=name: self._say(name, request), name=name) for name in ("a", "b")]
         inputs = {name: list[int] if isinstance(value, list) else type(value) for name, value in self.given.items()}
-        pipeline = ak.Pipeline(f"pipeline_{self.seed}", input=inputs, model=models[0], fallback=models[1:], retry=QUICK)
+        over = {"deopt": self._agents[2].agent} if self.seed >= DEOPTS else {}
+        name = f"pipeline_{self.seed}"
+        pipeline = ak.Pipeline(name, input=inputs, model=models[0], fallback=models[1:], retry=QUICK, **over)
         for planned in self.steps:
             work, options = planned.work.made(planned.needs_it), planned.options
             pipeline.step(work, name=planned.name, **options)
+        if over:
+            pipeline.step(_meets, name="last", needs={"a": self.steps[-1].name})
         return pipeline
 
     def _say(self, model: str, request: ModelRequest) -> str:
@@ -102,6 +110,12 @@ def scenario_of(seed: int) -> Scenario | PipelineScenario:
     return Scenario(seed) if seed < FIRST else PipelineScenario(seed)
 
 
+def _meets(word: str, a: Any | None = None) -> str:
+    """A step that was made for other words, and finds out by a guard or by what is not there."""
+    ak.guard(int(word.rsplit(maxsplit=1)[-1]) % 3, "a word like this was never seen", word=word)
+    return {"never": "this"}[word]
+
+
 class _Maker:
     """Draws a pipeline from a seed. What fails its run comes in pipelines in which one step follows the other.
 
@@ -113,6 +127,7 @@ class _Maker:
         self.rng = random.Random(seed)
         self.agents = agents
         self.linear = self.rng.random() < 0.4
+        self.most = 5
         self.n = self.rng.randrange(1000)
         self.given: dict[str, Any] = {}
 
@@ -120,12 +135,15 @@ class _Maker:
         """Three to five steps, each after an input or an earlier step."""
         steps: list[Planned] = []
         makers: list[Callable[[str, str], Planned]] = [self._plain, self._fan, self._gated, self._calling, self._child]
-        for at, make in enumerate(self.rng.choices(makers, weights=[2, 3, 2, 4, 2], k=self.rng.randint(3, 5))):
+        for at, make in enumerate(self.rng.choices(makers, weights=[2, 3, 2, 4, 2], k=self._count())):
             before = [step.name for step in steps]
             after = "word" if not before else before[-1] if self.linear else self.rng.choice(["word", *before])
             steps.append(make(f"s{at}", after))
             self._condition(steps[-1])
         return steps
+
+    def _count(self) -> int:
+        return min(self.rng.randint(3, 5), self.most)
 
     def _number(self, name: str) -> str:
         self.n += 1

@@ -142,6 +142,8 @@ def next_turn(request: ModelRequest) -> int:
     if not said:
         return 0
     mark = said[-1].tool_calls[0].id if said[-1].tool_calls else said[-1].text or ""
+    if mark.startswith("made_"):  # by the pipeline that the agent takes over from
+        return 0
     found = re.search(r"t(\d+)", mark)
     assert found is not None, f"no turn in {mark!r}"
     return int(found[1]) + 1
@@ -226,7 +228,7 @@ def answer(run: Run, asked: Approval, ledger: Ledger) -> None:
     if asked.kind == "budget":
         shown = asked.shows
         run.approve(asked.id, edit={"model_calls": shown["used_calls"] + 2, "usd": (shown["used_usd"] or 0.0) + 0.03})
-    elif asked.kind == "loop":
+    elif asked.kind in {"loop", "deopt"}:
         run.approve(asked.id)
     elif asked.kind == "question":
         run.answer(asked.id, f"so it is: {asked.prompt}")

@@ -213,9 +213,10 @@ def test_a_promoted_pipeline_writes_nothing_wrong(family, runs):
 
 @promoted
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.DETERMINED])
-def test_ten_runs_are_enough_where_the_runs_determine_everything(name):
+def test_so_few_runs_are_enough_where_the_runs_determine_everything(name):
     """At least 95% of what is held out is settled by the pipeline, and settled right."""
-    found = family_figures(ak.promote, FAMILIES[name], runs=10, seeds=SEEDS, held_out=40)
+    runs = 20 if name == "returns" else 10  # a way that one run in five goes has to be seen first
+    found = family_figures(ak.promote, FAMILIES[name], runs=runs, seeds=SEEDS, held_out=40)
     assert not found.refused
     assert found.equal >= 0.95, found.whys("deopt")
 

@@ -7,7 +7,7 @@ import pytest
 from event_strategies import events
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipeline_scenarios import FIRST, scenario_of
+from pipeline_scenarios import DEOPTS, FIRST, scenario_of
 from scenarios import finish
 from tape import TapeStore, events_of
 from test_scenarios import run_whole
@@ -20,16 +20,17 @@ from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 
-SEEDS = [*range(40), *range(FIRST, FIRST + 40)]
+SEEDS = [*range(40), *range(FIRST, FIRST + 40), *range(DEOPTS, DEOPTS + 12)]
 lawful = settings(derandomize=True, deadline=None, max_examples=120)
 
 
 @functools.cache
 def histories(seed: int) -> list[list[Event]]:
-    """The events of every run of a scenario, as they are read back."""
+    """The events of every run of a scenario, as they are read back; but for those that begin with another's."""
     store, _ = run_whole(scenario_of(seed))
     run_ids = dict.fromkeys(event.run_id for event in events_of(store.tape))
-    return [store.read(run_id) for run_id in run_ids]
+    read = [store.read(run_id) for run_id in run_ids]
+    return [events for events in read if events[0].body.origin is None]
 
 
 @st.composite
@@ -45,6 +46,24 @@ def test_folding_a_prefix_and_then_the_rest_is_folding_all(drawn):
     """A process that takes a run up holds the state that the one before it held."""
     history, at = drawn
     assert fold(history[at:], fold(history[:at])) == fold(history)
+
+
+@pytest.mark.parametrize("seed", SEEDS[-12:])
+def test_so_it_is_for_an_agent_that_takes_over(seed):
+    """Its run begins with the pipeline's: wherever it is cut, the rest makes the same of it; and so is its prompt."""
+    store, run_id = run_whole(scenario_of(seed))
+    runs = dict.fromkeys(event.run_id for event in events_of(store.tape))
+    (events,) = [read for one in runs if (read := store.read(one))[0].body.origin is not None]
+    origin = events[0].body.origin
+    base = load_state(store, origin.run_id, until=origin.seq)
+    before = copy.deepcopy(base)
+    whole = fold(events, base)
+    for at in range(1, len(events) + 1):
+        begun = fold(events[:at], base)
+        assert begun.request_sha256() == request_sha256(begun.request())
+        assert fold(events[at:], begun) == whole
+    assert base == before
+    assert origin.run_id == run_id
 
 
 @lawful

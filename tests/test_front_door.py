@@ -101,7 +101,8 @@ def _undocumented(parent, where):
     for node in parent.body:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or node.name.startswith("_"):
             continue
-        is_variant = any("overload" in ast.dump(decorator) for decorator in node.decorator_list)
+        marks = "".join(ast.dump(decorator) for decorator in node.decorator_list)
+        is_variant = "overload" in marks or "override" in marks  # what it overrides says what it does
         if not ast.get_docstring(node) and not is_variant:
             yield f"{where}.{node.name}"
         if isinstance(node, ast.ClassDef):

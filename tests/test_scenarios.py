@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from pipeline_scenarios import FIRST, PipelineScenario, scenario_of
+from pipeline_scenarios import DEOPTS, FIRST, PipelineScenario, scenario_of
 from scenario_tools import Ledger
 from scenarios import Scenario, finish
 from tape import Item, TapeStore, cuts, events_of, world_of
@@ -23,7 +23,7 @@ from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
 
-SEEDS = [*range(200), *range(FIRST, FIRST + 16)]
+SEEDS = [*range(200), *range(FIRST, FIRST + 16), *range(DEOPTS, DEOPTS + 8)]
 
 
 def run_whole(scenario: Scenario | PipelineScenario) -> tuple[TapeStore, str]:
@@ -95,7 +95,7 @@ def test_a_run_cut_anywhere_ends_as_if_it_had_not_been(seed):
 def test_the_scenarios_hold_what_can_happen():
     """Every type of event, and every way a call can end, is in some scenario."""
     seen, ends, verdicts = set(), set(), set()
-    for seed in [*range(60), *range(FIRST, FIRST + 16)]:
+    for seed in [*range(60), *range(FIRST, FIRST + 16), *range(DEOPTS, DEOPTS + 8)]:
         store, _ = run_whole(scenario_of(seed))
         for event in events_of(store.tape):
             seen.add(event.type)
@@ -103,7 +103,7 @@ def test_the_scenarios_hold_what_can_happen():
         for run_id in {event.run_id for event in events_of(store.tape)}:
             calls = load_state(store, run_id).calls.values()
             ends |= {(call.outcome, call.effect, call.reask, call.edited) for call in calls}
-    never = {"approval_expired", "deopted", "fault_injected", "graded", "run_cancelled"}
+    never = {"approval_expired", "fault_injected", "graded", "run_cancelled"}
     assert set(event_types()) - seen <= never
     assert {"approve", "edit", "reject", "answer", "not_required"} <= verdicts
     assert {(outcome, effect) for outcome, effect, _, _ in ends} >= {

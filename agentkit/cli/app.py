@@ -18,7 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-from agentkit.cli import answer, demo, doctor, execute, look, models, promote
+from agentkit.cli import advise, answer, demo, doctor, execute, look, models, promote
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
@@ -57,6 +57,7 @@ app.command(name="answer")(answer.answer)
 app.command()(answer.resolve)
 app.command()(answer.grade)
 app.command()(look.sql)
+app.command()(advise.advise)
 app.command()(look.prune)
 app.add_typer(models.app, name="models")
 app.command()(promote.promote)

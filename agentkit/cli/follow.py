@@ -140,6 +140,7 @@ def how_to_answer(asked: Approval) -> str:
         "in_doubt": f"agentkit resolve {key} happened --result …   or: 'did not', stop",
         "budget": f'agentkit approve {key} --edit \'{{"usd": 1.0, "model_calls": 100}}\'   or: agentkit reject {key}',
         "loop": f"agentkit approve {key}   or: agentkit reject {key}",
+        "deopt": f"agentkit approve {key}   or: agentkit reject {key}",
     }
     return ways[asked.kind]
 

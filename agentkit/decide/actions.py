@@ -58,7 +58,7 @@ class GateCall:
     """Validate the arguments and find out whether a person has to be asked: `because` says why one surely has to."""
 
     step: str
-    because: Literal["policy", "effect_unknown", "parent_did_it", "changed", "repeated", "diverged"]
+    because: Literal["policy", "effect_unknown", "parent_did_it", "changed", "repeated", "diverged", "pipeline_wrote"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,20 @@ class CloseFan:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordDeopt:
+    """Record that a pipeline met what it was not made for, at this step."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskDeopt:
+    """Ask a person whether the agent goes on after what the pipeline wrote."""
+
+
+@dataclass(frozen=True, slots=True)
 class FinishRun:
-    """Every step of a pipeline ended well or was skipped: end the run with its output."""
+    """Every step of a pipeline ended well or was skipped, or its agent did: end the run with its output."""
 
 
 Action: TypeAlias = (
@@ -177,6 +189,8 @@ Action: TypeAlias = (
     | SkipStep
     | OpenFan
     | CloseFan
+    | RecordDeopt
+    | AskDeopt
     | FinishRun
     | FailRun
     | StopRun

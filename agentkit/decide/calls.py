@@ -15,6 +15,7 @@ from agentkit.decide.actions import (
     WaitUntil,
 )
 from agentkit.definition import ToolSpec
+from agentkit.events import ParentWrite
 from agentkit.state import CallStep, State
 
 
@@ -79,7 +80,9 @@ def _again(call: CallStep, tool: ToolSpec) -> Iterator[Action]:
         yield AskInDoubt(call.step)
 
 
-def _must_ask(state: State, call: CallStep, tool: ToolSpec) -> Literal["effect_unknown", "parent_did_it"] | None:
+def _must_ask(
+    state: State, call: CallStep, tool: ToolSpec
+) -> Literal["effect_unknown", "parent_did_it", "pipeline_wrote"] | None:
     """Whether something that happened before makes a person's word needed, whatever the tool's own rule says."""
     if not tool.writes:
         return None
@@ -87,7 +90,17 @@ def _must_ask(state: State, call: CallStep, tool: ToolSpec) -> Literal["effect_u
         return "effect_unknown"
     if any(write.name == call.name for write in state.parent_writes):
         return "parent_did_it"
+    if unseen_writes(state):
+        return "pipeline_wrote"
     return None
+
+
+def unseen_writes(state: State) -> list[ParentWrite]:
+    """What the pipeline before this agent wrote by itself: no tool of the agent's tells what would repeat it."""
+    if not state.written:
+        return []
+    known = {tool.offered.name for tool in state.header.tools}
+    return [write for write in state.written if write.name not in known]
 
 
 def _unknown_effects(state: State, call: CallStep, tool: ToolSpec) -> set[str]:

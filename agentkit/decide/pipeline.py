@@ -7,21 +7,25 @@ does.
 from collections.abc import Iterator
 from datetime import datetime
 
-from agentkit.decide.actions import Action, CloseFan, FailRun, FinishRun, JudgeWhen, OpenFan, SkipStep
+from agentkit.decide.actions import Action, CloseFan, FailRun, FinishRun, JudgeWhen, OpenFan, RecordDeopt, SkipStep
 from agentkit.decide.budget import ask_budget
 from agentkit.decide.calls import go_on_with_call
-from agentkit.definition import PipelineDefinition, StepDefinition
+from agentkit.decide.deopt import hand_over
+from agentkit.definition import DEOPT, PipelineDefinition, StepDefinition
 from agentkit.events import ErrorInfo
 from agentkit.state import CallStep, FanOut, State
-from agentkit.wiring import asks_inside, is_ready, missing, outcome
+from agentkit.wiring import asks_inside, failed_steps, guard_that_failed, is_ready, missing, outcome
 
 
 def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime) -> list[Action]:
     """The next actions of a pipeline's run that has not ended; the arguments are those of `decide`."""
     if state.budget_reached is not None:
         return ask_budget(state)
-    if (error := failure(definition, state)) is not None:
-        return [] if state.in_flight else [FailRun(error)]
+    if failed_steps(definition, state):
+        guard = guard_that_failed(definition, state)
+        if guard is not None and definition.deopt is not None and failure(definition, state) is None:
+            return hand_over(definition, state, guard, now)
+        return [] if state.in_flight else end_failed(definition, state)
     outcomes = {name: outcome(state, name) for name in definition.steps}
     if all(ended != "open" for ended in outcomes.values()):
         return [FinishRun()]
@@ -32,12 +36,25 @@ def decide_pipeline(definition: PipelineDefinition, state: State, now: datetime)
     return actions
 
 
+def end_failed(definition: PipelineDefinition, state: State) -> list[Action]:
+    """How a run that failed ends; nothing where it did not fail."""
+    error, guard = failure(definition, state), guard_that_failed(definition, state)
+    if error is None:
+        return []
+    unsaid = guard is not None and state.deopted is None
+    return [*([RecordDeopt(guard.step)] if guard is not None and unsaid else []), FailRun(error)]
+
+
 def failure(definition: PipelineDefinition, state: State) -> ErrorInfo | None:
-    """What the run fails with: its first failed step's error, which says what it is about; None where none failed."""
-    failed = next((name for name in definition.steps if outcome(state, name) in {"error", "rejected"}), None)
-    if failed is None:
+    """What the run fails with: its first failed step's error, which says what it is about; None where none failed.
+
+    A guard that failed fails no run in which an agent takes over; that agent may.
+    """
+    call = next(iter(failed_steps(definition, state)), None)
+    if definition.deopt is not None and guard_that_failed(definition, state) is not None:
+        call = state.calls.get(DEOPT)
+    if call is None or call.status != "done" or call.outcome == "ok":
         return None
-    call = state.calls[failed]
     error = call.error or ErrorInfo(type="StepFailed", message="it failed")
     message = error.message if call.step in error.context.get("steps", ()) else f"{call.step}: {error.message}"
     return error.model_copy(update={"message": message, "context": {**error.context, "step": call.step}})

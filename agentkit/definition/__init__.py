@@ -15,6 +15,7 @@ from agentkit.definition.parts import (
     ToolSpec,
 )
 from agentkit.definition.pipeline import (
+    DEOPT,
     InputValues,
     Need,
     OnReject,
@@ -28,6 +29,7 @@ from agentkit.definition.pipeline import (
 Definition: TypeAlias = AgentDefinition | PipelineDefinition
 
 __all__ = [
+    "DEOPT",
     "REPORTED",
     "AgentDefinition",
     "Approve",

@@ -12,6 +12,9 @@ from agentkit.jsonvalue import JsonValue
 from agentkit.policy import Budget, Retry
 from agentkit.redact import Redactor
 
+DEOPT = "deopt"
+"""The step of a run in which an agent goes on after a pipeline that met what it was not made for."""
+
 OnReject: TypeAlias = "Literal['fail', 'skip'] | Callable[[str], Any]"
 """What becomes of a step that a person rejected: its run fails, it is skipped, or what a function of the reason gives
 is its result."""
@@ -139,6 +142,8 @@ class PipelineDefinition:
         approval_expires: seconds after which an unanswered approval counts as a rejection; None is never.
         parameters: passed to the model (temperature, max_tokens, …).
         redactor: takes secrets out of what goes to the log.
+        deopt: the agent that goes on where a guard fails, as a step's work; None fails the run.
+        guarded: whether what the steps' code cannot find or read counts as a guard that failed.
         place: the module that defined it; `__main__` in a notebook.
         module: `module:name` where another process finds it; None in a notebook.
         sha256: a digest of all of it that a resumed run is compared by.
@@ -157,6 +162,8 @@ class PipelineDefinition:
     approval_expires: float | None = None
     parameters: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     redactor: Redactor = field(default_factory=Redactor)
+    deopt: ToolSpec | None = None
+    guarded: bool = False
     place: str | None = None
     module: str | None = None
     sha256: str = ""
@@ -168,6 +175,8 @@ class PipelineDefinition:
 
     def tool_at(self, step: str, name: str) -> ToolSpec | None:
         """The work of a step or an item; None for a call that a step makes: only its code knows the tool."""
+        if step == DEOPT:
+            return self.deopt
         return None if "/" in step else self.tools.get(name)
 
     def below(self, names: set[str]) -> set[str]:
@@ -206,6 +215,8 @@ class PipelineDefinition:
             "output_of": list(self.output.steps),
             "types": {**self.inputs.shown(), **{name: step.gives for name, step in self.steps.items()}},
             "steps": {name: _recorded(step) for name, step in self.steps.items()},
+            **({"guarded": True} if self.guarded else {}),
+            **({"deopt": self.deopt.schema.name} if self.deopt is not None else {}),
         }
 
 

@@ -43,7 +43,15 @@ from agentkit.events.runs import (
     ToolStarted,
     ToolSucceeded,
 )
-from agentkit.events.steps import AskStarted, StepFailed, StepSkipped, StepStarted, StepSucceeded
+from agentkit.events.steps import (
+    AskStarted,
+    Deopted,
+    MadeCall,
+    StepFailed,
+    StepSkipped,
+    StepStarted,
+    StepSucceeded,
+)
 
 __all__ = [
     "COLUMNS",
@@ -57,12 +65,14 @@ __all__ = [
     "BudgetReached",
     "Checked",
     "Decided",
+    "Deopted",
     "Effect",
     "ErrorInfo",
     "Event",
     "Graded",
     "Header",
     "HistoryTrimmed",
+    "MadeCall",
     "ModelFailed",
     "ModelRequested",
     "ModelResponded",

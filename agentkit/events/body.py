@@ -12,7 +12,7 @@ from agentkit.messages import Fact, OutputSchema, ToolSchema
 RunKind = Literal["agent", "pipeline"]
 RunStatus = Literal["running", "paused", "waiting", "succeeded", "failed", "cancelled"]
 Effect = Literal["none", "unknown"]
-ApprovalKind = Literal["call", "question", "in_doubt", "budget", "loop"]
+ApprovalKind = Literal["call", "question", "in_doubt", "budget", "loop", "deopt"]
 Verdict = Literal[
     "approve", "edit", "reject", "answer", "happened", "did_not", "stop", "not_required", "expired", "withdrawn"
 ]
@@ -76,7 +76,10 @@ def header_sha256(
 
 
 class ParentWrite(Fact):
-    """A write that the parent of a fork began after the fork's point, with what became of it."""
+    """A write of another run that this one may repeat, with what became of it.
+
+    Of a fork: what its parent began after the fork's point. Of an agent that goes on after a pipeline: what that wrote.
+    """
 
     step: str
     name: str
@@ -85,9 +88,9 @@ class ParentWrite(Fact):
 
 
 class Origin(Fact):
-    """The run and the seq whose events this run begins with: a fork, or a follow-up of a conversation."""
+    """The run and the seq whose events this run begins with: a fork, a follow-up, or an agent after a pipeline."""
 
-    kind: Literal["fork", "after"]
+    kind: Literal["fork", "after", "deopt"]
     run_id: str
     seq: int
     later_writes: tuple[ParentWrite, ...] = ()

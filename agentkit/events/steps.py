@@ -2,7 +2,10 @@
 
 from typing import Any, Literal
 
-from agentkit.events.body import Body, Effect, ErrorInfo, Header
+from pydantic import Field
+
+from agentkit.events.body import Body, Effect, ErrorInfo, Header, ParentWrite
+from agentkit.messages import Fact
 
 
 class StepStarted(Body):
@@ -39,7 +42,10 @@ class StepSucceeded(Body):
 
 
 class StepFailed(Body):
-    """An attempt at a step ended without a result; the fields are as in `ToolFailed`."""
+    """An attempt at a step ended without a result; the fields are as in `ToolFailed`.
+
+    `deopt`: it met what it was not made for.
+    """
 
     TYPE = "step_failed"
     error: ErrorInfo
@@ -48,6 +54,7 @@ class StepFailed(Body):
     rejected: bool = False
     in_doubt: bool = False
     child_usage: dict[str, Any] | None = None  # Usage as JSON
+    deopt: bool = False
 
 
 class StepSkipped(Body):
@@ -73,3 +80,26 @@ class AskStarted(Body):
     header_sha256: str
     request_sha256: str
     models: tuple[str, ...]
+
+
+class MadeCall(Fact):
+    """A call of a tool that a pipeline's run made; its result is in the run, at `step`."""
+
+    step: str
+    name: str  # the tool's
+    arguments: Any  # JSON
+
+
+class Deopted(Body):
+    """A pipeline met what it was not made for, and its steps are over. The envelope's `step` is the one that met it.
+
+    `agent` is who goes on, if anybody; `calls` what it is shown as made already, in order; `writes` what was written,
+    each with what became of it.
+    """
+
+    TYPE = "deopted"
+    message: str
+    context: dict[str, Any] = Field(default_factory=dict)  # JSON
+    agent: str | None = None
+    calls: tuple[MadeCall, ...] = ()
+    writes: tuple[ParentWrite, ...] = ()

@@ -51,6 +51,8 @@ def _approval_answered(state: State, event: Event, body: ApprovalAnswered) -> No
         _answer_budget(state, asked)
     elif asked.kind == "loop":
         _answer_loop(state, asked)
+    elif asked.kind == "deopt":
+        _answer_deopt(state, asked)
     elif body.verdict != "withdrawn":
         _answer_call(state, state.calls[asked.step or ""], asked, body)
 
@@ -82,6 +84,11 @@ def _answer_loop(state: State, asked: Approval) -> None:
     elif asked.verdict != "withdrawn":
         state.looping, state.loop_told = None, False
         state.repeats.clear()
+
+
+def _answer_deopt(state: State, asked: Approval) -> None:
+    if asked.verdict in {"reject", "stop"}:
+        state.stopped_by = asked.who or "a person"
 
 
 @on(ApprovalExpired)

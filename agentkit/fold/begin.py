@@ -1,4 +1,4 @@
-"""How a run begins: empty, after another one, or as a fork of it."""
+"""How a run begins: empty, after another one, as a fork of it, or as the agent that takes over from a pipeline."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from agentkit.errors import LogCorrupt
 from agentkit.events import Event, RunStarted
 from agentkit.fold.conversation import EFFECT_UNKNOWN, content, result_content, say, set_header
+from agentkit.fold.deopt import take_over
 from agentkit.fold.forks import take_steps
 from agentkit.messages import ToolMessage, UserMessage
 from agentkit.policy import Budget
@@ -43,6 +44,9 @@ def begin(base: State | None, event: Event, body: RunStarted) -> State:
         budget=Budget.model_validate(body.config.get("budget", {})),
     )
     set_header(fresh, body.header)
+    if base is not None and body.origin is not None and body.origin.kind == "deopt":
+        take_over(fresh, base)
+        return fresh
     if base is not None:
         _take_conversation(fresh, base)
         later = body.origin.later_writes if body.origin is not None else ()

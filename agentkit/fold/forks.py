@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from agentkit.definition import DEOPT
 from agentkit.fold.calls import index_of
 from agentkit.state import State
 
@@ -15,7 +16,7 @@ def take_steps(fresh: State, base: State, again: Iterable[str]) -> None:
         again: the steps, and the items of fan-outs, that are done again.
     """
     fresh.again = tuple(again)
-    gone = set(fresh.again)
+    gone = {*fresh.again, DEOPT}  # an agent that took over did so for that run: this one's guards hold, or fail again
 
     def stays(path: str) -> bool:
         step = path.partition("/")[0]

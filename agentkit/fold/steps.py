@@ -61,6 +61,7 @@ def _step_failed(state: State, event: Event, body: StepFailed) -> None:
         ask.outcome, ask.error, ask.conversation = "error", body.error, None
         return
     call = call_of(state, event)
+    call.deopt = body.deopt
     if fail(state, call, body):
         add_child_usage(state, body.child_usage)
         _end(state, call, event)

@@ -51,13 +51,16 @@ def details(state: State, step: str) -> list[Section]:
 def _run(state: State) -> Iterator[Section]:
     yield Section("input", "json", state.input)
     if state.origin is not None:
-        words = "forked from" if state.origin.kind == "fork" else "goes on after"
+        words = {"fork": "forked from", "after": "goes on after", "deopt": "takes over from"}[state.origin.kind]
         yield Section(words, "text", f"run {state.origin.run_id} at event {state.origin.seq}")
     labels = {"tags": list(state.tags) or None, "session": state.session, "user": state.user}
     if any(labels.values()):
         yield Section("labels", "json", {name: value for name, value in labels.items() if value})
     if state.status == "succeeded":
         yield Section("output", "json", state.output)
+    if state.deopted is not None:
+        met = state.deopted.model_dump(mode="json", exclude_defaults=True, exclude={"calls"})
+        yield Section(f"deopted at {state.deopted_by}", "json", met)
     yield from _errors((state.error,) if state.error is not None else ())
     if state.status == "cancelled":
         who, why = state.stopped_by or "somebody", state.stopped_why or "no reason given"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
+from agentkit.definition import DEOPT
 from agentkit.messages import Usage
 from agentkit.render.words import why_skipped
 from agentkit.state import Approval, Attempts, CallStep, ModelStep, State
@@ -144,6 +145,8 @@ def _pipeline_paths(state: State) -> Iterator[str]:
             for index in range(state.fans[name].begun):
                 yield f"{name}[{index}]"
                 yield from _inside(state, f"{name}[{index}]")
+    if DEOPT in state.calls:
+        yield DEOPT
 
 
 def _inside(state: State, step: str) -> Iterator[str]:
@@ -264,6 +267,8 @@ def _call(state: State, call: CallStep) -> Row:
     if call.status == "done":
         status = {"ok": "ok", "rejected": "rejected"}.get(call.outcome or "", "error")  # type: ignore[assignment]
     parent, note = call.turn or call.within or "", _note(call)
+    if call.step == DEOPT and state.deopted is not None and call.error is None:
+        note = f"{state.deopted.agent} takes over at {state.deopted_by}: {state.deopted.message}"
     if call.is_step and "[" in call.step:
         parent = call.name
     if call.is_step and call.step in state.fans:

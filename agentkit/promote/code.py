@@ -16,8 +16,6 @@ from agentkit.promote.search import Source
 from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
 from agentkit.promote.writing import literal
 
-HAS_DEOPT = False
-
 
 @dataclass
 class Module:
@@ -117,8 +115,7 @@ class Writer:
         called = self.imports.thing(owner.value, owner.module, owner.name)
         if any(step.asks for step in self.plan.steps):
             options.append(f"model={called}.definition.models[0]")
-        if HAS_DEOPT:
-            options.append(f"deopt={called}")
+        options.append(f"deopt={called}")
         return "pipeline = ak.Pipeline(\n    " + ",\n    ".join(options) + ",\n)"
 
     def _input(self, name: str) -> str:

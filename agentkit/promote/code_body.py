@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.jsonvalue import as_json
 from agentkit.promote.computed import DateForm, Match
@@ -176,6 +176,11 @@ class Body:
 
     def _guard(self, guard: Guard) -> str:
         subject = self.code(guard.subject)
+        if isinstance(guard.value, tuple):
+            low, high = (_number(one) for one in cast("tuple[Any, Any]", guard.value))
+            return (
+                f'ak.guard({low} <= {subject} <= {high}, "{subject} was from {low} to {high} in all {guard.runs} runs")'
+            )
         value = literal(guard.value)
         test = (
             f"{subject} is {value}" if guard.value is None or isinstance(guard.value, bool) else f"{subject} == {value}"
@@ -202,6 +207,11 @@ def _why(source: Source) -> str:
 def step_nodes(step: PlannedStep) -> set[Expr]:
     """Every expression that a step's arguments are made of."""
     return {node for source in step.arguments.values() for one in source.survivors for node in walk(one)}
+
+
+def _number(value: Any) -> str:
+    """A number as code compares it, also with a decimal."""
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -112,13 +112,14 @@ def _times_constant(scalar: Scalar, wanted: Sequence[Any]) -> Iterator[Expr]:
 
 def _how(left: Sequence[Any], sign: str, right: Sequence[Any], wanted: Sequence[Any]) -> str | None:
     """Whether it gives what is wanted as it is, or rounded."""
+    two_digits = all(round(float(number), 2) == float(number) for number in wanted)
     how = "exact"
     for one, other, number in zip(left, right, wanted, strict=True):
         try:
             found = calculate(one, sign, other)
         except Miss:
             return None
-        if key(found) == ("number", number):
+        if key(found) == ("number", number) and not (two_digits and isinstance(found, float)):
             continue
         if round(float(found), 2) != round(float(number), 10):
             return None

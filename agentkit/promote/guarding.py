@@ -1,9 +1,10 @@
 """What held in every run, and has to hold before something is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agentkit.promote.expressions import Field, Root, roots, walk
+from agentkit.definition import AgentDefinition
+from agentkit.promote.expressions import Const, Field, Root, roots, walk
 from agentkit.promote.plan import Guard, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar
 from agentkit.promote.values import number_of
@@ -11,18 +12,39 @@ from agentkit.promote.values import number_of
 _WORD = 24  # characters: what is longer is no status
 
 
-def guards_of(plan: Plan) -> None:
+def guards_of(plan: Plan, agent: AgentDefinition) -> None:
     """Put the guards before the first write, where every run makes it, and else before the end.
 
     They are about what the inputs and the reads before it say.
     """
     pool = Pool(plan.envs)
     reads = [step.name for step in plan.steps if not step.writes and step.over is None and step.way is None]
+    strict = [step for step in plan.steps if step.writes and _chose_once(agent, step)]
     first = next((step for step in plan.steps if step.writes and step.way is None), None)
     if first is None:
         plan.guards = list(_guards(pool, [*plan.inputs, *reads]))
     else:  # what comes later is guarded by this one
-        first.guards = list(_guards(pool, [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]))
+        seen = [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]
+        first.guards = list(_guards(pool, seen))
+        if strict:
+            first.guards += _bounds(pool, seen)
+
+
+def _chose_once(agent: AgentDefinition, step: PlannedStep) -> bool:
+    """Whether an argument that may have several values always had one: a choice that nobody saw made otherwise."""
+    properties: Mapping[str, Any] = agent.tools[step.tool].schema.parameters.get("properties", {})
+    constants = [name for name, one in step.arguments.items() if all(isinstance(each, Const) for each in one.survivors)]
+    return any(len(properties.get(name, {}).get("enum", ())) > 1 for name in constants)
+
+
+def _bounds(pool: Pool, names: Sequence[str]) -> Iterable[Guard]:
+    """The range of every number: what such a choice may hang on."""
+    for scalar in pool.scalars:
+        is_field = all(isinstance(node, Root | Field) for node in walk(scalar.expression))
+        if is_field and roots(scalar.expression) <= set(names):
+            numbers = [value for value in scalar.values if number_of(value) is not None]
+            if len(numbers) == len(scalar.values):
+                yield Guard(scalar.expression, (min(numbers), max(numbers)), len(numbers))
 
 
 def _is_before(plan: Plan, name: str, step: PlannedStep) -> bool:

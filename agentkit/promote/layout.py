@@ -48,6 +48,19 @@ def edited(text: str) -> str | None:
     return None if _digest(text[found.end() :]) == found[1] else "somebody edited it since it was written"
 
 
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def _is_block(one: Statement) -> bool:
+    return hasattr(one.node, "body") and not hasattr(one.node, "test")
+
+
+def _is_apart(before: Statement | None, one: Statement) -> bool:
+    """Whether two plain statements have an empty line between them."""
+    return before is None or "\n" in before.text or "\n" in one.text or type(before.node) is not type(one.node)
+
+
 def formatted(text: str) -> str:
     """As `ruff format` has it, with the settings of the folder; as it is where there is no ruff, or it fails."""
     beside = Path(sys.executable).with_name("ruff")
@@ -60,16 +73,3 @@ def formatted(text: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return text
     return done.stdout.decode() if done.returncode == 0 and done.stdout else text
-
-
-def _digest(body: str) -> str:
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
-
-
-def _is_block(one: Statement) -> bool:
-    return hasattr(one.node, "body") and not hasattr(one.node, "test")
-
-
-def _is_apart(before: Statement | None, one: Statement) -> bool:
-    """Whether two plain statements have an empty line between them."""
-    return before is None or "\n" in before.text or "\n" in one.text or type(before.node) is not type(one.node)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from agentkit.promote.code import write_module
 from agentkit.promote.kept import kept_run
-from agentkit.promote.loading import load_module
+from agentkit.promote.loading import load_plan
 from agentkit.promote.planning import plan_runs
 from agentkit.promote.replay import compare, replay
 from agentkit.promote.traces import Trace
@@ -78,14 +77,13 @@ class LeaveOneOut:
 
 
 def leave_one_out(
-    owner: Any, traces: Sequence[Trace], *, min_runs: int, sample: int = 20, seconds: float | None = None
+    owner: Any, traces: Sequence[Trace], *, sample: int = 20, seconds: float | None = None
 ) -> LeaveOneOut:
     """Make the pipeline of all runs but one, and do it on that one; for each, or for a sample.
 
     Args:
         owner: the agent.
         traces: the runs.
-        min_runs: as `promote_runs` takes it.
         sample: how many runs are left out at most, one at a time, spread evenly.
         seconds: no further one is begun after so long; None is no limit.
     """
@@ -94,7 +92,7 @@ def leave_one_out(
     for place in _spread(len(traces), sample):
         if results and seconds is not None and time.monotonic() - began > seconds:
             break
-        results.append(_without(owner, traces, place, min_runs))
+        results.append(_without(owner, traces, place))
     return LeaveOneOut(tuple(results), len(traces))
 
 
@@ -104,16 +102,15 @@ def _spread(count: int, sample: int) -> list[int]:
     return [round(step * (count - 1) / max(1, sample - 1)) for step in range(sample)]
 
 
-def _without(owner: Any, traces: Sequence[Trace], place: int, min_runs: int) -> LeftOut:
+def _without(owner: Any, traces: Sequence[Trace], place: int) -> LeftOut:
     left, others = traces[place], [*traces[:place], *traces[place + 1 :]]
     if not others:
         return LeftOut(left.run_id, "refused", "there is no other run")
     agent = owner.definition
-    plan, problems = plan_runs(agent, others, min_runs=min(min_runs, len(others)))
+    plan, problems = plan_runs(agent, others)
     if plan is None or problems:
         return LeftOut(left.run_id, "refused", "; ".join(problems))
-    name = f"{owner.name} without one run"
-    pipeline = load_module(write_module(plan, agent, owner, name=name, heading=f"{name}."), name)
+    pipeline = load_plan(plan, owner, f"{owner.name} without one run")
     run = kept_run(agent, plan, left)
     outcome, why = compare(run, replay(pipeline, run))
     if outcome in {"equal", "different"}:

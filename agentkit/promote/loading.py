@@ -5,7 +5,8 @@ import types
 from typing import Any
 
 from agentkit.open_model import as_model
-from agentkit.promote.code import Module
+from agentkit.promote.code import Module, write_module
+from agentkit.promote.plan import Plan
 
 
 def load_module(module: Module, name: str, model: Any = None) -> Any:
@@ -27,3 +28,17 @@ def load_module(module: Module, name: str, model: Any = None) -> Any:
         source = re.sub(r"model=[\w.]+\.definition\.models\[0\]", "model=MODEL", source)
     exec(compile(source, f"<{name}>", "exec"), vars(made))  # noqa: S102  our own code, made of checked pieces
     return made.pipeline
+
+
+def load_plan(plan: Plan, owner: Any, name: str) -> Any:
+    """A plan's pipeline for a look at what it does, under a name of its own: the real one keeps its own.
+
+    Args:
+        plan: the plan.
+        owner: the agent.
+        name: the pipeline's.
+
+    Returns:
+        The `ak.Pipeline`.
+    """
+    return load_module(write_module(plan, owner.definition, owner, name=name, heading=f"{name}."), name)

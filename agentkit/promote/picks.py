@@ -1,5 +1,7 @@
 """Choosing out of a list: which conditions single out the element that the agent took, in every run."""
 
+import datetime as dt
+import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
@@ -161,12 +163,18 @@ def _is_best(listed: Listed, field: tuple[str, ...], which: Literal["max", "min"
             best = max(ranks) if which == "max" else min(ranks)
         except TypeError:
             return False
-        if isinstance(best, bool) or (number_of(best) is None and not isinstance(best, str)):
+        if not _has_an_order(best):
             return False
         found = {index for index, rank in enumerate(ranks) if rank == best}
         if len(found) != 1 or not found <= chosen:
             return False
     return True
+
+
+def _has_an_order(value: Any) -> bool:
+    """Whether the largest of several means something: of numbers and times it does, of ids and words it does not."""
+    is_time = isinstance(value, dt.date) or (isinstance(value, str) and re.match(r"\d{4}-\d\d(-\d\d|$)", value))
+    return number_of(value) is not None or bool(is_time)
 
 
 def _pairs(pool: Pool, listed: Listed, conditions: list[Where], taken: list[set[int]]) -> Iterator[Expr]:

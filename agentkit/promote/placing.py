@@ -9,7 +9,7 @@ from typing import Any
 from agentkit.definition import AgentDefinition
 from agentkit.promote.align import Slot, explained_calls, find_list, reach, tell_apart
 from agentkit.promote.answers import answer_of, answered
-from agentkit.promote.expressions import Env, Root, roots
+from agentkit.promote.expressions import Const, Env, Field, Names, Root, roots, walk
 from agentkit.promote.guarding import guards_of
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.pool import Pool
@@ -28,6 +28,8 @@ from agentkit.promote.sources import (
 from agentkit.promote.traces import RecordedCall, Trace
 from agentkit.promote.values import fields_of
 
+_ENOUGH = 3
+"""A constant is believed after so many runs."""
 _VERBS = re.compile(r"^(?:get|find|fetch|list|read|look_?up|search|load|query|check)_(?=[a-z])")
 
 
@@ -73,6 +75,21 @@ class Planner:
         self.doubts += branch.doubts
         self.problems += branch.problems
 
+    def unproven(self) -> list[str]:
+        """What is written and never varied, in so few runs that nobody can say that it never will."""
+        few = len(self._traces) < _ENOUGH
+        return [
+            f"{name} of {step.tool} was {source.survivors[0].code(Names())} in {self._count()}; nothing else says it: "
+            f"{_ENOUGH} runs are needed to believe that it never varies"
+            for step in self.steps
+            if few and step.writes and step.way == self._way
+            for name, source in step.arguments.items()
+            if source.survivors and all(isinstance(one, Const) for one in source.survivors)
+        ]
+
+    def _count(self) -> str:
+        return "the one run there is" if len(self._traces) == 1 else f"all {len(self._traces)} runs"
+
     def plan(self, outputs: Mapping[str, Mapping[str, Source]]) -> Plan:
         """The plan of what was placed."""
         plan = Plan(
@@ -84,7 +101,7 @@ class Planner:
             envs=list(self.envs),
         )
         _order_writes(plan)
-        guards_of(plan)
+        guards_of(plan, self._agent)
         return plan
 
     @property
@@ -283,9 +300,12 @@ class Planner:
 
 
 def _as_written(source: Source, written: set[str]) -> Source:
-    """What a write says that it did is what it did: a person may have changed what it was asked for."""
-    echoes = tuple(one for one in source.survivors if roots(one) & written and is_copy(one))
-    return replace(source, survivors=echoes[:1]) if echoes and source.is_known else source
+    """What a write says that it did is what it did; of the rest plain copies are enough: nothing is written with it."""
+    if not source.is_known:
+        return source
+    echoes = [one for one in source.survivors if roots(one) & written and is_copy(one)]
+    copies = [one for one in source.survivors if all(isinstance(node, Root | Field) for node in walk(one))]
+    return replace(source, survivors=tuple(echoes[:1] or copies[:2] or source.survivors))
 
 
 def _order_writes(plan: Plan) -> None:

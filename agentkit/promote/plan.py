@@ -16,7 +16,7 @@ class Guard:
 
     Args:
         subject: what it is about.
-        value: what it was.
+        value: what it was; a pair is the lowest and the highest that a number was.
         runs: in how many runs it held.
     """
 

@@ -15,13 +15,12 @@ NOTHING_WRITTEN = "nothing"
 """What the way of runs is called that wrote nothing."""
 
 
-def plan_runs(agent: AgentDefinition, traces: Sequence[Trace], *, min_runs: int = 2) -> tuple[Plan | None, list[str]]:
+def plan_runs(agent: AgentDefinition, traces: Sequence[Trace]) -> tuple[Plan | None, list[str]]:
     """Plan the pipeline of an agent's runs.
 
     Args:
         agent: whose runs they are.
         traces: the runs; at least one.
-        min_runs: a way that fewer runs went is left to the agent.
 
     Returns:
         The plan, or None and why there is none.
@@ -33,8 +32,8 @@ def plan_runs(agent: AgentDefinition, traces: Sequence[Trace], *, min_runs: int 
         kept, dropped = common(calls, loops)
         planner = Planner(agent, traces, slots_of(kept, loops), dropped)
         planner.place_all()
-        return planner.plan({"": planner.output()}), planner.problems
-    return _plan_ways(agent, traces, calls, loops, ways, min_runs)
+        return planner.plan({"": planner.output()}), [*planner.problems, *planner.unproven()]
+    return _plan_ways(agent, traces, calls, loops, ways)
 
 
 def _plan_ways(
@@ -43,7 +42,6 @@ def _plan_ways(
     calls: Sequence[Sequence[RecordedCall]],
     loops: frozenset[str],
     ways: Sequence[str],
-    min_runs: int,
 ) -> tuple[Plan | None, list[str]]:
     """What all runs read first, what tells the ways apart then, and each way by itself."""
     shared = _read_by_all(calls)
@@ -56,17 +54,21 @@ def _plan_ways(
         said = ", ".join(f"{count} {way}" for way, count in counts.most_common())
         return None, [f"the runs go {len(counts)} ways ({said}), and nothing that all of them read tells which"]
     outputs: dict[str, Mapping[str, Source]] = {}
-    kept_ways = {way: count for way, count in counts.most_common() if count >= min_runs or way == NOTHING_WRITTEN}
-    for way in kept_ways:
+    for way, _ in counts.most_common():
         chosen = [run for run, went in enumerate(ways) if went == way]
         rest = [[call for call in calls[run] if call.name not in shared] for run in chosen]
         kept, dropped = common(rest, loops)
         branch = planner.branch(way, chosen, slots_of(kept, loops), dropped)
         branch.place_all()
+        if branch.unproven():
+            continue
         outputs[way] = branch.output()
         planner.take(branch)
+    kept_ways = {way: counts[way] for way in outputs}
+    if not outputs:
+        return None, [f"the runs go {len(counts)} ways, and of each there are too few to believe what they wrote"]
     for way, count in counts.items():
-        if way not in kept_ways:
+        if way not in outputs:
             planner.doubts.append(f"{count} of {len(ways)} runs went another way ({way}): that stays with the agent")
     plan = planner.plan(outputs)
     plan.splits, plan.ways = found, kept_ways

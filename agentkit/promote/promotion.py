@@ -11,7 +11,7 @@ from agentkit.promote.code import Module, write_module
 from agentkit.promote.kept import KeptRun, kept_run
 from agentkit.promote.layout import formatted
 from agentkit.promote.left_out import LeaveOneOut, leave_one_out
-from agentkit.promote.loading import load_module
+from agentkit.promote.loading import load_module, load_plan
 from agentkit.promote.mutations import choices_of
 from agentkit.promote.plan import Plan
 from agentkit.promote.replay import compare, replay
@@ -29,7 +29,6 @@ class Promotion:
         variants: the paths that they took.
         plan: the pipeline; None where it is refused.
         refused: why there is none; empty where there is one.
-        min_runs: a path that fewer runs took was not promoted.
     """
 
     def __init__(
@@ -39,8 +38,6 @@ class Promotion:
         variants: Sequence[Variant],
         plan: Plan | None,
         refused: Sequence[str],
-        *,
-        min_runs: int = 2,
     ) -> None:
         self.agent = owner
         self.selection = selection
@@ -48,7 +45,6 @@ class Promotion:
         self.refused = list(refused)
         self.left_out = dict(selection.left_out)
         self._variants = list(variants)
-        self._min_runs = min_runs
         self._module: Module | None = None
         self._one_out: LeaveOneOut | None = None
 
@@ -148,9 +144,7 @@ class Promotion:
         Returns:
             How many came out equal, stopped, or would have written something else, and what that proves.
         """
-        self._one_out = leave_one_out(
-            self.agent, self.selection.traces, min_runs=self._min_runs, sample=sample, seconds=seconds
-        )
+        self._one_out = leave_one_out(self.agent, self.selection.traces, sample=sample, seconds=seconds)
         return self._one_out
 
     def kept_runs(self) -> list[KeptRun]:
@@ -160,9 +154,8 @@ class Promotion:
             ConfigError: the runs were refused.
             PromotionError: the pipeline does something else than one of them.
         """
-        pipeline, plan = self.load(), self.plan
-        assert plan is not None, "what was loaded has a plan"
-        agent = self.agent.definition
+        plan = self._planned()
+        pipeline, agent = load_plan(plan, self.agent, f"{self.name} replayed"), self.agent.definition
         found = chosen([kept_run(agent, plan, trace) for trace in variant.traces] for variant in self._variants)
         kept: list[KeptRun] = []
         wrong: list[str] = []
@@ -185,8 +178,7 @@ class Promotion:
         return kept
 
     def _texts(self, where: files.Files, *, overwrite: bool) -> dict[Path, str]:
-        module, plan = self._written(), self.plan
-        assert plan is not None, "what is written has a plan"
+        module, plan = self._written(), self._planned()
         if module.bare:
             raise PromotionError(_notebook_only(self.agent.name, list(module.bare)))
         runs = RunsFile(
@@ -198,13 +190,15 @@ class Promotion:
         )
         return files.texts(where, module.source, runs, overwrite=overwrite)
 
-    def _written(self) -> Module:
+    def _planned(self) -> Plan:
         if self.plan is None:
             raise ConfigError("nothing is promoted: " + "; ".join(self.refused))
+        return self.plan
+
+    def _written(self) -> Module:
+        plan = self._planned()
         if self._module is None:
-            raw = write_module(
-                self.plan, self.agent.definition, self.agent, name=self.name, heading=self._heading(self.plan)
-            )
+            raw = write_module(plan, self.agent.definition, self.agent, name=self.name, heading=self._heading(plan))
             self._module = Module(formatted(raw.source), raw.bare)
         return self._module
 

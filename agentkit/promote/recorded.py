@@ -30,7 +30,7 @@ def promote_runs(
     selection = select(agent.definition, read_traces(log, agent.definition, ids))
     variants = variants_of(selection.traces)
     plan, refused = _plan(agent, selection.traces, min_runs)
-    return Promotion(agent, selection, variants, plan, refused, min_runs=min_runs)
+    return Promotion(agent, selection, variants, plan, refused)
 
 
 def _plan(agent: Any, traces: Sequence[Trace], min_runs: int) -> tuple[Plan | None, list[str]]:
@@ -38,5 +38,5 @@ def _plan(agent: Any, traces: Sequence[Trace], min_runs: int) -> tuple[Plan | No
         found = "1 run is an example" if len(traces) == 1 else f"{len(traces)} runs are examples"
         needed = f"{found}, and {min_runs} are needed: run the agent on more inputs, and grade what came out"
         return None, [needed]
-    plan, problems = plan_runs(agent.definition, traces, min_runs=min_runs)
+    plan, problems = plan_runs(agent.definition, traces)
     return (None, problems) if plan is None or problems else (plan, [])

@@ -5,12 +5,12 @@ reached, each is evaluated on every run, and those that are never wrong survive.
 survivors differ later on, the promoted pipeline hands over instead of choosing one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from agentkit.promote.computed import Change, Each, Lookup, Made
-from agentkit.promote.expressions import Best, Const, Element, Expr, Field, Index, Pick, Where, walk
+from agentkit.promote.computed import Change, Each, Lookup, Made, Total
+from agentkit.promote.expressions import Best, Const, Element, Expr, Field, Index, Pick, Root, Where, walk
 from agentkit.promote.forms import dates, sums
 from agentkit.promote.picks import picks
 from agentkit.promote.pool import Listed, Pool, Scalar
@@ -87,7 +87,8 @@ def _of_both(pool: Pool, values: Sequence[Any], target: Vector, typed: Sequence[
 
 def _survivors(pool: Pool, values: Sequence[Any], target: Vector) -> list[Expr]:
     if (never_varied := constant(target)) is not None:
-        return [never_varied, *_by_another_name(pool, target)]
+        others = list(_by_another_name(pool, target)) if len(target) > 1 else _simple(pool, target)
+        return [never_varied, *others]
     if all(is_list(value) for value in values):
         return list(_lists(pool, values, target))
     if all(isinstance(value, dict) for value in values):
@@ -107,7 +108,7 @@ def _by_another_name(pool: Pool, target: Vector) -> Iterator[Expr]:
 def _simple(pool: Pool, target: Vector) -> list[Expr]:
     """Copies, choices out of lists, other forms of a value, what stands in a text."""
     found = [*pool.index.get(target, ()), *picks(pool, target), *_looked_up(pool, target), *matches(pool, target)]
-    found += [one.expression for one in totals(pool, whole=True) if one.vector == target]
+    found += _aggregates(totals(pool, whole=True), target)
     found += _same_case(found, target)
     return found or [*pool.changed_index.get(target, ()), *_changed_matches(pool, target)]
 
@@ -115,14 +116,15 @@ def _simple(pool: Pool, target: Vector) -> list[Expr]:
 def _same_case(found: Sequence[Expr], target: Vector) -> list[Expr]:
     """Whether capitals were changed, where nothing was there to change: all runs had small letters, or capitals.
 
-    Twenty different values are enough to believe that they always are so.
+    It is asked of addresses and of what somebody typed in; twenty different values are enough to believe it.
     """
     texts = [value for value in target if isinstance(value, str) and len(value) > 2]
     if len(texts) < len(target) or len(set(texts)) >= 20 or not found:
         return []
-    if all(text == text.lower() and any(letter.isalpha() for letter in text) for text in texts):
+    by_hand = isinstance(found[0], Root) and all(text.isalpha() for text in texts)
+    if all(text == text.lower() for text in texts) and (by_hand or all("@" in text for text in texts)):
         return [Change("lower", found[0])]
-    if all(text == text.upper() and text.isalpha() for text in texts):
+    if all(text == text.upper() for text in texts) and by_hand:
         return [Change("upper", found[0])]
     return []
 
@@ -147,17 +149,26 @@ def _changed_matches(pool: Pool, target: Vector) -> Iterator[Expr]:
 def _computed(pool: Pool, target: Vector) -> list[Expr]:
     """Aggregates, dates in another form, texts with values in them, arithmetic."""
     aggregates = list(totals(pool))
-    found = [one.expression for one in aggregates if one.vector == target]
+    found = _aggregates(aggregates, target)
     found += [*dates(pool, target), *templates(pool, target)]
-    return found or [*_rounded(aggregates, target), *sums([*pool.scalars, *aggregates], target)]
+    return found or list(sums([*pool.scalars, *aggregates], target))
 
 
-def _rounded(aggregates: Sequence[Scalar], target: Vector) -> Iterator[Expr]:
-    """Sums as people write them, with two digits."""
-    for one in aggregates:
-        floats = all(isinstance(value, float) for value in one.values)
-        if floats and tuple(key(round(value, 2)) for value in one.values) == target:
-            yield Change("round", one.expression)
+def _aggregates(scalars: Iterable[Scalar], target: Vector) -> list[Expr]:
+    """Aggregates that are the target; sums of floats as people write them, with two digits, where the target has two.
+
+    That a sum of floats came out even in some runs is luck: 0.1 + 0.2 is not 0.3.
+    """
+    two_digits = all(round(number, 2) == number for number in numbers_of(target))
+    found: list[Expr] = []
+    for one in scalars:
+        if two_digits and any(isinstance(value, float) for value in one.values):
+            if tuple(key(round(value, 2)) for value in one.values) == target:
+                is_sum = isinstance(one.expression, Total) and one.expression.how == "sum"
+                found.append(Change("round", one.expression) if is_sum else one.expression)
+        elif one.vector == target:
+            found.append(one.expression)
+    return found
 
 
 def _looked_up(pool: Pool, target: Vector) -> Iterator[Expr]:
@@ -180,11 +191,12 @@ def _firm(found: list[Expr]) -> list[Expr]:
     """Without those by position, where a better one is there; none where an order is all that there is.
 
     That the agent took the first of several in every run is no reason that somebody else's next list begins with it.
+    And where a value from elsewhere names what is chosen, that it was also the largest is luck.
     """
     named = [one for one in found if not any(isinstance(node, Index) for node in walk(one))]
     linked = [one for one in named if not _by_rank(one)]
     if linked:
-        return linked if any(_links(one) for one in linked) else found
+        return linked if any(_links(one) for one in linked) else named
     return found if named else []
 
 

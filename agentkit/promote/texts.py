@@ -1,15 +1,18 @@
 """Values that stand in prose: by what they look like, and by the words around them; and texts that values stand in."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
 
 from agentkit.promote.computed import Change, Match, Template, as_text
-from agentkit.promote.expressions import Const, Expr
+from agentkit.promote.expressions import Const, Expr, Index, walk
 from agentkit.promote.pool import Pool
 from agentkit.promote.values import Vector, number_of
 
 _ODD = {"negative", "absolute", "units", "cents"}
 """Forms that stand in a text by chance only: a hyphen before a number is no minus."""
+_TRIED, _PLACES = 8, 4
+"""So many values are tried in a text's places, and so many places may it have."""
 _LONGEST = 80  # characters of a value that is looked for in prose
 
 
@@ -25,9 +28,10 @@ def matches(pool: Pool, target: Vector) -> Iterator[Expr]:
         return
     for text in pool.texts:
         if all(value in where for value, where in zip(values, text.values, strict=True)):
-            for pattern in dict.fromkeys((*_shapes(values), *_surroundings(values, text.values))):
-                if _finds(pattern, values, text.values):
-                    yield Match(text.expression, pattern)
+            shapes = [pattern for pattern in _shapes(values) if _finds(pattern, values, text.values)]
+            around: Iterable[str] = () if shapes else _surroundings(values, text.values)
+            for pattern in (*shapes, *(one for one in around if _finds(one, values, text.values))):
+                yield Match(text.expression, pattern)
 
 
 def _finds(pattern: str, values: Sequence[str], texts: Sequence[str]) -> bool:
@@ -120,33 +124,51 @@ def templates(pool: Pool, target: Vector) -> Iterator[Expr]:
     if len(texts) < len(target) or len(set(texts)) < 2:
         return
     inside = _inside(pool, texts)
-    for count in range(min(4, len(inside)), 0, -1):
-        found = _fill(texts, inside[:count])
-        if found is not None:
-            yield Template(found)
-            return
-    for one, _ in inside:
-        found = _fill(texts, [(one, dict(inside)[one])])
-        if found is not None:
-            yield Template(found)
-            return
+    first = [(expressions[0], written) for written, expressions in inside[:_TRIED]]
+    found = [
+        shape
+        for count in range(1, min(_PLACES, len(first)) + 1)
+        for chosen in combinations(first, count)
+        if (shape := _fill(texts, chosen)) is not None
+    ]
+    if found:
+        best = min(found, key=_by_chance)
+        yield Template(best)
+        for _, (one, *others) in inside:  # the same values from elsewhere
+            if one in best:
+                yield from (Template(tuple(other if piece == one else piece for piece in best)) for other in others)
 
 
-def _inside(pool: Pool, texts: Sequence[str]) -> list[tuple[Expr, tuple[str, ...]]]:
-    """What stands in the text in every run, the longest first; of several with the same values the cheapest."""
-    found: dict[tuple[str, ...], Expr] = {}
+def _by_chance(pieces: Sequence[str | Expr]) -> tuple[int, int, float]:
+    """The more of a text values explain, and with the fewer of them, the less of it is chance."""
+    constant_text = sum(len(piece) for piece in pieces if isinstance(piece, str))
+    values = [piece for piece in pieces if isinstance(piece, Expr)]
+    return constant_text, len(values), sum(one.cost for one in values)
+
+
+def _inside(pool: Pool, texts: Sequence[str]) -> list[tuple[tuple[str, ...], list[Expr]]]:
+    """What stands in the text in every run, the longest first, and all that gives it, the cheapest first."""
+    found: dict[tuple[str, ...], list[Expr]] = {}
     for scalar in (*pool.scalars, *pool.changed):
-        if len(set(scalar.vector)) < 2 or (isinstance(scalar.expression, Change) and scalar.expression.how in _ODD):
+        expression = scalar.expression
+        if len(set(scalar.vector)) < 2 or any(isinstance(node, Index) for node in walk(expression)):
+            continue
+        if isinstance(expression, Change) and expression.how in _ODD:
             continue
         if not all(isinstance(value, str) or number_of(value) is not None for value in scalar.values):
             continue
         written = tuple(as_text(value) for value in scalar.values)
         if all(one and one in text for one, text in zip(written, texts, strict=True)):
-            known = found.get(written)
-            if known is None or scalar.expression.cost < known.cost:
-                found[written] = scalar.expression
-    ranked = sorted(found.items(), key=lambda item: (-min(len(one) for one in item[0]), item[1].cost))
-    return [(expression, written) for written, expression in ranked if min(map(len, written)) >= 1]
+            found.setdefault(written, []).append(expression)
+    for expressions in found.values():
+        expressions.sort(key=lambda one: one.cost)
+    ranked = sorted(found.items(), key=lambda item: (-min(len(one) for one in item[0]), item[1][0].cost))
+    return [(written, _unchanged(expressions)) for written, expressions in ranked]
+
+
+def _unchanged(expressions: list[Expr]) -> list[Expr]:
+    """Those that are no other form of something, where there are such."""
+    return [one for one in expressions if not isinstance(one, Change)] or expressions[:1]
 
 
 def _fill(texts: Sequence[str], values: Sequence[tuple[Expr, tuple[str, ...]]]) -> tuple[str | Expr, ...] | None:

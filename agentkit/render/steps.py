@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from agentkit.definition import DEOPT
+from agentkit.events import Deopted
 from agentkit.render.words import MODEL_MARKS, Node, attempts, call_mark, failures, join, message, used
 from agentkit.state import Ask, CallStep, State
 from agentkit.text import brief, one_line
@@ -30,8 +32,18 @@ def steps(view: "View", state: State) -> Iterator[Node]:
             yield _fan(view, state, name)
         elif name in state.calls:
             yield step(view, state, state.calls[name])
-        elif not state.ended:
+        elif not state.ended and state.deopted is None:
             yield Node(f"· {name} · not yet")
+    if state.deopted is not None and state.deopted.agent is not None:
+        yield _deopt(view, state, state.deopted)
+
+
+def _deopt(view: "View", state: State, met: Deopted) -> Node:
+    """What the pipeline met, and the agent that goes on."""
+    call = state.calls.get(DEOPT)
+    node = view.call(state, call) if call is not None else Node(f"· {DEOPT} · not yet")
+    node.details.insert(0, f"{one_line(met.agent or '', 30)} takes over at {state.deopted_by}: {brief(met.message)}")
+    return node
 
 
 def step(view: "View", state: State, call: CallStep) -> Node:

@@ -164,6 +164,7 @@ class View:
             "in_doubt": f'run.resolve("{key}", "happened", result=…), or "did not", or "stop"',
             "budget": f'run.approve("{key}", edit={{"usd": …, "model_calls": …}}), or run.reject("{key}")',
             "loop": f'run.approve("{key}"), or run.reject("{key}")',
+            "deopt": f'run.approve("{key}"), or run.reject("{key}")',
         }
         asks = [] if asked.kind == "call" else [f"asks: {brief(asked.prompt)}"]
         return [*because(asked), *asks, f"approval {key}: {ways[asked.kind]}"]

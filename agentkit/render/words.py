@@ -49,6 +49,8 @@ CALL_MARKS = {"asked": "?", "running": "▸", "stuck": "!", "interrupted": "!", 
 BECAUSE = {
     "effect_unknown": "an earlier call's effect is unknown",
     "parent_did_it": "the run this was forked from did it",
+    "pipeline_wrote": "the pipeline before it wrote what no tool of the agent's tells",
+    "repeated": "the same was done already",
     "changed": "the tool or the arguments changed since they were approved",
     "in_doubt": "the process ended while it ran",
 }
@@ -156,5 +158,5 @@ def origin_of(state: State) -> list[str]:
     """Which run this one begins with, if any."""
     if state.origin is None:
         return []
-    words = "forked from" if state.origin.kind == "fork" else "goes on after"
+    words = {"fork": "forked from", "after": "goes on after", "deopt": "takes over from"}[state.origin.kind]
     return [f"{words} run {state.origin.run_id[:13]} at event {state.origin.seq}"]

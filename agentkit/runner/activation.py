@@ -10,6 +10,7 @@ from agentkit.decide import (
     AcceptAnswer,
     Action,
     AskBudget,
+    AskDeopt,
     AskInDoubt,
     CallModel,
     CloseFan,
@@ -20,6 +21,7 @@ from agentkit.decide import (
     LoseModelCall,
     OpenFan,
     RecordDecision,
+    RecordDeopt,
     RefuseCall,
     ScheduleRetry,
     SettleCall,
@@ -31,10 +33,10 @@ from agentkit.decide import (
     WaitUntil,
     decide,
 )
-from agentkit.decide.pipeline import failure
+from agentkit.decide.pipeline import end_failed
 from agentkit.definition import AgentDefinition, Definition, PipelineDefinition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
-from agentkit.runner import answers, model_calls, orphans, questions, records, steps, tool_calls
+from agentkit.runner import answers, deopt, model_calls, orphans, questions, records, steps, tool_calls
 from agentkit.runner.calling import StepCalls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
@@ -51,6 +53,7 @@ FAIL_POINTS = (
     *questions.FAIL_POINTS,
     *answers.FAIL_POINTS,
     *steps.FAIL_POINTS,
+    *deopt.FAIL_POINTS,
 )
 
 
@@ -202,10 +205,10 @@ class Activation:
         """End a pipeline's run that failed while all that goes on in it are child runs that wait for a person."""
         if not self.parked or not isinstance(self.definition, PipelineDefinition):
             return False
-        error = failure(self.definition, self.state)
-        if error is not None:
-            self.perform(FailRun(error))
-        return error is not None
+        actions = end_failed(self.definition, self.state)
+        for action in actions:
+            self.perform(action)
+        return bool(actions)
 
     def _begin(self, actions: list[Action]) -> datetime | None:
         """Begin what was decided; return when the earliest wait ends."""
@@ -230,6 +233,10 @@ class Activation:
                 steps.open_fan(self, action.step)
             case CloseFan():
                 steps.close_fan(self, action.step)
+            case RecordDeopt():
+                deopt.record(self, action.step)
+            case AskDeopt():
+                deopt.ask_person(self)
             case FinishRun():
                 steps.finish(self)
             case LoseModelCall():

@@ -31,6 +31,7 @@ ALLOWED: dict[str, frozenset[str]] = {
     "in_doubt": frozenset({"happened", "did_not", "stop"}),
     "budget": frozenset({"approve", "edit", "reject", "stop"}),
     "loop": frozenset({"approve", "reject", "stop"}),
+    "deopt": frozenset({"approve", "reject", "stop"}),
 }
 """Which verdicts answer which kind of question."""
 

@@ -191,9 +191,21 @@ class Driver:
         claim = await threads.run(lambda: self.store.claim(self.run_id))
         if claim.head == 0:
             meter.count(self.run_id, Usage())
-            await self._first(self.begin(claim, started()), meter)
+            await self._first(self.begin(claim, *await self._beginning(claim, started)), meter)
         else:
             await self._take_up(claim, None, meter)
+
+    async def _beginning(self, claim: Claim, started: Callable[[], RunStarted]) -> tuple[RunStarted, State | None]:
+        """A child run's first event, and the state that it begins with, if any."""
+        try:
+            body = started()
+            if body.origin is None:
+                return body, None
+            origin = body.origin
+            return body, await threads.run(lambda: load_state(self.store, origin.run_id, until=origin.seq))
+        except BaseException:
+            self._release(claim)
+            raise
 
     async def _drive(self, work: Any) -> None:
         """Run one activation; keep what it raises for whoever asks, and tell those who wait."""

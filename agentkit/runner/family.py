@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from agentkit.definition import Definition, PipelineDefinition
+from agentkit.definition import DEOPT, Definition, PipelineDefinition
 from agentkit.errors import RunCancelled, RunFailed, RunPaused
-from agentkit.events import BudgetReached, RunStarted
+from agentkit.events import BudgetReached, Origin, RunStarted
 from agentkit.messages import Usage
 from agentkit.runner.load import load_state
 from agentkit.runner.meter import Meter
@@ -118,7 +118,9 @@ def child_started(parent: "Driver", step: str, definition: Definition, arguments
     given = next(iter(arguments.values())) if one else arguments
     if isinstance(definition, PipelineDefinition):
         given = definition.inputs.to_json(definition.inputs.validate(arguments))  # with its defaults
-    return run_started(definition, given, parent_step=step, session=state.session, user=state.user, tags=state.tags)
+    after = Origin(kind="deopt", run_id=state.run_id, seq=state.seq) if step == DEOPT else None
+    labels: dict[str, Any] = {"session": state.session, "user": state.user, "tags": state.tags}
+    return run_started(definition, given, parent_step=step, origin=after, **labels)
 
 
 def run_started(definition: Definition, given: Any, *, item: dict[str, Any] | None = None, **more: Any) -> RunStarted:

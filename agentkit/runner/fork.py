@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from agentkit import wiring
-from agentkit.definition import Definition, InvalidArguments, PipelineDefinition
+from agentkit.definition import DEOPT, Definition, InvalidArguments, PipelineDefinition
 from agentkit.errors import ForkError
 from agentkit.events import Event, Origin, ParentWrite, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import new_id
@@ -146,7 +146,7 @@ def _of_a_pipeline(
             )
     roots |= definition.below(changed)
     again = roots | definition.below({root.partition("[")[0] for root in roots})
-    later = _writes_again(definition, whole, again)
+    later = (*_writes_again(definition, whole, again), *_writes_of_agent(store, definition, whole))
     origin = Origin(
         kind="fork",
         run_id=run_id,
@@ -225,6 +225,24 @@ def _writes_again(definition: PipelineDefinition, whole: State, again: set[str])
                 )
             )
     return tuple(found)
+
+
+def _writes_of_agent(store: Store, definition: PipelineDefinition, whole: State) -> tuple[ParentWrite, ...]:
+    """What the agent that took over wrote, by the names that the pipeline has for it: its tools', and its steps'."""
+    call = whole.calls.get(DEOPT)
+    if call is None or call.child_run_id is None or not store.read(call.child_run_id, until=1):
+        return ()
+    agent = load_state(store, call.child_run_id)
+    writes = {tool.offered.name for tool in agent.header.tools if tool.writes}
+    steps: dict[str, list[str]] = {}
+    for name, step in definition.steps.items():
+        steps.setdefault(step.tool.schema.name, []).append(name)
+    return tuple(
+        ParentWrite(step=f"{DEOPT}/{made.step}", name=name, arguments=made.arguments, outcome=_outcome(made))
+        for made in agent.calls.values()
+        if made.name in writes and made.attempt >= 1
+        for name in dict.fromkeys([made.name, *steps.get(made.name, ())])
+    )
 
 
 def _arguments(definition: PipelineDefinition, whole: State, call: CallStep) -> Any:

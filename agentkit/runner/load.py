@@ -1,6 +1,6 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from agentkit.definition import Definition, PipelineDefinition, ToolSpec
+from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
 from agentkit.errors import ResumeError, RunNotFound
 from agentkit.events import RunStarted, ToolFact
 from agentkit.fold import fold
@@ -44,6 +44,11 @@ def check_definition(definition: Definition, state: State) -> None:
     """
     if definition.name != state.name:
         raise ResumeError(f"run {state.run_id} is one of {state.name!r}, not of {definition.name!r}")
+    if DEOPT in state.calls and isinstance(definition, PipelineDefinition) and definition.deopt is None:
+        raise ResumeError(
+            f"run {state.run_id} goes on with an agent, and {state.name!r} has none that takes over any more; give "
+            "deopt= back, or cancel the run"
+        )
     recorded = {tool.offered.name: tool for tool in state.header.tools}
     for step in state.open_calls:
         call = state.calls[step]

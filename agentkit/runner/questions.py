@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
 from agentkit.decide import GateCall, StopLoop
+from agentkit.decide.calls import unseen_writes
 from agentkit.definition import Call, InvalidArguments, ToolSpec
 from agentkit.events import ApprovalAnswered, ApprovalKind, ApprovalRequested, Checked, ErrorInfo
 from agentkit.ids import approval_id
@@ -99,43 +100,40 @@ def _shows(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, An
         if effect.name == name
     ]
     parents = [write.model_dump(mode="json") for write in act.state.parent_writes if write.name == name]
-    equal = [
-        {"step": call.step, "arguments": call.arguments, "result": call.result}
-        for call in equal_writes(act, tool, arguments)
-    ]
+    pipelines = [write.model_dump(mode="json") for write in (unseen_writes(act.state) if tool.writes else ())]
     beside = [
         {"step": other.step, "arguments": other.arguments, "result": other.result, "effect": other.effect}
         for other in (act.state.calls[path] for path in act.diverged_from(step))
     ]
-    return [*unknown, *parents, *equal, *beside]
+    return [*unknown, *parents, *pipelines, *equal_writes(act, tool, arguments), *beside]
 
 
 def _arguments(act: "Activation", effect: UnknownEffect) -> Any:
     """What a write of which nobody knows whether it happened was called with."""
     call = act.state.calls.get(effect.step)
     is_wired = effect.arguments is None and call is not None and call.is_step
-    return _wired(act, effect.step) if is_wired else effect.arguments
+    return wired(act, effect.step) if is_wired else effect.arguments
 
 
 def ask_in_doubt(act: "Activation", step: str) -> None:
     """A write was started and its end was never recorded: only a person can say what became of it."""
     call = act.state.calls[step]
-    tool = act.tool(step)
-    arguments = call.arguments if call.arguments is not None else _wired(act, step)
+    tool = act.known_tool(step)
+    arguments = call.arguments if call.arguments is not None else wired(act, step)
     ask(
         act,
         "in_doubt",
         f"{call.name} was started and never recorded as finished. Did it happen?",
         step=step,
         arguments=arguments,
-        digest=call_digest(tool, arguments),
+        digest=call_digest(tool, arguments) if tool is not None else None,
         because="in_doubt",
         shows={"attempt": call.attempt, "idempotency_key": call.key, "error": call.error and call.error.message},
         options=("happened", "did not", "stop"),
     )
 
 
-def _wired(act: "Activation", step: str) -> dict[str, Any]:
+def wired(act: "Activation", step: str) -> dict[str, Any]:
     """The arguments of a pipeline's step: what its events hold is their digest, and the graph gives them again."""
     tool = act.tool(step)
     given: dict[str, Any] = act.given(act.call(step))

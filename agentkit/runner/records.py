@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.errors import AskFailed, CallFailed, EncodingError, ToolError
+from agentkit.errors import AskFailed, CallFailed, Deopt, EncodingError, ToolError
 from agentkit.events import Decided, ErrorInfo, HistoryTrimmed, RetryScheduled, ToolFailed
 from agentkit.jsonvalue import as_json, clean_text
 from agentkit.messages import AssistantMessage
@@ -137,8 +137,8 @@ _PYTHON = str(Path(traceback.__file__).parent)  # the standard library's, and wh
 
 
 def _context_of(error: BaseException) -> dict[str, Any]:
-    """What an error says beside its message: a tool's own; of a step's call, what its attempts brought."""
-    if isinstance(error, ToolError):
+    """What an error says beside its message: a tool's or a guard's own; of a step's call, what its attempts brought."""
+    if isinstance(error, ToolError | Deopt):
         return error.context
     return error.error.context if isinstance(error, CallFailed) else {}
 

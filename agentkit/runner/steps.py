@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import failpoints, wiring
 from agentkit.decide import SkipStep, StartCall
-from agentkit.definition import PipelineDefinition, StepDefinition, ToolSpec
+from agentkit.definition import DEOPT, PipelineDefinition, StepDefinition, ToolSpec
 from agentkit.errors import LogError
 from agentkit.events import Checked, ErrorInfo, RunSucceeded, StepFailed, StepSkipped, StepStarted, StepSucceeded
-from agentkit.runner import cache, tool_calls, words
+from agentkit.runner import cache, deopt, tool_calls, words
 from agentkit.runner.calling import Parked, StepCalls
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import since
@@ -53,6 +53,8 @@ def fresh_call(act: "Activation", path: str) -> CallStep:
 
 def arguments_of(act: "Activation", path: str) -> dict[str, Any]:
     """The arguments of a step as JSON: inputs, and what the steps before it gave."""
+    if path == DEOPT:
+        return deopt.arguments(act)
     return wiring.arguments(pipeline(act), act.state, path)
 
 
@@ -73,9 +75,10 @@ async def judge(act: "Activation", name: str) -> None:
     except BaseException as error:  # the user's code may raise anything, and then nobody knows whether to go on
         if isinstance(error, asyncio.CancelledError) and is_being_cancelled():
             raise
-        info = error_info(error, traced=True)
+        met = deopt.of_code(act, error)
+        info = met or error_info(error, traced=True)
         problem = info.model_copy(update={"message": f"its condition: {info.message}"})
-        act.record(StepFailed(error=problem), step=name, name=name, status="error")
+        act.record(StepFailed(error=problem, deopt=met is not None), step=name, name=name, status="error")
         return
     failpoints.hit("step.judged")
     act.record(Checked(passed=said), step=name, name="when", status="ok")
@@ -93,8 +96,9 @@ def open_fan(act: "Activation", name: str) -> None:
     elements: Any = wiring.value(pipeline(act), act.state, each.source)
     if not isinstance(elements, list):
         message = f"each={each.source!r} has to be a list, and this time it is {type(elements).__name__}"
-        error = ErrorInfo(type="TypeError", message=message)
-        act.record(StepFailed(error=error), step=name, name=name, status="error")
+        guarded = pipeline(act).guarded
+        error = ErrorInfo(type="Deopt" if guarded else "TypeError", message=message)
+        act.record(StepFailed(error=error, deopt=guarded), step=name, name=name, status="error")
         return
     act.record(StepStarted(items=len(cast("list[Any]", elements))), step=name, name=name)
     failpoints.hit("fan.opened")
@@ -107,20 +111,23 @@ def close_fan(act: "Activation", name: str) -> None:
         act.record(StepSucceeded(gathered=True), step=name, name=name, status="ok")
     else:
         calls = [act.state.calls[f"{name}[{index}]"] for index in sorted(fan.failed)]
-        rejected = all(call.outcome == "rejected" for call in calls)
+        rejected, met = all(call.outcome == "rejected" for call in calls), all(call.deopt for call in calls)
         first = calls[0].error or ErrorInfo(type="Error", message="")
         error = ErrorInfo(
-            type="Rejected" if rejected else "ItemsFailed",
+            type="Rejected" if rejected else "Deopt" if met else "ItemsFailed",
             message=f"{len(calls)} of {fan.total} items failed, the first: {calls[0].step}: {first.type}: "
             f"{first.message}",
             context={"failed": [call.step for call in calls[:50]]},
         )
-        act.record(StepFailed(error=error, rejected=rejected), step=name, name=name, status="error")
+        act.record(StepFailed(error=error, rejected=rejected, deopt=met), step=name, name=name, status="error")
     failpoints.hit("fan.closed")
 
 
 def finish(act: "Activation") -> None:
-    """End the run with what its last steps gave."""
+    """End the run with what its last steps gave, or the agent that went on after them."""
+    if DEOPT in act.state.calls:
+        deopt.finish(act)
+        return
     steps = pipeline(act).output.steps
     values = {name: wiring.value(pipeline(act), act.state, name) for name in steps}
     output = values[steps[0]] if len(steps) == 1 else values

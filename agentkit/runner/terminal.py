@@ -17,6 +17,7 @@ _WAYS: dict[str, dict[str, Verdict]] = {
     "in_doubt": {"h": "happened", "d": "did_not", "s": "stop"},
     "budget": {"e": "edit", "s": "stop"},
     "loop": {"a": "approve", "s": "stop"},
+    "deopt": {"a": "approve", "s": "stop"},
 }
 _LINES = 25
 """Lines of a long argument that are shown; the log has the rest."""

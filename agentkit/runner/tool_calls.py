@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from agentkit import failpoints
 from agentkit.decide import GateCall, StartCall
 from agentkit.definition import Calls, Context, InvalidArguments, ToolSpec
-from agentkit.errors import LogError, Rejected, RunCancelled, RunError, RunFailed, RunPaused, ToolError
+from agentkit.errors import Deopt, LogError, Rejected, RunCancelled, RunError, RunFailed, RunPaused, ToolError
 from agentkit.events import BudgetReached, ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
-from agentkit.runner import words
+from agentkit.runner import deopt, words
 from agentkit.runner.engine import engine, is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info, place_of
@@ -39,12 +39,21 @@ def call_digest(tool: ToolSpec, arguments: dict[str, Any]) -> str:
     return digest([tool.schema.name, tool.source_sha256, tool.schema.parameters, arguments])
 
 
-def equal_writes(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[CallStep]:
-    """The writes of this run that did the same already: a model that repeats one may not know that it did."""
+def equal_writes(act: "Activation", tool: ToolSpec, arguments: dict[str, Any]) -> list[dict[str, Any]]:
+    """The writes that did the same already, as a person is shown them: a model that repeats one may not know it.
+
+    They are this run's, and those of the pipeline that an agent goes on after.
+    """
     if not tool.writes or tool.kind != "function" or act.definition.kind != "agent":
         return []
-    done = [call for call in act.state.calls.values() if call.name == tool.schema.name and call.outcome == "ok"]
-    return [call for call in done if call.arguments == arguments]
+    name = tool.schema.name
+    before = [write for write in act.state.written if write.name == name and write.arguments == arguments]
+    done = [call for call in act.state.calls.values() if call.name == name and call.outcome == "ok"]
+    return [write.model_dump(mode="json") for write in before] + [
+        {"step": call.step, "arguments": call.arguments, "result": call.result}
+        for call in done
+        if call.arguments == arguments
+    ]
 
 
 def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -64,7 +73,10 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         info = ErrorInfo(type="InvalidArguments", message=first, context={"errors": error.errors})
     except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
         info = error_info(error, traced=True)
-    act.record(words.failed(call, info, reask=True), step=step, name=call.name, status="error")
+    met = deopt.of_arguments(act, call, info)
+    act.record(
+        words.failed(call, met or info, reask=True, deopt=met is not None), step=step, name=call.name, status="error"
+    )
     return None
 
 
@@ -244,34 +256,23 @@ def record_failure(
 ) -> None:
     """Classify what a tool raised: nothing happened, try again, or nobody knows."""
     call = act.state.calls[action.step]
-    says_nothing_happened = isinstance(error, ToolError)
+    says_nothing_happened = isinstance(error, ToolError | Deopt)
     transient = isinstance(error, (TimeoutError, *tool.retry_on)) and not says_nothing_happened
     if call.is_step and isinstance(error, ToolError):  # there is no model that could try again
         transient = error.retryable
     repeatable = (not tool.writes or tool.idempotent) and not isinstance(error, Rejected)  # a person's no is one
     retrying = transient and repeatable and not final and call.failures + 1 < tool.retry.max_attempts
     unknown = tool.writes and not says_nothing_happened and not retrying
-    info = error_info(
-        error,
-        retryable=error.retryable if isinstance(error, ToolError) else transient,
-        traced=not says_nothing_happened,
-    )
-    if call.is_step and not says_nothing_happened and (place := place_of(error)) is not None:
-        info = info.model_copy(update={"context": {**info.context, "at": place}})
-    if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
-        info = info.model_copy(
-            update={
-                "message": f"{info.message} — synchronous tools run in worker threads: open the connection inside the "
-                "tool, or make it with check_same_thread=False, or write the tool as `async def`"
-            }
-        )
+    met = None if retrying else deopt.as_guard(act, call, tool, error)
+    retryable = error.retryable if isinstance(error, ToolError) else transient
     act.record(
         words.failed(
             call,
-            info,
+            met or _told(call, error, retryable=retryable, traced=not says_nothing_happened),
             effect="unknown" if unknown else "none",
             retrying=retrying,
             rejected=call.is_step and isinstance(error, Rejected),
+            deopt=met is not None,
         ),
         step=action.step,
         attempt=action.attempt,
@@ -279,6 +280,20 @@ def record_failure(
         status="error",
         duration_ms=since(began),
     )
+
+
+def _told(call: CallStep, error: BaseException, *, retryable: bool, traced: bool) -> ErrorInfo:
+    """What a tool raised as data, with what helps to mend it: where a step raised it, what threads ask for."""
+    info = error_info(error, retryable=retryable, traced=traced)
+    if call.is_step and traced and (place := place_of(error)) is not None:
+        info = info.model_copy(update={"context": {**info.context, "at": place}})
+    if isinstance(error, sqlite3.ProgrammingError) and "thread" in str(error):
+        advice = (
+            "synchronous tools run in worker threads: open the connection inside the tool, or make it with "
+            "check_same_thread=False, or write the tool as `async def`"
+        )
+        info = info.model_copy(update={"message": f"{info.message} — {advice}"})
+    return info
 
 
 def note(act: "Activation", step: str, text: str, data: Any) -> None:

@@ -44,8 +44,9 @@ def failed(
     rejected: bool = False,
     in_doubt: bool = False,
     child_usage: dict[str, Any] | None = None,
+    deopt: bool = False,
 ) -> Body:
-    """An attempt at the call failed; the arguments are those of `ToolFailed`."""
+    """An attempt at the call failed; the arguments are those of `ToolFailed`, `deopt` is a step's."""
     if call.is_step:
         return StepFailed(
             error=error,
@@ -54,6 +55,7 @@ def failed(
             rejected=rejected,
             in_doubt=in_doubt,
             child_usage=child_usage,
+            deopt=deopt,
         )
     return ToolFailed(
         call_id=call.call_id,

@@ -124,7 +124,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "status": "pending, answered or expired",
         "requested_at": "when it was asked; NULL for a predicate's no",
         "answered_at": "when the answer was recorded",
-        "kind": "call, question, in_doubt, budget or loop",
+        "kind": "call, question, in_doubt, budget, loop or deopt",
         "prompt": "what was asked",
         "arguments": "what will run, JSON as text",
         "verdict": "approve, edit, reject, answer, …; not_required: a predicate said that nobody needs to be asked",

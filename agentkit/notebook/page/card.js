@@ -4,7 +4,7 @@ class Card {
     this.trace = trace;
     this.card = card;
     this.fields = new Map();
-    const titles = { call: `Run ${card.name}?`, question: "A question", in_doubt: `${card.name}: did it happen?`, budget: "More budget?", loop: "Go on?" };
+    const titles = { call: `Run ${card.name}?`, question: "A question", in_doubt: `${card.name}: did it happen?`, budget: "More budget?", loop: "Go on?", deopt: "Let the agent go on?" };
     this.root = el("section", { class: "agentkit-card", "data-id": card.id, "aria-label": titles[card.kind] ?? card.kind });
     const title = titles[card.kind] ?? card.kind;
     const prompt = card.prompt.startsWith(title) ? card.prompt.slice(title.length).trim() : card.prompt;
