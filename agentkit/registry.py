@@ -30,6 +30,7 @@ DISPLAYS = {
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
     "inbox": "agentkit.notebook.inbox:Inbox",
+    "promotion": "agentkit.notebook.promotion:show_buttons",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()

@@ -1,13 +1,17 @@
 """What comes of recorded runs: a pipeline with its tests, or the reasons why there is none."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agentkit import registry
 from agentkit.errors import ConfigError, PromotionError
 from agentkit.promote import files
 from agentkit.promote.code import Module, write_module
+from agentkit.promote.display import Shown, as_html, as_text
+from agentkit.promote.flow import arguments_of
 from agentkit.promote.kept import KeptRun, kept_run
 from agentkit.promote.layout import formatted
 from agentkit.promote.left_out import LeaveOneOut, leave_one_out
@@ -18,6 +22,9 @@ from agentkit.promote.replay import compare, replay
 from agentkit.promote.runs_file import RunsFile, chosen
 from agentkit.promote.variants import Selection, Variant, table
 from agentkit.rows import Rows
+
+_SHOWN_SECONDS = 2.0
+"""So long a display may take for leave-one-out where nobody asked for it before."""
 
 
 class Promotion:
@@ -146,6 +153,40 @@ class Promotion:
         """
         self._one_out = leave_one_out(self.agent, self.selection.traces, sample=sample, seconds=seconds)
         return self._one_out
+
+    # shown -----------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return as_text(self._shown(self._one_out))
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
+        if self.plan is not None and self._one_out is None:
+            self.leave_one_out(sample=10, seconds=_SHOWN_SECONDS)
+        return {"text/plain": repr(self), "text/html": as_html(self._shown(self._one_out))}
+
+    def _ipython_display_(self) -> None:
+        show: Any = registry.load("IPython.display:display")  # which has no types
+        show(self._repr_mimebundle_(), raw=True)
+        if self.plan is not None:
+            with suppress(Exception):  # without widgets there is the document
+                registry.load(registry.DISPLAYS["promotion"])(self)
+
+    def _shown(self, one_out: LeaveOneOut | None) -> Shown:
+        plan = self.plan
+        shown = Shown(self.agent.name, self.name, self.refused, (), self.left_out, self.variants)
+        if plan is None:
+            return shown
+        graph = load_plan(plan, self.agent, f"{self.name} shown").graph.graph
+        return replace(
+            shown,
+            doubts=plan.doubts,
+            arguments=arguments_of(plan),
+            graph=replace(graph, name=self.name),
+            source=self.source,
+            one_out=one_out,
+        )
+
+    # inside ----------------------------------------------------------------------------------------------------------
 
     def kept_runs(self) -> list[KeptRun]:
         """The runs that are kept for the tests, of each variant in turn; what the pipeline makes of each is known.
