@@ -20,7 +20,7 @@ _COLOURS = {
     "choice": "#9334e6",
     "model": "#9334e6",
 }
-"""Readable on white and on black; the word stands in each."""
+"""White words are readable on them, on a light page and on a dark one."""
 _MEANINGS = {
     "certain": "one explanation holds in every run",
     "ambiguous": "the runs tell several explanations apart no further, or are too few: they have to agree",
@@ -176,5 +176,4 @@ def _row(one: Argument) -> str:
 
 
 def _grade(grade: str) -> str:
-    colour = _COLOURS[grade]
-    return f"<span style='color:{colour};border:1px solid {colour};border-radius:3px;padding:0 .3em'>{grade}</span>"
+    return f"<span style='background:{_COLOURS[grade]};color:#fff;border-radius:3px;padding:0 .35em'>{grade}</span>"
