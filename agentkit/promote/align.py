@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agentkit.jsonvalue import canonical
 from agentkit.promote.computed import Each
 from agentkit.promote.expressions import Element
 from agentkit.promote.picks import name_elements
@@ -38,13 +39,14 @@ class Slot:
 def without_repeats(calls: Sequence[RecordedCall]) -> list[RecordedCall]:
     """Calls without the reads that an earlier one of the same arguments had answered already."""
     kept: list[RecordedCall] = []
-    seen: dict[Any, Any] = {}
+    seen: dict[tuple[str, bytes], bytes] = {}
+    often = Counter(call.name for call in calls)
     for call in calls:
-        asked = (call.name, key(dict(call.arguments)))
-        if not call.writes and asked in seen and seen[asked] == key(call.result):
-            continue
-        if not call.writes:
-            seen[asked] = key(call.result)
+        if not call.writes and often[call.name] > 1:
+            asked, result = (call.name, canonical(dict(call.arguments))), canonical(call.result)
+            if seen.get(asked) == result:
+                continue
+            seen[asked] = result
         kept.append(call)
     return kept
 
@@ -248,8 +250,13 @@ def _match(
     return None if left else ordered
 
 
-def reach(envs: Sequence[Mapping[str, Any]]) -> Pool:
-    """The pool of what has a name so far, with the elements that something names."""
-    pool = Pool(envs)
+def reach(envs: Sequence[Mapping[str, Any]], parts: Mapping[str, Pool] | None = None) -> Pool:
+    """The pool of what has a name so far, with the elements that something names.
+
+    Args:
+        envs: what has a name, in each run.
+        parts: pools of single names over the same runs, where they are known already.
+    """
+    pool = Pool(envs) if parts is None else Pool.of(envs, list(parts.values()))
     name_elements(pool)
     return pool

@@ -176,8 +176,9 @@ class Body:
 
     def _guard(self, guard: Guard) -> str:
         subject = self.code(guard.subject)
-        if isinstance(guard.value, tuple):
-            low, high = (_number(one) for one in cast("tuple[Any, Any]", guard.value))
+        value: Any = guard.value
+        if isinstance(value, tuple):
+            low, high = (_number(one) for one in cast("tuple[Any, Any]", value))
             return (
                 f'ak.guard({low} <= {subject} <= {high}, "{subject} was from {low} to {high} in all {guard.runs} runs")'
             )
@@ -199,6 +200,8 @@ class Body:
 
 
 def _why(source: Source) -> str:
+    if source.different == 1:
+        return f"the same in all {source.runs} runs, and so was each of these"
     if source.different < 3:
         return f"{source.runs} runs with {source.different} different values tell these apart no further"
     return f"{source.runs} runs do not tell these apart"

@@ -54,6 +54,7 @@ class Planner:
         self.problems: list[str] = []
         self._writes_done = 0
         self._pool: Pool | None = None
+        self._parts: dict[str, Pool] = {}  # what can be reached from each name
 
     def place_all(self) -> None:
         """Place every slot."""
@@ -108,7 +109,11 @@ class Planner:
     def pool(self) -> Pool:
         """What can be reached now."""
         if self._pool is None:
-            self._pool = reach(sample(self.envs))
+            envs = sample(self.envs)
+            for name in self.envs[0]:
+                if name not in self._parts and all(name in env for env in envs):
+                    self._parts[name] = Pool(envs, names=(name,))
+            self._pool = reach(envs, self._parts)
         return self._pool
 
     def _next(self) -> Explained:

@@ -55,10 +55,22 @@ class Pool:
         self.scalars: list[Scalar] = []
         self.lists: list[Listed] = []
         self.mappings: list[tuple[Expr, tuple[Mapping[str, Any], ...]]] = []
+        self._parts: tuple[Pool, ...] = ()
         shared = [name for name in envs[0] if all(name in env for env in envs)] if envs else []
         for name in shared if names is None else names:
             root = Element(name) if name == element else Root(name)
             self._enter(root, tuple(env[name] for env in envs), _DEPTH)
+
+    @classmethod
+    def of(cls, envs: Sequence[Env], parts: "Sequence[Pool]") -> "Pool":
+        """All that can be reached in pools over the same runs."""
+        pool = cls(envs, names=())
+        pool._parts = tuple(parts)
+        for part in parts:
+            pool.scalars += part.scalars
+            pool.lists += part.lists
+            pool.mappings += part.mappings
+        return pool
 
     def enter(self, expression: Expr, values: tuple[Any, ...]) -> None:
         """Add something that was found in it, with all that can be reached from there."""
@@ -102,8 +114,8 @@ class Pool:
     @cached_property
     def changed(self) -> Sequence[Scalar]:
         """Every scalar in every other form that it has in all runs."""
-        found: list[Scalar] = []
-        for scalar in self.scalars:
+        found: list[Scalar] = [one for part in self._parts for one in part.changed]
+        for scalar in self.scalars[sum(len(part.scalars) for part in self._parts) :]:
             for how in CHANGES:
                 changed = scalar_of(Change(how, scalar.expression), self.envs)
                 if changed is not None and changed.vector != scalar.vector:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from agentkit.definition import AgentDefinition
 from agentkit.promote.align import Slot, reach
 from agentkit.promote.computed import Each, Made
-from agentkit.promote.expressions import Element, Env, Expr, singular, walk
+from agentkit.promote.expressions import Const, Element, Env, Expr, singular, walk
 from agentkit.promote.pool import Pool, scalar_of
 from agentkit.promote.recordings import argument_names, defaults_of, typed_arguments
 from agentkit.promote.search import Source, explain
@@ -45,15 +45,16 @@ class Explained:
 def sources_of(
     agent: AgentDefinition, tool: str, pool: Pool, envs: Sequence[Env], calls: Sequence[RecordedCall]
 ) -> dict[str, Source]:
-    """Where each argument comes from, checked in every run; those that are a default of the tool are left out."""
+    """Where each argument comes from, checked in every run; a default that nothing else says is left out."""
     found: dict[str, Source] = {}
     defaults = defaults_of(agent, tool)
     typed = [typed_arguments(agent, tool, call.arguments) for call in calls]
     for name in argument_names(calls):
         values = [call.arguments.get(name) for call in calls]
-        if name in defaults and all(key(value) == key(defaults[name]) for value in values):
-            continue
-        found[name] = checked(pool, envs, values, [one.get(name) for one in typed])
+        source = checked(pool, envs, values, [one.get(name) for one in typed])
+        by_default = name in defaults and all(key(value) == key(defaults[name]) for value in values)
+        if not by_default or not all(isinstance(one, Const) for one in source.survivors):
+            found[name] = source
     return found
 
 
