@@ -61,7 +61,9 @@ def test_every_argument_has_its_source_and_its_grade_by_colour_and_by_word(famil
     shown, text = html(promotion), repr(promotion)
     for step in promotion.plan.steps:
         for name, source in step.arguments.items():
-            assert re.search(rf"<td[^>]*>{name}</td><td[^>]*><span style='background:[^']*'>{source.grade}</span>", shown)
+            assert re.search(
+                rf"<td[^>]*>{name}</td><td[^>]*><span style='background:[^']*'>{source.grade}</span>", shown
+            )
             assert f"  {name}: {source.grade}: " in text
 
 

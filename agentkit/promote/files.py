@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agentkit.errors import PromotionError
-from agentkit.promote.layout import formatted
 from agentkit.promote.merging import merge
 from agentkit.promote.runs_file import RunsFile, read
+from agentkit.promote.tidy import tidy
 
 _TESTS = '''"""Whether {module} does what {count} of {seen} runs of the agent {agent} did; written by agentkit."""
 
@@ -98,7 +98,9 @@ def texts(files: Files, source: str, runs: RunsFile, *, overwrite: bool) -> dict
     Raises:
         PromotionError: a file is somebody's, or an edit conflicts with what is generated now: each with both versions.
     """
-    new = {files.module: source, files.tests: formatted(_tests(files, runs))}
+    dotted = _dotted(files.module)
+    tests = tidy(_tests(files, runs, dotted), files.tests, beside=[dotted.partition(".")[0]])
+    new = {files.module: tidy(source, files.module), files.tests: tests}
     runs.generated = {path.name: text for path, text in new.items()}
     if not overwrite and any(path.exists() for path in new):
         base = read(files.runs).generated if files.runs.exists() else {}
@@ -187,13 +189,13 @@ def run_tests(files: Files, seconds: float) -> Tested:
     return Tested(done.returncode == 0, said)
 
 
-def _tests(files: Files, runs: RunsFile) -> str:
+def _tests(files: Files, runs: RunsFile, dotted: str) -> str:
     return _TESTS.format(
         module=files.module.name,
         count=len(runs.runs),
         seen=runs.seen,
         agent=re.sub(r'["\\]', "_", runs.agent),
-        dotted=_dotted(files.module),
+        dotted=dotted,
         runs=files.runs.name,
     )
 

@@ -13,13 +13,13 @@ from agentkit.promote.code import Module, write_module
 from agentkit.promote.display import Shown, as_html, as_text
 from agentkit.promote.flow import arguments_of
 from agentkit.promote.kept import KeptRun, kept_run
-from agentkit.promote.layout import formatted
 from agentkit.promote.left_out import LeaveOneOut, leave_one_out
 from agentkit.promote.loading import load_module, load_plan
 from agentkit.promote.mutations import choices_of
 from agentkit.promote.plan import Plan
 from agentkit.promote.replay import compare, replay
 from agentkit.promote.runs_file import RunsFile, chosen
+from agentkit.promote.tidy import tidy
 from agentkit.promote.variants import Selection, Variant, table
 from agentkit.rows import Rows
 
@@ -240,7 +240,7 @@ class Promotion:
         plan = self._planned()
         if self._module is None:
             raw = write_module(plan, self.agent.definition, self.agent, name=self.name, heading=self._heading(plan))
-            self._module = Module(formatted(raw.source), raw.bare)
+            self._module = Module(tidy(raw.source, Path.cwd() / "promoted.py"), raw.bare)
         return self._module
 
     def _heading(self, plan: Plan) -> str:
