@@ -100,7 +100,7 @@ def _runs(promotion: Promotion, path: Path | None, *, check: bool, overwrite: bo
             say(f"not what would be written now: {listed}; agentkit promote … --out {path} writes it")
             raise typer.Exit(1)
     except PromotionError as error:
-        say(f"agentkit: {error}")
+        say(f"agentkit: {str(error).replace('write(…, overwrite=True)', '--overwrite')}")
         raise typer.Exit(1) from error
 
 
