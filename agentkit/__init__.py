@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agentkit.advice import advise
     from agentkit.agent import Agent
+    from agentkit.comparison import compare
     from agentkit.definition import AsyncContext, Call, Context
     from agentkit.errors import (
         AgentKitError,
@@ -79,6 +80,7 @@ _WHERE = {
     "agree": "agentkit.guards",
     "advise": "agentkit.advice",
     "ask_person": "agentkit.question",
+    "compare": "agentkit.comparison",
     "default_model": "agentkit.models.default",
     "guard": "agentkit.guards",
     "limit": "agentkit.models.limits",
@@ -127,6 +129,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "agree",
     "advise",
     "ask_person",
+    "compare",
     "default_model",
     "guard",
     "limit",
@@ -154,3 +157,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext agentkit` in a notebook: from then on `%%log` runs SQL on the log, and `%log` says what there is."""
+    import importlib
+
+    importlib.import_module("agentkit.notebook.magic").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """`%unload_ext agentkit`: what `load_ipython_extension` did is undone."""
+    import importlib
+
+    importlib.import_module("agentkit.notebook.magic").unload(shell)

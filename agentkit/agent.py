@@ -107,8 +107,8 @@ class Agent:
     @property
     def definition(self) -> AgentDefinition:
         """Everything the runner needs to know, resolved."""
-        if self._resolved is None:
-            plain = self._definition
+        if self._resolved is None or not self._resolved.is_current:
+            plain = replace(self._definition)
             module = find_module(self, plain.place)
             sha256 = digest([plain.name, plain.header.model_dump(mode="json")])
             self._resolved = replace(plain, module=module, sha256=sha256)

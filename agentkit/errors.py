@@ -328,7 +328,12 @@ class Deopt(AgentKitError):
     """A pipeline's step meets what it was not made for; `ak.guard`, `ak.only` and `ak.agree` raise it.
 
     It is never tried again, and says that the attempt itself wrote nothing. A pipeline with `deopt=` hands over to that
-    agent; any other fails with it.
+    agent; any other fails with it. How many runs did so, where and why:
+
+    ```sql
+    SELECT name AS step, body->>'message' AS why, body->>'agent' AS agent, count(DISTINCT run_id) AS runs
+    FROM events WHERE type = 'deopted' GROUP BY 1, 2, 3 ORDER BY 4 DESC
+    ```
 
     Args:
         message: what is not as it has to be, in a person's words.

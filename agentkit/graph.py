@@ -159,6 +159,8 @@ def _told(state: State, name: str, status: str, time: datetime, costs: Mapping[s
 def _status(state: State, call: CallStep, status: str) -> str:
     if call.status == "done":
         return {"ok": "succeeded", "rejected": "rejected"}.get(call.outcome or "", "failed")
+    if state.deopted is not None and call.step != DEOPT:
+        return "interrupted" if call.attempt else "pending"
     fan = state.fans.get(call.step)
     items = [state.calls.get(f"{call.step}[{index}]") for index in fan.open] if fan is not None else []
     asked = [item is not None and (item.status == "asked" or asks_inside(state, item)) for item in items]

@@ -23,9 +23,9 @@ from agentkit.pipeline_values import StepsOutput, read_inputs, read_output
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start
-from agentkit.source import source_digest
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
+from agentkit.used import Used
 from agentkit.written import written
 
 F = TypeVar("F")
@@ -130,6 +130,7 @@ class Pipeline:
         self._declared: dict[str, Declared] = {}
         self._assembled: tuple[dict[str, StepDefinition], list[str]] | None = None
         self._resolved: PipelineDefinition | None = None
+        self._code: list[str] = []  # the digests of what its steps and conditions did when it was resolved
         registry.define(name, self)
 
     # declaring -------------------------------------------------------------------------------------------------------
@@ -189,8 +190,9 @@ class Pipeline:
             on_reject: what a person's no leads to: "fail" ends the run, "skip" goes on without the step, and what a
                 function of the reason returns becomes its result.
             cache: True uses the result that the same step had for the same arguments in another run; a number, one that
-                is at most so many seconds old. The same step is one of the same source: functions, constants and
-                classes that it uses are not looked at, and `run.fork(at=step)` does it again all the same.
+                is at most so many seconds old. The same step is one whose source is the same, and that of what
+                it uses in your own code: functions, constants, classes, and what those use (packages by their version;
+                clients and connections not). `run.fork(at=step)` does it again all the same.
 
         Returns:
             The function, agent, tool or pipeline itself; without one, a decorator.
@@ -276,6 +278,7 @@ class Pipeline:
                 check_output(self._output, steps, assembly.problems)
             self._assembled = steps, assembly.problems
             self._types = assembly.types
+            self._conditions = [Used(step.when.function) for step in steps.values() if step.when is not None]
         return self._assembled
 
     @property
@@ -285,17 +288,23 @@ class Pipeline:
         Raises:
             PipelineError: the steps do not fit together.
         """
-        if self._resolved is None:
+        steps, problems = self._assemble()
+        code = [] if problems else [*(step.tool.source_sha256 for step in steps.values()), *self._condition_digests()]
+        if self._resolved is None or code != self._code:
             self.check()
-            steps, _ = self._assemble()
+            self._code = code
             chosen = check_output(self._output, steps, [])
             output = StepsOutput({name: self._types[name] for name in chosen})
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
-            conditions = [source_digest(step.when.function) for step in steps.values() if step.when is not None]
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, conditions])
+            agents = [plain.deopt.source_sha256] if plain.deopt is not None else []
+            facts = [plain.name, plain.header.model_dump(mode="json"), plain.config, self._condition_digests()]
+            sha256 = digest([*facts, *agents])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
+
+    def _condition_digests(self) -> list[str]:
+        return [used.sha256 for used in self._conditions]
 
     @property
     def input_schema(self) -> dict[str, Any]:

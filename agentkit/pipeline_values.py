@@ -161,3 +161,45 @@ class StepsOutput:
 
 def _adapter(type_: Any) -> "TypeAdapter[Any]":
     return TypeAdapter(Any if type_ is NOTHING else type_)
+
+
+def read_output(owner: str, output: Any) -> str | Sequence[str] | None:
+    """What a pipeline's user gave as `output=`; refuses what names no step.
+
+    Raises:
+        ConfigError: with what to give.
+    """
+    if output is None or isinstance(output, str):
+        return output
+    if not isinstance(output, Sequence) or not output or not all(map(is_name, cast("Sequence[Any]", output))):
+        raise ConfigError(
+            f"{owner}: output={output!r}; give the name of the step whose result a run ends with, or a list"
+        )
+    return cast("Sequence[str]", output)
+
+
+def read_inputs(owner: str, declared: Any, reserved: Sequence[str]) -> Inputs:
+    """What a pipeline's user gave as `input=`.
+
+    Args:
+        owner: the pipeline's name.
+        declared: name → type, or (type, default).
+        reserved: names that are options of a run.
+
+    Raises:
+        ConfigError: with what to give.
+    """
+    if not isinstance(declared, Mapping):
+        raise ConfigError(f"{owner}: input={declared!r}; give names and types, for example input={{'ticket': str}}")
+    inputs = cast("Mapping[Any, Any]", declared)
+    for name, given in inputs.items():
+        if isinstance(given, tuple) and len(cast("tuple[Any, ...]", given)) != 2:
+            raise ConfigError(f"{owner}: the input {name!r} is {given!r}; give a type, or (type, default)")
+        if name in reserved:
+            raise ConfigError(f"{owner}: an input cannot be named {name!r}: `run({name}=…)` is an option of the run")
+        if not is_name(name):
+            raise ConfigError(f"{owner}: {name!r} is no name for an input: steps need it by its name")
+    try:
+        return Inputs(owner, inputs)
+    except ToolDefinitionError as error:
+        raise ConfigError(str(error)) from error

@@ -3,6 +3,7 @@
 So a model, a log or a display is reached from below without an arrow up, and `import agentkit` stays light.
 """
 
+import contextlib
 import importlib
 import weakref
 from collections.abc import Callable
@@ -22,6 +23,8 @@ MODELS = {
 }
 # what a pipeline asks where nobody named a model: function() → name
 DEFAULT_MODEL = "agentkit.models.default:default_model"
+# what sends a log's runs to tracing systems: function(store, targets, strict=…) → an exporter
+EXPORTER = "agentkit.export.background:attach"
 # what shows a run or a pipeline: function(it) → something that displays itself
 DISPLAYS = {
     "text": "agentkit.render:trace",
@@ -29,8 +32,10 @@ DISPLAYS = {
     "pipeline": "agentkit.graph:of_pipeline",
     "notebook": "agentkit.notebook.show:bundle",
     "cell": "agentkit.notebook.show:display",
+    "waiting": "agentkit.notebook.waiting:asker",
     "inbox": "agentkit.notebook.inbox:Inbox",
     "promotion": "agentkit.notebook.promotion:show_buttons",
+    "plots": "agentkit.plot:Plots",
 }
 
 _definitions: "weakref.WeakValueDictionary[str, Any]" = weakref.WeakValueDictionary()
@@ -55,6 +60,33 @@ def load(target: str) -> Callable[..., Any]:
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"cannot load {target}: {error}") from error
+    return found
+
+
+_links: dict[str, Callable[[str], str | None]] = {}
+
+
+def link(name: str, address: Callable[[str], str | None]) -> None:
+    """Say where else a run is shown; a later one of that name takes the first one's place.
+
+    Args:
+        name: of the place, for example "Langfuse".
+        address: gives a run's address there by its id; None of a run that is not there. It is asked again at each look.
+    """
+    _links[name] = address
+
+
+def links(run_id: str) -> list[tuple[str, str]]:
+    """Where else a run is shown: names and addresses, http(s) only.
+
+    Args:
+        run_id: the run.
+    """
+    found: list[tuple[str, str]] = []
+    for name, address in _links.items():
+        with contextlib.suppress(Exception):  # whatever an exporter's server does, the run is shown
+            if (url := address(run_id)) is not None and url.startswith(("https://", "http://")):
+                found.append((name, url))
     return found
 
 

@@ -96,24 +96,39 @@ class Rows:
         widths = [max(len(row[i]) for row in table) for i in range(len(self.columns))]
         lines = [_line(row, widths) for row in table]
         lines.insert(1, _line(["-" * width for width in widths], widths))
-        return "\n".join([*lines, self._summary(_SHOWN_ROWS)])
+        return "\n".join([*lines, _summary(self, _SHOWN_ROWS)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{escape(_text(value, _HTML_CELL))}</td>" for value in row) + "</tr>"
-            for row in self.rows[:_HTML_ROWS]
-        )
-        return (
-            f'<table class="agentkit-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-            f"<p>{escape(self._summary(_HTML_ROWS))}</p>"
-        )
+        return as_html(self, _HTML_ROWS)
 
-    def _summary(self, shown: int) -> str:
-        count = f"{len(self)} row{'' if len(self) == 1 else 's'}"
-        if len(self) > shown:
-            count += f", the first {shown} shown"
-        return f"({count})" if self.note is None else f"({count}) {self.note}"
+
+def as_html(rows: Rows, shown: int) -> str:
+    """The first rows as a plain table, without a script: nothing of the log becomes HTML.
+
+    Args:
+        rows: the result.
+        shown: at most so many rows.
+    """
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell_text(value))}</td>" for value in row) + "</tr>" for row in rows.rows[:shown]
+    )
+    return (
+        f'<table class="agentkit-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f"<p>{escape(_summary(rows, shown))}</p>"
+    )
+
+
+def cell_text(value: Any) -> str:  # any SQL value
+    """A cell's text as a table in a page shows it: on one line, cut, no character that does anything."""
+    return _text(value, _HTML_CELL)
+
+
+def _summary(rows: Rows, shown: int) -> str:
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    if len(rows) > shown:
+        count += f", the first {shown} shown"
+    return f"({count})" if rows.note is None else f"({count}) {rows.note}"
 
 
 def _text(value: Any, limit: int) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from agentkit.definition import Approve, Call, Context
+from agentkit.definition.predicting import instead_of_write
 from agentkit.errors import ToolDefinitionError
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
@@ -20,7 +21,7 @@ from agentkit.policy import NO_RETRY, Retry
 from agentkit.result import Result
 from agentkit.schema import Parameters
 from agentkit.signature import read_signature
-from agentkit.source import source_digest
+from agentkit.used import Used
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -96,7 +97,7 @@ class Tool(Generic[P, R]):
         self.is_async = signature.is_async
         self.child = None
         self.return_type = signature.returns
-        self.source_sha256 = source_digest(function)
+        self._used = Used(function)
         self.signature = signature
         self._context = signature.context
         self._parameters = Parameters(signature)
@@ -105,11 +106,18 @@ class Tool(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function as if it were no tool: nothing is logged, nobody is asked."""
+        if self.writes and (instead := instead_of_write(self.name)) is not None:
+            return instead(self, args, kwargs)
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         marks = [mark for mark in ("writes", "idempotent", "approve") if getattr(self, mark)]
         return f"<Tool {self.name}({', '.join(self._parameters.names)}){''.join(f' {mark}' for mark in marks)}>"
+
+    @property
+    def source_sha256(self) -> str:
+        """A digest of the function and of what it uses in its user's own code, as it is now."""
+        return self._used.sha256
 
     def validate(self, arguments: Any) -> dict[str, Any]:
         """What a model wrote as the values that the function takes, defaults filled in.

@@ -141,9 +141,22 @@ def test_an_argument_that_always_is_an_earlier_result_is_named_with_where_it_com
 def test_two_tools_of_which_one_always_follows_the_other_are_named(copier):
     """And how often: twelve of twelve is at least three of four."""
     found = only(copier[0], "merge")
-    assert "find_order was always followed by find_customer" in found.message
+    assert found.message.startswith("find_order > find_customer: each was always followed by the next")
+    assert "saves a model call each time" in found.message
     assert "76 to 100%" in found.message
     assert {row[:2] for row in found.rows} == {("find_order", "find_customer"), ("find_customer", "")}
+
+
+def three_in_a_row(number):
+    return [*copying(number), call("roll", sides=number)]
+
+
+def test_three_tools_that_always_go_together_are_named_once():
+    """A chain is one thing to say, and a write at its end is none of it: the model decides about that."""
+    agent = agent_of("chained", lambda number: [*three_in_a_row(number), call("set_label", text="x")])
+    found = only(advised(agent)[0], "merge")
+    assert found.message.startswith("find_order > find_customer > roll: ")
+    assert "saves 2 model calls each time" in found.message
 
 
 def test_tools_that_nobody_called_are_named(copier):

@@ -18,10 +18,8 @@ from agentkit.testing import FailPoints, FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*would make the.* easier for a model")
 NO_AGENT = None
-WHY = """
-SELECT name AS step, body->>'message' AS why, body->>'agent' AS agent, count(DISTINCT run_id) AS runs
-FROM events WHERE type = 'deopted' GROUP BY 1, 2, 3 ORDER BY 4 DESC"""
-"""How many runs deopted, and why."""
+WHY = ak.Deopt.__doc__.split("```")[1].removeprefix("sql")
+"""How many runs deopted, where and why, as its documentation asks it."""
 
 
 class Shop:
@@ -260,7 +258,41 @@ def test_a_question_about_a_step_that_will_not_run_is_withdrawn(log):
     assert run.result(SOON) == "fine"
     assert not run.pending
     assert not shop.wrote
+    assert next(node for node in of_run(run).graph.nodes if node.name == "pay").status == "pending"
     assert [asked.verdict for asked in run.state.approvals.values()] == ["withdrawn"]
+
+
+def test_so_is_one_about_a_call_that_a_step_makes(log):
+    """The step made way for it, and is not entered again."""
+    shop, gate = Shop("fine"), Gate()
+    shop.refund = ak.tool(writes=True, approve=True)(shop.refund.function)
+
+    def slow(order: dict) -> str:
+        gate()
+        return answer(order)
+
+    run = shop.pipeline(shop.pay, slow, output="slow").run(text="A-1", log=log)
+    wait_until(lambda: run.pending)
+    gate.go_on.set()
+    assert run.result(SOON) == "fine"
+    assert deopted(run).writes == ()
+    assert not run.pending
+    assert not shop.wrote
+
+
+def test_an_agent_beside_it_that_waits_for_a_person_is_let_finish(log):
+    """Its run has begun: the person answers, and only then the other agent takes over."""
+    shop = Shop("fine")
+    asking = ScriptedModel([call("ask_person", question="which one?"), "that one"])
+    asker = ak.Agent("asker", asking, tools=[ak.ask_person])
+    pipeline = shop.pipeline((asker, {"needs": {"task": "text"}}), answer, output="answer")
+    run = pipeline.run(text="A-1", log=log)
+    (asked,) = paused(run)
+    assert asked.prompt == "which one?"
+    assert not events_of(run, "deopted")
+    run.answer(None, "the first")
+    assert run.result(SOON) == "fine"
+    assert run["asker"] == "that one"
 
 
 def test_a_step_that_fails_otherwise_fails_the_run(log):
@@ -383,6 +415,48 @@ def test_arguments_that_a_tool_refuses_are_a_guard(log):
     assert not shop.wrote
 
 
+def test_a_condition_and_a_list_are_guarded_too(log):
+    """What `when` cannot find, and what is no list where one is to be."""
+
+    def never(order: dict) -> str:
+        return "never"
+
+    def ends(order: dict) -> str:
+        return "never"
+
+    for options in ({"when": lambda order: order["items"]}, {"each": ("order", "whole")}):
+        shop = Shop("fine")
+        pipeline = kept(ak.Pipeline("shop", input={"text": str}, deopt=shop.agent, output="ends"))
+        pipeline.step(shop.order, name="order")
+        pipeline.step(lambda order: order, name="whole")
+        pipeline.step(never, **options)
+        pipeline.step(lambda never: f"{never}", name="ends")
+        assert pipeline.run(text="A-1", log=log).result(SOON) == "fine"
+
+
+def test_a_model_that_gives_no_answer_that_holds_is_a_guard(log):
+    """It was asked again as often as it may be; the agent sees the whole task."""
+
+    def asks(order: dict, ctx: ak.Context) -> str:
+        return str(ctx.ask("how many?", output=int))
+
+    shop = Shop("fine")
+    run = shop.pipeline(asks, model=FunctionModel(lambda _request: "many"), max_reasks=1).run(text="A-1", log=log)
+    assert run.result(SOON) == "fine"
+    assert deopted(run).context["raised"] == "TooManyReasks"
+
+
+def test_a_pipeline_in_a_pipeline_hands_over_by_itself(log):
+    """Its run goes on with its own agent; the one around it sees a step that took longer."""
+    shop = Shop("It is lost.")
+    outer = kept(ak.Pipeline("outer", input={"text": str}))
+    outer.step(shop.pipeline(answer), name="inner")
+    run = outer.run(text="A-1", log=log)
+    assert run.result(SOON) == "It is lost."
+    assert not events_of(run, "deopted")
+    assert deopted(run.children()[0]).agent == "support"
+
+
 def test_a_line_that_dropped_is_no_guard(log):
     """The agent would meet it too: the run fails, and can be forked."""
 
@@ -393,6 +467,22 @@ def test_a_line_that_dropped_is_no_guard(log):
     with pytest.raises(ak.RunFailed, match="too slow"):
         shop.pipeline((reads, {"retry": ak.Retry(max_attempts=1)})).run(text="A-1", log=log).result(SOON)
     assert not shop.model.requests
+
+
+def test_a_tool_that_raises_it_says_that_nothing_happened(log):
+    """As a `ToolError` does: no effect is unknown, and an agent is told what was met."""
+
+    @ak.tool(writes=True)
+    def guarded(amount: float) -> dict:
+        """Pay somebody. Returns the receipt."""
+        ak.guard(amount < 5, "over the limit", amount=amount)
+        return {}
+
+    agent = ak.Agent("payer", ScriptedModel([call("guarded", amount=9.0), "not paid"]), tools=[guarded])
+    run = agent.run("pay", log=log)
+    assert run.result(SOON) == "not paid"
+    ((_, failed),) = events_of(run, "tool_failed")
+    assert (failed.error.type, failed.error.context, failed.effect) == ("Deopt", {"amount": 9.0}, "none")
 
 
 # after a write -------------------------------------------------------------------------------------------------------
@@ -647,6 +737,16 @@ def test_it_shows(log):
     drawn = of_run(run).graph
     assert ("answer", "deopt") in {(edge.source, edge.target) for edge in drawn.edges}
     assert next(node for node in drawn.nodes if node.name == "deopt").marks == ("runs support",)
+
+
+def test_another_agent_makes_another_pipeline():
+    """A batch begins anew with it, as with any change; without one nothing is another than it was."""
+    shop, other = Shop(), Shop()
+    other.agent = ak.Agent("support", other.model, tools=[other.find_order])
+    digests = {
+        one.pipeline(answer, agent=with_it).definition.sha256 for one in (shop, other) for with_it in (True, False)
+    }
+    assert len(digests) == 3
 
 
 @pytest.mark.parametrize("given", [42, "support", ak.tool])

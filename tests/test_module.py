@@ -1,7 +1,9 @@
 """A pipeline or an agent of a notebook's cells, a script or a module, written as a module that stands alone."""
 
+import contextlib
 import html
 import json
+import random
 import re
 import subprocess
 import sys
@@ -205,6 +207,31 @@ def test_what_magics_ran_is_python(promoted, tmp_path):
     assert load(module.write(tmp_path / "triage.py"), "triage").run(ticket="", log="memory:").result(20) == "10"
 
 
+def test_what_is_added_to_a_function_or_a_class_comes_with_it(promoted, tmp_path):
+    """Registrations of a dispatcher, a rebuilt model, an attribute; optional imports as they were written."""
+    module = promoted(
+        BEGIN + "from functools import singledispatch\ntry:\n    import no_such_module as fast\n"
+        "except ImportError:\n    fast = None",
+        "@singledispatch\ndef shown(value):\n    return 'any'",
+        "@shown.register\ndef _(value: int):\n    return f'int {value}'",
+        "@shown.register(str)\ndef _(value):\n    return shown.mark + value",
+        "shown.mark = '*'",
+        "class Node(BaseModel):\n    inner: 'Node | Leaf'\nclass Leaf(BaseModel):\n    x: int\nNode.model_rebuild()",
+        STEP.format("shown(1) + shown('a') + str(fast) + str(Node(inner=Leaf(x=1)).inner.x)"),
+    )
+    assert module.source.count(".register") == 2
+    assert "Node.model_rebuild()" in module.source
+    path = module.write(tmp_path / "triage.py")
+    assert load(path, "triage").run(ticket="", log="memory:").result(20) == "int 1*aNone1"
+
+
+def test_postponed_annotations_stay_so(promoted, tmp_path):
+    """`from __future__ import annotations` in a cell holds for the module."""
+    module = promoted("from __future__ import annotations" + BEGIN, STEP.format("ticket"))
+    assert "\nfrom __future__ import annotations\n\nimport agentkit as ak\n" in module.source
+    module.write(tmp_path / "triage.py")
+
+
 def test_agents_tools_and_pipelines_as_steps_come_with_their_own(promoted, tmp_path):
     """An agent with its tools, an inner pipeline with its steps; a step of another pipeline is only a function here."""
     module = promoted(
@@ -287,6 +314,67 @@ def test_a_module_shows_itself(promoted):
     assert html.unescape(re.sub(r"<[^>]*>", "", shown["text/html"])) == module.source
 
 
+PIECES = {  # what has to have been executed before → the statement
+    "re": ((), "import re"),
+    "ak": ((), "import agentkit as ak"),
+    "BaseModel": ((), "from pydantic import BaseModel, Field"),
+    "RATE": ((), "RATE = 2  # a rate"),
+    "WORD": (("re",), "WORD = re.compile('[a-z]+')"),
+    "fee": ((), "def fee(count: int) -> int:\n    return count * RATE"),
+    "words": (("WORD",), "def words(text: str, pattern=WORD) -> list[str]:\n    return pattern.findall(text)"),
+    "Facts": (("BaseModel",), "class Facts(BaseModel):\n    names: list[str] = Field(max_length=9)"),
+    "Line": (("Facts",), "class Line(Facts):\n    total: int"),
+    "p": (("ak",), "p = ak.Pipeline('p', input={'text': str})"),
+    "facts": (("p", "Facts"), "@p.step\ndef facts(text: str) -> Facts:\n    return Facts(names=words(text))"),
+    "line": (
+        ("p", "Line", "facts"),
+        (
+            "# the last\n@p.step(when=lambda facts: bool(facts.names))\ndef line(facts: Facts) -> Line:\n"
+            "    return Line(names=facts.names, total=fee(len(facts.names)))"
+        ),
+    ),
+}
+NOISE = (
+    "p",
+    "%time 1 + 1",
+    "!true",
+    "print('noise')",
+    "noise = [1]",
+    "display('noise')",
+    "def noise(): return RATE",
+    "1/0",
+)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_the_cells_the_module_is_the_same_pipeline(cell, seed, tmp_path):
+    """Any order that runs, any division into cells, anything in between, cells executed again, cells that failed."""
+    rng = random.Random(seed)
+    order = []
+    while left := [name for name in PIECES if name not in order and set(PIECES[name][0]) <= set(order)]:
+        order.append(rng.choice(left))
+    again = [name for name in rng.choices(order, k=4) if name not in {"p", "ak"}]
+    begun = [PIECES[name][1] for name in order]
+    for at, noise in ((rng.randrange(order.index("p") + 1, len(begun) + 1), rng.choice(NOISE)) for _ in range(5)):
+        begun.insert(at, noise)
+    while begun:
+        size = 1 if begun[0] in NOISE else rng.randint(1, 3)
+        taken = [one for one in begun[:size] if size == 1 or one not in NOISE]
+        begun = [one for one in begun[:size] if one not in taken] + begun[size:]
+        with contextlib.suppress(ZeroDivisionError):
+            cell("\n".join(taken))
+    for name in again:
+        cell(PIECES[name][1])
+    module = ak.promote(cell("p"))
+    assert "noise" not in module.source
+    assert [module.source.count(f"{line}\n") for line in ("RATE = 2  # a rate", "# the last", "import re")] == [1] * 3
+    path = tmp_path / f"cells_{seed}.py"
+    path.write_text(module.source)
+    made = load(path, "p")
+    assert facts(made.definition) == facts(cell("p").definition)
+    assert made.run(text="ab 1 cd", log="memory:").result(20).model_dump() == {"names": ["ab", "cd"], "total": 4}
+
+
 # what is refused ------------------------------------------------------------------------------------------------------
 
 DEPS = "open it where a run begins and give it as run(deps=…): a step has it as ctx.deps"
@@ -327,6 +415,24 @@ REFUSALS = {
             "needs `SEEN` (In [.], line 1): its statement gives {}, and it is {'a': 1} by now; execute it "
             "again, or write the value that is meant"
         ),
+    ),
+    "what was filled": (
+        "TABLE = dict([('a', 1)])\nfor key in 'bc':\n    TABLE[key] = 2",
+        "str(TABLE)",
+        (
+            "needs `TABLE` (In [.], line 1): `for key in 'bc': TABLE[key] = 2` (In [.], line 2) changes it; write its "
+            "value as one statement"
+        ),
+    ),
+    "a file's place": (
+        "",
+        "__file__",
+        "needs `__file__`: a module's is another file; give the path as an input of the pipeline",
+    ),
+    "what was awaited": (
+        "import asyncio\nnow = await asyncio.sleep(0, 3)",
+        "str(now)",
+        "needs `now` (In [.], line 2): a module cannot await; make a step of what does",
     ),
     "what was counted": (
         "count = 0\ncount += 1",

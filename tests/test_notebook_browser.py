@@ -1,8 +1,10 @@
 """The live trace as a person meets it: in JupyterLab and Notebook 7, in a browser, with clicks."""
 
+import json
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 
 import lab
 import pytest
@@ -49,7 +51,13 @@ def dangerous(text: str) -> dict:
     '''Do what is dangerous. Returns the text.'''
     return {{"text": text, HOSTILE: [HOSTILE]}}
 
-tools = [find_order, refund, ak.ask_person, wait, dangerous]
+@ak.tool(writes=True)
+def send(text: str, seconds: float) -> dict:
+    '''Send a text to the customer. Returns whether it was sent.'''
+    time.sleep(seconds)
+    return {{"sent": True}}
+
+tools = [find_order, refund, ak.ask_person, wait, dangerous, send]
 look = call("find_order", order_id="A-1042", why="the ticket names the order")
 pay = call("refund", order_id="A-1042", amount=80.0, why="it arrived broken", instead_of="a new lamp")
 again = call("refund", order_id="A-1042", amount=5.0, why="for the trouble")
@@ -61,6 +69,9 @@ sleeper = ak.Agent("sleeper", played(look, call("wait", seconds=8.0), pay, "Rest
 hostile = ak.Agent(
     HOSTILE, played(call("dangerous", text=HOSTILE, why=HOSTILE, instead_of=HOSTILE), HOSTILE), tools=tools
 )
+both = ak.Agent("both", played(look, call("wait", seconds=0.01), "Done."), tools=tools)
+thrifty = ak.Agent("thrifty", played(look, "Done."), tools=tools, budget=ak.Budget(model_calls=1))
+sender = ak.Agent("sender", played(call("send", text="sorry", seconds=6.0), "Sent."), tools=tools)
 fan = ak.Pipeline("fan", input={{"numbers": list[int]}})
 
 @fan.step(each="numbers", concurrency=16)
@@ -126,6 +137,17 @@ def command(server, *words):
     )
     assert done.returncode in {0, 3}, done.stdout + done.stderr
     return done.stdout
+
+
+def converted(notebook):
+    """A saved notebook as nbconvert's page."""
+    path = notebook.server.root / notebook.name
+    words = [sys.executable, "-m", "nbconvert", "--to", "html", path.name]
+    done = subprocess.run(
+        words, env=notebook.server.env, cwd=path.parent, capture_output=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return path.with_suffix(".html")
 
 
 @pytest.mark.parametrize("pages", ["lab", "notebook"], indirect=True)
@@ -221,12 +243,21 @@ def test_the_terminal_answers_while_this_kernels_cell_sleeps(pages):
     assert notebook.js("return panel.content.widgets[2].model.executionState;") == "running"
 
 
-def test_a_card_says_within_seconds_that_clicks_do_not_arrive_and_what_does(pages):
-    """In a busy synchronous cell, of a run begun in it; and when the cell is done, that is over."""
-    notebook = pages("from shop import *", "run = payer.run('go')\ndisplay(run)\ntime.sleep(8)")
+BUSY_KERNELS_HEAR = "7.0" <= version("ipykernel") < "7.4"
+"""Whether a click reaches a kernel that executes a synchronous cell: in those versions by a thread beside it."""
+
+
+def test_a_card_knows_within_seconds_whether_clicks_reach_a_busy_kernel(pages):
+    """Where they do, the run goes on while the cell sleeps; where not, it says so, what does, and when that is over."""
+    notebook = pages("from shop import *", "run = payer.run('go')\ndisplay(run)\ntime.sleep(12)")
     notebook.run(0)
     notebook.start(1)
     notebook.card(1).wait_for(timeout=10_000)
+    if BUSY_KERNELS_HEAR:
+        notebook.click(1, "approve")
+        notebook.is_at(1, "", "ok", seconds=8)
+        assert notebook.js("return panel.content.widgets[1].model.executionState;") == "running"
+        return
     began = time.monotonic()
     notebook.sees(1, "Clicks do not reach the kernel now")
     assert time.monotonic() - began < 4
@@ -251,6 +282,15 @@ def test_what_anybody_wrote_stays_text_in_the_live_trace(pages):
         notebook.output(1).locator(".agentkit-details pre").first.wait_for()
         assert notebook.output(1).locator("script, img, a").count() == 0
     assert notebook.page.evaluate("window.hacked") is None
+    notebook.until("JSON.stringify(panel.content.widgets[1].model.outputs.toJSON()).includes('approval')")
+    notebook.save()
+    page = notebook.page.context.new_page()
+    page.goto(converted(notebook).as_uri())
+    shown = page.locator(".agentkit-trace")
+    shown.get_by_text("window.hacked").first.wait_for()
+    lab.picture(page, "hostile-nbconvert")
+    assert shown.locator("script, img, a").count() == 0
+    assert page.evaluate("window.hacked") is None
 
 
 def test_another_notebook_answers_and_its_kernel_need_not_know_the_agent(pages):
@@ -353,3 +393,116 @@ def test_the_inbox_answers_for_every_run_of_the_log(pages):
     notebook.picture("inbox")
     notebook.click(1, "red")
     notebook.sees(1, "nothing waits for a person")
+
+
+def test_a_cell_that_waits_for_a_person_shows_the_card_and_asks_where_an_answer_arrives(pages):
+    """By a click where a busy kernel takes one; else by its input box, which the card points to."""
+    notebook = pages("from shop import *", "run = payer.run('go')\nrun.wait()")
+    notebook.run(0)
+    notebook.start(1)
+    notebook.card(1).wait_for()
+    box = notebook.output(1).locator(".jp-Stdin-input").first
+    if BUSY_KERNELS_HEAR:
+        notebook.click(1, "approve")
+    else:
+        box.wait_for()
+        notebook.sees(1, "asks this in its input box")
+        notebook.picture("waits-by-its-box")
+        box.fill("a")
+        box.press("Enter")
+    notebook.sees(1, "Paid.")
+    notebook.is_at(1, "", "ok")
+    assert notebook.output(1).locator(".agentkit-card").count() == 0
+
+
+def test_a_shortcut_answers_only_in_its_card_and_when_it_is_confirmed(pages):
+    """Alt+A, then Enter; any other key takes it back, and Enter alone does nothing."""
+    notebook = pages("from shop import *", "run = payer.run('go')\nrun", "run.status")
+    notebook.run(0)
+    notebook.run(1)
+    card = notebook.card(1)
+    card.get_by_role("button", name="approve").click(trial=True)  # it takes clicks by now
+    card.focus()
+    card.press("Enter")
+    card.press("Alt+a")
+    notebook.sees(1, "Enter: approve; any other key: not")
+    notebook.picture("armed")
+    card.press("x")
+    card.press("Enter")
+    notebook.run(2)
+    notebook.sees(2, "paused")
+    card.press("Alt+a")
+    card.press("Enter")
+    notebook.is_at(1, "", "ok")
+    notebook.sees(1, "refund: approve by")
+
+
+def test_what_a_trace_shows_is_filtered_copied_linked_and_graded(pages):
+    """One tool's calls; JSON and Markdown; http(s) links; a grade with its reason, which the document has too."""
+    link = "from agentkit import registry\nregistry.link('Elsewhere', lambda run: f'https://example.org/{run}')\n"
+    link += "registry.link('Nowhere', lambda run: 'javascript:alert(1)')"
+    notebook = pages(f"from shop import *\n{link}", "run = both.run('go')\nrun", "run.state.grade, run.state.grade_why")
+    notebook.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    notebook.run(0)
+    notebook.run(1)
+    notebook.is_at(1, "", "ok")
+    shown = notebook.output(1)
+    assert [link.inner_text() for link in shown.get_by_role("link").all()] == ["Elsewhere ↗"]
+    shown.get_by_label("show only one tool's calls").select_option("wait")
+    notebook.sees(1, "3 shown")
+    assert notebook.row(1, "tool/find_order/1").count() == 0
+    shown.get_by_role("button", name="copy JSON").click()
+    notebook.sees(1, "copied")
+    assert len(json.loads(notebook.page.evaluate("navigator.clipboard.readText()"))) == 3
+    notebook.row(1, "tool/wait/1").click()
+    shown.locator(".agentkit-details pre").first.wait_for()
+    shown.get_by_role("button", name="copy Markdown").click()
+    notebook.until(
+        "(navigator.clipboard.readText().then(text => window.copied = text), window.copied?.startsWith('✓'))"
+    )
+    assert '**result**\n\n```json\n"over"\n```' in notebook.page.evaluate("window.copied")
+    shown.get_by_label("why").fill("as it should be")
+    shown.get_by_role("button", name="good").click()
+    notebook.sees(1, "graded good: as it should be")
+    notebook.picture("graded")
+    notebook.run(2)
+    notebook.sees(2, "('good', 'as it should be')")
+    notebook.until("JSON.stringify(panel.content.widgets[1].model.outputs.toJSON()).includes('graded good')")
+
+
+def test_a_budget_is_raised_in_the_card(pages):
+    """It says what was used so far; what is no budget is told."""
+    notebook = pages("from shop import *", "run = thrifty.run('go')\nrun")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.sees(1, "Used so far: 1 model calls")
+    notebook.card(1).get_by_label("model_calls").fill("1.5")
+    notebook.click(1, "raise it")
+    notebook.sees(1, "1.5 is no whole number")
+    notebook.picture("budget")
+    notebook.card(1).get_by_label("model_calls").fill("5")
+    notebook.click(1, "raise it")
+    notebook.is_at(1, "", "ok")
+
+
+def test_what_is_in_doubt_after_a_kernel_died_is_resolved_in_the_card(pages):
+    """It happened, with its result; it is not run again."""
+    notebook = pages(
+        "from shop import *",
+        "run = sender.run('go')\nrun",
+        "open('doubt', 'w').write(run.run_id)",
+        "again = ak.resume(open('doubt').read())\nagain",
+    )
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    notebook.is_at(1, "tool/send/1", "running")
+    notebook.js("await panel.sessionContext.session.kernel.restart();")
+    notebook.until("panel.sessionContext.session?.kernel?.status === 'idle'")
+    notebook.run(0)
+    notebook.run(3)
+    notebook.sees(3, "send: did it happen?")
+    notebook.picture("in-doubt")
+    notebook.card(3).get_by_label("reason, comment or answer").fill('{"sent": true}')
+    notebook.click(3, "it happened")
+    notebook.is_at(3, "", "ok")
+    notebook.sees(3, "send: happened by")

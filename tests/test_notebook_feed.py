@@ -10,6 +10,7 @@ import time
 import weakref
 
 import agentkit as ak
+from agentkit.notebook import feed
 from agentkit.notebook.feed import Feed
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
@@ -251,3 +252,51 @@ def test_an_interrupted_run_is_said_to_be(embedded_log):
         process.kill()
     page.until(lambda: page.rows[run_id]["status"] == "interrupted")
     page.feed.close()
+
+
+def test_a_very_long_runs_first_rows_are_there_before_the_rest_is_read(log, monkeypatch):
+    """The beginning travels with the trace; the rest comes in parts, in order, each row once; then it is loaded."""
+    monkeypatch.setattr(feed, "_FIRST", 10)
+    monkeypatch.setattr(feed, "_PART", 16)
+    run = ak.Agent("long", ScriptedModel([*(call("look", what=str(i)) for i in range(30)), "done"]), tools=[look]).run(
+        "go", log=log
+    )
+    run.result(timeout=20)
+    page = Page(log.run(run.run_id))  # as a process has it that did not execute it
+    assert 1 < len(page.rows) < 10
+    assert not page.feed.loaded.is_set()
+    assert page.over.wait(20)
+    assert len(page.rows) == 62
+    assert all(len(message["rows"]) < 20 for message in page.messages)
+    assert [message["loading"] for message in page.messages][-1:] == [False]
+    assert page.rows[run.run_id]["status"] == "ok"
+
+
+def test_rows_that_do_not_travel_with_the_trace_follow_it(log, monkeypatch):
+    """Of a run that this process executed: nothing is read again."""
+    monkeypatch.setattr(feed, "_PART", 16)
+    run = ak.Agent("long", ScriptedModel([*(call("look", what=str(i)) for i in range(30)), "done"]), tools=[look]).run(
+        "go", log=log
+    )
+    run.result(timeout=20)
+    told = []
+    one = Feed(run, told.append)
+    first = one.snapshot(most=5)
+    assert (len(first["rows"]), first["loading"]) == (5, True)
+    while not one.is_over:
+        one.tick()
+    assert [len(message["rows"]) for message in told] == [16, 16, 16, 9]
+
+
+def test_who_answered_is_told_to_every_trace(log):
+    """Who, what, through what: also where another process or a second view answered."""
+    run = ak.Agent("payer", ScriptedModel([call("pay", amount=5.0), "done"]), tools=[pay]).run("go", log=log)
+    page = Page(run)
+    page.until(lambda: page.cards)
+    assert page.cards[0]["origins"] == {"amount": "the model's own"}
+    log.run(run.run_id).by("elsewhere").reject(reason="no")
+    page.until(lambda: not page.cards)
+    (told,) = [text for message in page.messages for text in message.get("answered", ())]
+    assert told.startswith("pay: reject by ")
+    assert "through elsewhere" in told
+    run.result(timeout=10)

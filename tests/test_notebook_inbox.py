@@ -30,7 +30,7 @@ def live(log, monkeypatch):
     """Opens a live inbox; what it tells its browser is in `told`."""
     monkeypatch.setattr(inboxes, "_LOOK", 0.02)
     told = []
-    monkeypatch.setattr(LiveInbox, "send", lambda _self, message: told.append(message))
+    monkeypatch.setattr(LiveInbox, "send", lambda _self, message, buffers=None: told.append(message))
     inbox = LiveInbox(ak.pending(log), "here")
     inbox.told = told
     yield inbox

@@ -1,5 +1,6 @@
 """What a live trace makes of what a browser sends, and how a run is shown where there is no browser."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import agentkit as ak
+from agentkit import registry
 from agentkit.notebook import cell as cells
+from agentkit.notebook import live
 from agentkit.notebook.cell import Cell
 from agentkit.notebook.live import LiveTrace
 from agentkit.notebook.show import bundle
@@ -36,11 +39,17 @@ def run(log):
 def trace(run, monkeypatch):
     """A live trace, and what it told its browser."""
     told = []
-    monkeypatch.setattr(LiveTrace, "send", lambda _self, message: told.append(message))
+    monkeypatch.setattr(
+        LiveTrace, "send", lambda _self, message, buffers=None: told.append({**message, **unpacked(buffers)})
+    )
     trace = LiveTrace(run, place="here")
     trace.told = told
     yield trace
     trace.close()
+
+
+def unpacked(buffers):
+    return {"rows": json.loads(gzip.decompress(buffers[0]))} if buffers else {}
 
 
 def said(trace, kind, /, **message):
@@ -62,8 +71,8 @@ def test_a_page_begins_with_everything_though_the_kernel_is_busy(trace, run):
     assert [card["name"] for card in first["cards"]] == ["pay"]
     again = said(trace, "reset", kind="ready")
     assert again["rows"] == first["rows"]
+    assert said(trace, "pong", kind="ping") == {"kind": "pong", "n": again["n"]}
     assert trace.seen.is_set()
-    assert said(trace, "pong", kind="ping") == {"kind": "pong"}
 
 
 def test_a_row_that_is_opened_shows_its_details(trace, run):
@@ -104,6 +113,38 @@ def test_what_is_no_answer_is_told_and_takes_no_place(trace, run, message, words
     assert words in told["text"]
     assert run.status == "paused"
     assert len(run.pending) == 1
+
+
+def test_an_ended_run_is_graded_in_its_trace_and_a_running_one_is_not(trace, run):
+    """The reason with it; whoever opens the page again sees it."""
+    assert "has not ended" in said(trace, "graded", kind="grade", verdict="good")["bad"]
+    run.approve()
+    run.result(timeout=10)
+    assert "'great'" in said(trace, "graded", kind="grade", verdict="great")["bad"]
+    grade = {"verdict": "bad", "why": "too much"}
+    assert said(trace, "graded", kind="grade", **grade)["grade"] == grade
+    assert (run.state.grade, run.state.grade_why) == ("bad", "too much")
+    assert trace.snapshot()["grade"] == grade
+
+
+def test_many_rows_travel_compressed(trace, run, monkeypatch):
+    """As one buffer; a page that missed messages is told their number, and asks for all."""
+    monkeypatch.setattr(live, "_PACKED", 1)
+    assert said(trace, "reset", kind="ready")["rows"] == json.loads(trace.first)["rows"]
+
+
+def test_links_of_a_run_are_http_only(run, monkeypatch):
+    """An exporter says where else the run is shown; one that breaks is no reason not to show it."""
+    monkeypatch.setattr(registry, "_links", {})
+
+    def broken(_run_id):
+        raise OSError("no server")
+
+    registry.link("There", lambda run_id: f"https://example.org/{run_id}")
+    registry.link("Not yet", lambda _run_id: None)
+    registry.link("Script", lambda _run_id: "javascript:alert(1)")
+    registry.link("Broken", broken)
+    assert run.links == [("There", f"https://example.org/{run.run_id}")]
 
 
 class Document:
@@ -229,8 +270,12 @@ def payer():
 """
 
 
-def executed(folder, *sources):
-    """A notebook's cells after `jupyter execute`, which also is what papermill does."""
+EXECUTE = ["jupyter-execute", "--inplace", "--timeout=60", "a.ipynb"]
+PAPERMILL = ["papermill", "a.ipynb", "a.ipynb", "--no-progress-bar"]
+
+
+def executed(folder, words, *sources, fails=False):
+    """A notebook's cells after a program executed them, and what it said."""
     made = [
         {"cell_type": "code", "id": f"c{i}", "metadata": {}, "source": source, "outputs": [], "execution_count": None}
         for i, source in enumerate(sources)
@@ -239,7 +284,7 @@ def executed(folder, *sources):
     notebook = {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
     (folder / "a.ipynb").write_text(json.dumps(notebook))
     done = subprocess.run(
-        [Path(sys.executable).with_name("jupyter-execute"), "--inplace", "--timeout=60", "a.ipynb"],
+        [Path(sys.executable).with_name(words[0]), *words[1:]],
         cwd=folder,
         env={**os.environ, "AGENTKIT_LOG": str(folder / ".agentkit")},
         capture_output=True,
@@ -247,18 +292,19 @@ def executed(folder, *sources):
         timeout=120,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads((folder / "a.ipynb").read_text())
+    assert (done.returncode != 0) == fails, done.stderr
+    return json.loads((folder / "a.ipynb").read_text()), done.stderr
 
 
-def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_path):
+@pytest.mark.parametrize("words", [EXECUTE, PAPERMILL], ids=["jupyter-execute", "papermill"])
+def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_path, words):
     """Paused with how to go on; ended where it ended while the kernel lived; no widget; and nothing hangs."""
-    saved = executed(
+    saved, _ = executed(
         tmp_path,
+        words,
         CELLS,
         "waits = payer().run('go')\nwaits",
         "run = payer().run('go')\nrun",
-        "run.wait",
         "import time\nwhile not run.pending: time.sleep(0.1)\nrun.approve()\nrun.result()",
     )
     shown = [cell["outputs"][-1]["data"] for cell in saved["cells"][1:3]]
@@ -266,6 +312,14 @@ def test_a_notebook_without_a_person_holds_html_of_what_became_of_the_run(tmp_pa
     assert "waits for a person" in "".join(shown[0]["text/html"])
     assert "all done" in "".join(shown[1]["text/html"])
     assert "widget" not in json.dumps([shown, saved["metadata"]])
+
+
+@pytest.mark.parametrize("words", [EXECUTE, PAPERMILL], ids=["jupyter-execute", "papermill"])
+def test_a_cell_that_waits_for_nobody_ends_with_who_can_answer(tmp_path, words):
+    """No time-out is waited for; the run stays paused, and its trace is in the cell."""
+    _, told = executed(tmp_path, words, CELLS, "payer().run('go').wait()", fails=True)
+    assert "RunPaused" in told
+    assert "nobody can be asked here" in told
 
 
 def test_a_terminal_shows_text():

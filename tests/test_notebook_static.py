@@ -18,10 +18,11 @@ class Reader(html.parser.HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.seen, self.open, self.text = [], [], []
+        self.seen, self.open, self.text, self.links = [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.seen.append((tag, {name for name, _ in attrs}))
+        self.links += [value for name, value in attrs if name in {"href", "src"}]
         self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -98,6 +99,15 @@ def test_what_anybody_wrote_stays_text(log):
     assert {tag for tag, _ in reader.seen} <= {"div", "details", "summary", "span", "b", "pre"}
     assert set().union(*(names for _, names in reader.seen)) <= {"class", "style", "open"}
     assert "\x1b" not in page
+
+
+def test_where_else_a_run_is_shown_is_linked_by_http_only(log):
+    """Whatever an exporter calls it."""
+    run = ak.Agent("a", ScriptedModel(["end"])).run("go", log=log)
+    run.result(timeout=10)
+    links = [("<b>There", "https://example.org/?a='b'&c"), ("Script", "javascript:alert(1)")]
+    reader = read(static(run.state, links=links))
+    assert reader.links == ["https://example.org/?a='b'&c"]
 
 
 def test_a_pipelines_run_is_shown_with_its_items_and_asks(log):

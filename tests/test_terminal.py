@@ -3,7 +3,7 @@
 import pytest
 
 import agentkit as ak
-from agentkit.runner import run as run_module
+from agentkit.runner import waiting
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
@@ -15,7 +15,7 @@ SOON = 20
 def person(monkeypatch):
     """Somebody who types these lines, one after the other."""
     lines = []
-    monkeypatch.setattr(run_module, "can_ask", lambda: True)
+    monkeypatch.setattr(waiting, "can_ask", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _prompt="": lines.pop(0))
     return lines
 

@@ -22,26 +22,40 @@ Source: TypeAlias = "tuple[str, tuple[str, ...]]"
 
 
 def always_together(asking: Asking) -> Iterator[Insight]:
-    """Two tools of which the second always, and only, comes right after the first."""
+    """Tools of which each but the first always, and only, comes right after the one before."""
     rows = asking.rows(queries.FOLLOWED)
-    pairs = [(str(first), str(second), times, runs) for first, second, times, runs in rows]
     calls: dict[str, int] = defaultdict(int)
-    for first, _second, times, _runs in pairs:
+    for first, _second, times, _runs in rows:
         calls[first] += times
-    for first, second, times, runs in pairs:
-        if first != second and times == calls[first] == calls.get(second) and times >= ENOUGH_CALLS:
-            if _only_one_writes(asking, first, second):
-                continue  # between a look and a change stands the model's decision: that is no thing to merge
-            message = (
-                f"{first} was always followed by {second}, and {second} never came without it: in "
-                f"{share(times, times)} calls, {runs:,} runs; one tool that does both saves a model call each time"
-            )
-            about = [row for row in rows if row[0] in {first, second} or row[1] == second]
-            yield asking.insight("merge", first, message, queries.FOLLOWED, rows, about)
+    after = {
+        str(first): str(second)
+        for first, second, times, _runs in rows
+        if first != second
+        and times == calls[first] == calls.get(second)
+        and times >= ENOUGH_CALLS
+        # between a look and a change stands the model's decision: that is no thing to merge
+        and (first in asking.writes) == (second in asking.writes)
+    }
+    for first in sorted(set(after) - set(after.values())):
+        chain = _chain(first, after)
+        times = calls[first]
+        message = (
+            f"{' > '.join(chain)}: each was always followed by the next, which never came without it, in "
+            f"{share(times, times)} calls; one tool that does it all saves {_model_calls(len(chain) - 1)} each time"
+        )
+        about = [row for row in rows if row[0] in chain or row[1] in chain]
+        yield asking.insight("merge", first, message, queries.FOLLOWED, rows, about)
 
 
-def _only_one_writes(asking: Asking, first: str, second: str) -> bool:
-    return (first in asking.writes) != (second in asking.writes)
+def _chain(first: str, after: Mapping[str, str]) -> list[str]:
+    chain = [first]
+    while (next_ := after.get(chain[-1])) is not None:
+        chain.append(next_)
+    return chain
+
+
+def _model_calls(count: int) -> str:
+    return "a model call" if count == 1 else f"{count} model calls"
 
 
 @dataclass

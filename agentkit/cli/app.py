@@ -3,10 +3,11 @@
 | exit code | it means |
 |---|---|
 | 0 | done: the run succeeded |
-| 1 | the run failed, or a check of `doctor` did |
+| 1 | the run failed, or a check of `doctor` did, or `export` could not send a run whole |
 | 2 | the command was wrong, or the log cannot be used |
 | 3 | the run waits for a person |
 | 4 | the run was cancelled |
+| 5 | `export`: the target is down or refuses the key; the rest is sent by the same command |
 | 130 | Ctrl-C: the run is paused, and can be resumed |
 """
 
@@ -18,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-from agentkit.cli import advise, answer, demo, doctor, execute, look, models, promote
+from agentkit.cli import advise, answer, demo, doctor, execute, export, look, models, promote
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
@@ -48,6 +49,7 @@ app.command()(execute.pause)
 app.command()(execute.cancel)
 app.command()(look.runs)
 app.command()(look.show)
+app.command()(look.compare)
 app.command()(look.events)
 app.command()(look.prompt)
 app.command()(look.pending)
@@ -59,6 +61,7 @@ app.command()(answer.grade)
 app.command()(look.sql)
 app.command()(advise.advise)
 app.command()(look.prune)
+app.command()(export.export)
 app.add_typer(models.app, name="models")
 app.command()(promote.promote)
 app.command()(doctor.doctor)

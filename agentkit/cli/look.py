@@ -3,6 +3,7 @@
 import csv as csv_format
 import json as json_format
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
@@ -69,6 +70,24 @@ def show(run_id: NewestRun = None, json: AsJson = False, log: LogUrl = None) -> 
     Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(coloured(Tree(run).text()))
     for asked in run.pending:
         say(f"waits: {asked}\n  {how_to_answer(asked)}")
+
+
+def compare(
+    a: Annotated[str, typer.Argument(help="A run, or the beginning of its id.")],
+    b: Annotated[
+        str | None, typer.Argument(help="Another; left out, A is a fork, compared with its parent.", show_default=False)
+    ] = None,
+    json: AsJson = False,
+    log: LogUrl = None,
+) -> None:
+    """Hold two runs against each other: where they part, and what each cost."""
+    from agentkit.comparison import compare as compared
+
+    both = compared(a, b, log=the_log(log))
+    if json:
+        out({"parts_at": both.parts_at, "a": asdict(both.a), "b": asdict(both.b), "steps": both.rows.dicts()})
+        return
+    out(str(both))
 
 
 def events(

@@ -1,7 +1,8 @@
 """What a pipeline's run does when it met what it was not made for: its agent goes on from the results so far.
 
-No step begins any more. What executes is let finish, and a write that was cut short is settled first: it ends, or a
-person says what became of it. Where anything was written, a person also decides whether the agent goes on at all.
+No step begins any more, and no read is tried again. What executes is let finish, and a write that was begun is settled
+first: it ends, or a person says what became of it. Where anything was written, a person also decides whether the agent
+goes on at all.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from typing import TypeAlias
 
 from agentkit.definition.agent import REPORTED, AgentDefinition
-from agentkit.definition.context import AskOptions, AsyncContext, Calls, Context
+from agentkit.definition.context import AskOptions, AsyncContext, Calls, Context, calling_through
 from agentkit.definition.parts import (
     Approve,
     Call,
@@ -53,4 +53,5 @@ __all__ = [
     "ToolSpec",
     "Values",
     "When",
+    "calling_through",
 ]

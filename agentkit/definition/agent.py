@@ -74,6 +74,12 @@ class AgentDefinition:
         )
         return self.redactor.patterns_only.fact(header)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the header still says what its tools do: something that one of them uses may be another since."""
+        facts = zip(self.header.tools, self.tools.values(), strict=True)
+        return all(fact.source_sha256 == tool.source_sha256 for fact, tool in facts)
+
     kind: ClassVar[Literal["agent"]] = "agent"
 
     def tool_at(self, step: str, name: str) -> ToolSpec | None:

@@ -1,7 +1,7 @@
 """What a tool or a pipeline's step can know of the run it is called in, and do in it."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from agentkit.errors import ConfigError
@@ -167,3 +167,16 @@ class AsyncContext(_RunContext):
     async def call(self, tool: "ToolSpec", /, **arguments: Any) -> Any:
         """As `Context.call`, to be awaited."""
         return await self._through("call").call(tool, arguments)
+
+
+def calling_through(context: Context, wrap: Callable[[Calls], Calls]) -> Context:
+    """The same context for code whose calls go through something else first.
+
+    Args:
+        context: a step's.
+        wrap: makes what its calls go through of what they went through.
+
+    Returns:
+        The context itself where it calls nothing: a tool's of an agent.
+    """
+    return context if context._calls is None else replace(context, _calls=wrap(context._calls))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  this module's own

@@ -18,7 +18,10 @@ WROTE = "Done already, before you were asked; do not do it again:"
 def _deopted(state: State, event: Event, body: Deopted) -> None:
     state.deopted, state.deopted_by = body, step_of(event)
     for key in state.pending:  # what they are about does not run any more
-        state.approvals[key].verdict = "withdrawn"
+        asked = state.approvals[key]
+        asked.verdict = "withdrawn"
+        if asked.step is not None:
+            state.calls[asked.step].status = "proposed"
     state.pending = []
 
 

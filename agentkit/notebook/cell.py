@@ -49,21 +49,21 @@ class Cell:
             events: the shell's, which tell of the ends of cells.
             live: whether a person looks.
         """
-        state = self.run.state
-        is_large = live and state.seq > _LARGE
+        is_large = live and bool(self.run.store.read(self.run.run_id, after=_LARGE, until=_LARGE + 1))
         if not is_large:
             self._written = self._stand()
+        ended = not is_large and self.run.state.ended  # before the document is made, which then has the end
         first = self._soon() if is_large else self._bundle(self.run, self.place if live else None)
         self._handle = show(first, raw=True, display_id=True)
         if live:
             with suppress(Exception):  # without widgets there is the document
                 self._mount()
-        if self._trace is not None and (is_large or not state.ended):
+        if self._trace is not None and not ended:
             threading.Thread(target=self._keep_up, name="agentkit-cell", daemon=True).start()
             return
         if is_large:
             self._write(self._stand())
-        if self._trace is None and not state.ended:
+        if self._trace is None and not ended:
             # who executes a notebook without a person takes what is written while a cell runs, and nothing later
             self._events = events
             events.register("post_run_cell", self._after_cell)
@@ -76,7 +76,7 @@ class Cell:
     def _mount(self) -> None:
         from agentkit.notebook.live import LiveTrace
 
-        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set)
+        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set, on_grade=self._again)
         _live.append(self)
         while len(_live) > _MOST:
             _live.popleft().close()
@@ -88,11 +88,25 @@ class Cell:
         if self._trace is not None:
             self._trace.close()
 
+    def hears(self, patience: float) -> bool:
+        """Whether a click in it reaches this process now.
+
+        Args:
+            patience: seconds to wait for the browser's word.
+        """
+        return self._trace is not None and self._trace.hears(patience)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Say something to the page, where there is one."""
+        if self._trace is not None:
+            self._trace.tell(message)
+
     def _stand(self) -> tuple[int, str]:
         return self.run.state.seq, self.run.status
 
     def _keep_up(self) -> None:
         if not self._written[0]:
+            self._trace.loaded.wait(30)
             with suppress(Exception):
                 self._write(self._stand())
         wrote = time.monotonic()
@@ -115,6 +129,10 @@ class Cell:
                 self._write(stand)
             if self.run.state.ended:
                 self._events.unregister("post_run_cell", self._after_cell)
+
+    def _again(self) -> None:
+        with suppress(Exception):
+            self._write(self._stand())
 
     def _write(self, stand: tuple[int, str]) -> None:
         """Write the document anew."""

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from agentkit.events import ErrorInfo
 from agentkit.jsonvalue import canonical
-from agentkit.messages import AssistantMessage, Message, ToolMessage
+from agentkit.messages import AssistantMessage, Message, ToolMessage, ToolSchema
 from agentkit.notebook.rows import seconds
+from agentkit.origins import origins
 from agentkit.runner.prompt import Prompt
 from agentkit.state import Approval, CallStep, ModelStep, State
 
@@ -92,7 +93,29 @@ def given(prompt: Prompt) -> Iterator[Section]:
     instructions = [{"role": "instructions", "text": request.instructions}] if request.instructions else []
     yield Section("prompt", "messages", [*instructions, *map(_message, request.messages)])
     if request.tools:
-        yield Section("offered", "text", "\n".join(tool.name for tool in request.tools))
+        offered = {tool.name: tool.model_dump(mode="json", exclude={"name"}) for tool in request.tools}
+        yield Section("offered", "json", offered)
+
+
+def came_from(state: State, step: str) -> Iterator[Section]:
+    """Where a call's arguments came from, for who opens one row: it looks through everything before."""
+    call = state.calls.get(step)
+    found = origins(state, step) if call is not None and not call.is_step else {}  # a step's wiring says so
+    if found:
+        yield Section(
+            "the arguments came from", "text", "\n".join(f"{path}: {origin}" for path, origin in found.items())
+        )
+
+
+def in_python(run_id: str, state: State, step: str) -> Section:
+    """How a notebook or a script goes on from a row."""
+    run = f"ak.open_log().run({run_id!r})"
+    if step in state.models:
+        return Section("in Python", "text", f"{run}.prompt({step!r})")
+    if step in state.calls:
+        what = f"{run}[{step!r}]" if state.calls[step].is_step else f"{run}.state.calls[{step!r}]"
+        return Section("in Python", "text", what)
+    return Section("in Python", "text", run)
 
 
 def _message(message: Message) -> dict[str, Any]:
@@ -176,11 +199,6 @@ def _notes(state: State, step: str | None) -> Iterator[Section]:
             yield Section("note", "json", {"text": text, "data": data} if data is not None else text)
 
 
-def waiting(state: State) -> list[dict[str, Any]]:
-    """The questions that a run itself has open, as an approval card needs them."""
-    return [card(state, state.approvals[key]) for key in state.pending]
-
-
 def card(state: State, asked: Approval) -> dict[str, Any]:
     """One question with everything that a person should see before answering, JSON."""
     call = state.calls.get(asked.step or "")
@@ -198,16 +216,28 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
         "because": asked.because,
         "shows": asked.shows,
         "schema": _schema(state, asked),
+        "about": _about(state, asked),
+        "origins": {path: str(origin) for path, origin in origins(state, asked.step or "").items()},
         "options": list(asked.options),
         "since": seconds(asked.requested_at),
         "expires": seconds(asked.expires),
     }
 
 
+def _tool(state: State, asked: Approval) -> ToolSchema | None:
+    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
+    return next(offered, None) if asked.kind == "call" else None
+
+
+def _about(state: State, asked: Approval) -> str:
+    """What the tool's docstring says beyond its first line, which the question has."""
+    tool = _tool(state, asked)
+    return tool.description.strip().partition("\n")[2].strip() if tool is not None else ""
+
+
 def _schema(state: State, asked: Approval) -> dict[str, Any]:
     """The JSON schemas of the arguments that may be edited, by their names; those of the budget for more of it."""
     if asked.kind == "budget":
         return {"usd": {"type": "number", "minimum": 0}, "model_calls": {"type": "integer", "minimum": 1}}
-    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
-    found = next(offered, None)
-    return found.parameters.get("properties", {}) if found is not None and asked.kind == "call" else {}
+    tool = _tool(state, asked)
+    return tool.parameters.get("properties", {}) if tool is not None else {}

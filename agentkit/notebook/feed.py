@@ -16,11 +16,13 @@ from typing import Any, TypeAlias
 from agentkit.errors import LogError
 from agentkit.events import Event, ModelResponded, RunResumed
 from agentkit.fold import advance
-from agentkit.notebook.details import waiting
-from agentkit.notebook.rows import Row, every_path, rows, some
+from agentkit.notebook.details import card
+from agentkit.notebook.rows import Row, rows, some
+from agentkit.render.paths import every_path
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.state import State
+from agentkit.store import Answer
 
 Send: TypeAlias = Callable[[dict[str, Any]], None]
 
@@ -30,6 +32,10 @@ _LOOK = 0.5
 """Seconds between two looks at a run that another process executes."""
 _LOOK_HERE = 2.0
 """Likewise at one that this process executes, which says by itself what it does."""
+_FIRST = 600
+"""Events of a run that are read before its trace is there; the rest is read behind its back."""
+_PART = 4000
+"""Events that are read, and told, in one go: a browser stays quick while a very long run arrives."""
 
 
 @dataclass
@@ -54,10 +60,15 @@ class Feed:
         self._send = send
         self._on_end = on_end
         self._lock = threading.RLock()
-        self._number = 0
+        self._number = self._sent = 0
         self._cards: list[dict[str, Any]] = []
+        self._made: dict[str, dict[str, Any]] = {}  # a question's card stays as it is
+        self._answers: dict[str, str] = {}  # who answered what, while somebody looked
         self._open = True
+        self.loaded = threading.Event()  # the run's past was told
         self._arrived: deque[Event] = deque()
+        self._later: deque[Row] = deque()  # rows that are known, and not told yet
+        self._is_read = False  # the log's part of the run was read
         self._pieces: deque[tuple[str, str]] = deque()
         self._followed: dict[str, _Followed] = {}
         self._expected: dict[str, str | None] = {}  # runs that are not in the log yet, and what they stand below
@@ -101,7 +112,7 @@ class Feed:
         if run_id in self._followed:
             return []
         try:
-            state = load_state(self.run.store, run_id)
+            state = self._top() if parent is None else load_state(self.run.store, run_id)
         except LogError:  # its caller is on disk before it is: the next look finds it
             self._expected[run_id] = parent
             return []
@@ -113,36 +124,63 @@ class Feed:
                 new += self._begin(call.child_run_id, f"{run_id}/{call.step}")
         return new
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything as it stands: what a trace begins with, and asks for when it missed something."""
+    def _top(self) -> State:
+        """The run at the top: where it is here as it stands, else its beginning."""
+        if self._leave is not None:
+            self._is_read = True
+            return self.run.state.copy()
+        state = load_state(self.run.store, self.run.run_id, until=_FIRST)
+        self._is_read = state.seq < _FIRST
+        return state
+
+    def snapshot(self, *, most: int | None = None) -> dict[str, Any]:
+        """Everything as it stands: what a trace asks for when it missed something.
+
+        Args:
+            most: rows; the others are told as what is new is.
+        """
         with self._lock:
-            self._take()
+            if self._is_read:
+                self._take()
             self._cards = self._waiting()
             found = self._followed.get(self.run.run_id)
             every = [] if found is None else rows(found.state, children=self._state, status=self._status)
+            self._later = deque(every[most:] if most is not None else ())
+            if self._is_read and not self._later:
+                self.loaded.set()
             return {
                 "kind": "reset",
                 "n": self._number,
-                "rows": [row.plain() for row in every],
+                "rows": [row.plain() for row in every[:most]],
                 "cards": self._cards,
                 "ended": found is not None and found.state.ended,
+                "loading": not self.loaded.is_set(),
             }
+
+    def number(self) -> int:
+        """The number of the last message: a browser that has an older one missed something."""
+        return self._sent
 
     def tick(self) -> None:
         """Send what changed since the last time."""
         with self._lock:
             looked = self._look()
-            changed, text = self._take(), self._text()
+            changed, text = self._more() if self._later else self._take(), self._text()
             found = self._followed.get(self.run.run_id)
             ended = found is not None and found.state.ended
             cards = self._waiting() if changed or looked or ended else self._cards
-            if changed or text or cards != self._cards:
+            loads = not self.loaded.is_set()
+            is_told = self._is_read and not self._later and not self._arrived
+            if is_told:
+                self.loaded.set()
+            if changed or text or cards != self._cards or loads:
                 self._number += 1
                 told = {"kind": "rows", "n": self._number, "rows": [row.plain() for row in changed], "text": text}
-                more = {"cards": cards} if cards != self._cards else {}
+                more = {"cards": cards, "answered": self._answered(cards)} if cards != self._cards else {}
                 self._cards = cards
-                self._send({**told, **more, "ended": ended})
-            if ended:
+                self._send({**told, **more, "ended": ended, "loading": not self.loaded.is_set()})
+                self._sent = self._number
+            if ended and is_told:
                 self.close()
                 self._on_end()
 
@@ -152,7 +190,7 @@ class Feed:
         for run_id, parent in list(self._expected.items()):
             new += self._begin(run_id, parent)
         steps: dict[str, dict[str, None]] = {}
-        while self._arrived:
+        for _ in range(min(_PART, len(self._arrived))):
             event = self._arrived.popleft()
             found = self._followed.get(event.run_id)
             if found is None:
@@ -167,6 +205,10 @@ class Feed:
         for run_id, touched in steps.items():
             changed += self._rows(self._followed[run_id], touched)
         return new + changed
+
+    def _more(self) -> list[Row]:
+        """Rows that were left for later."""
+        return [self._later.popleft() for _ in range(min(_PART, len(self._later)))]
 
     def _due(self, found: _Followed, event: Event) -> Iterable[Event]:
         """The event that arrived; with those before it that did not; nothing where it is known already."""
@@ -187,6 +229,13 @@ class Feed:
 
     def _look(self) -> bool:
         """Now and then, look into the log: what another process does is not told here. Whether it looked."""
+        if not self._is_read:
+            top = self._followed[self.run.run_id].state
+            part = self.run.store.read(top.run_id, after=top.seq, until=top.seq + _PART)
+            self._arrived.extend(part)
+            self._is_read = len(part) < _PART
+        if not self.loaded.is_set():
+            return False
         if time.monotonic() - self._looked < (_LOOK if self._leave is None else _LOOK_HERE):
             return False
         if self._leave is None:  # it may be executed here by now
@@ -201,6 +250,8 @@ class Feed:
 
     def _look_after(self) -> None:
         """Whether anybody holds the run: it is interrupted where nobody does, which no event says."""
+        if self._followed and self._followed[self.run.run_id].state.ended:
+            return
         with contextlib.suppress(LogError):
             status = "interrupted" if self.run.status == "interrupted" else None
             self._is_odd = self._is_odd or status != self._status
@@ -220,8 +271,36 @@ class Feed:
         for run_id, found in self._followed.items():
             if found.state.pending:
                 answered = self.run.store.answers(run_id)
-                cards += [asked for asked in waiting(found.state) if asked["id"] not in answered]
+                for key in found.state.pending:
+                    if key in answered:
+                        self._answers[key] = said(answered[key])
+                    else:
+                        cards.append(self._card(found.state, key))
         return sorted(cards, key=lambda asked: asked["since"])
+
+    def _card(self, state: State, key: str) -> dict[str, Any]:
+        if key not in self._made:
+            self._made[key] = card(state, state.approvals[key])
+        return self._made[key]
+
+    def _answered(self, cards: list[dict[str, Any]]) -> list[str]:
+        """What became of the questions that are not among the cards any more."""
+        open_ = {one["id"] for one in cards}
+        gone = [one for one in self._cards if one["id"] not in open_]
+        return [f"{one['name'] or one['kind']}: {self._who(one)}" for one in gone]
+
+    def _who(self, gone: dict[str, Any]) -> str:
+        if (known := self._answers.pop(gone["id"], None)) is not None:
+            return known
+        answer = self.run.store.answers(gone["run_id"]).get(gone["id"])
+        return said(answer) if answer is not None else "nobody is asked any more"
+
+
+def said(answer: Answer) -> str:
+    """Who said what, when, through what."""
+    by = f" by {answer.who}" if answer.who else ""
+    through = f" through {answer.through}" if answer.through else ""
+    return f"{answer.verdict.replace('_', ' ')}{by}{through}, {answer.answered_at:%H:%M:%S} UTC"
 
 
 def _touched(state: State, event: Event) -> Iterator[str]:

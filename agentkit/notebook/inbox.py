@@ -1,6 +1,5 @@
 """What waits for a person, over all runs of a log: a list, and in a notebook cards that can be answered."""
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from uuid import uuid4
 from agentkit import registry
 from agentkit.log import Log
 from agentkit.notebook.details import card
+from agentkit.runner.shell import somebody_looks
 from agentkit.state import Approval
 from agentkit.text import inert
 
@@ -52,8 +52,7 @@ class Inbox:
 
     def _ipython_display_(self) -> None:
         show = registry.load("IPython.display:display")  # which has no types
-        shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-        if not getattr(getattr(shell, "kernel", None), "_allow_stdin", False):  # nobody clicks there
+        if not somebody_looks():  # nobody clicks there
             show(self._bundle(None), raw=True)
             return
         place = f"agentkit-at-{uuid4().hex}"

@@ -1,7 +1,9 @@
 """The live trace in a page: an anywidget that is told what changed, and whose clicks are answers in the log's inbox."""
 
+import gzip
 import json
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,14 +13,18 @@ import anywidget
 import traitlets
 
 from agentkit.errors import AgentKitError, ApprovalError
-from agentkit.notebook.details import details, given
+from agentkit.notebook.details import came_from, details, given, in_python
 from agentkit.notebook.feed import Feed
 from agentkit.runner.answers import Answered
 from agentkit.runner.prompt import rebuild_prompt
 from agentkit.runner.run import Run
 
+_FIRST = 400
+"""Rows that travel with the widget, and not as one of the messages after it."""
+_PACKED = 200
+"""Rows of a message from which on they travel compressed."""
 _PAGE = Path(__file__).parent / "page"
-_PARTS = ("elements.js", "details.js", "card.js", "view.js", "trace.js")
+_PARTS = ("elements.js", "copy.js", "details.js", "card.js", "grade.js", "view.js", "trace.js")
 """One module in parts, each in the words of those before it; so nothing has to be built."""
 
 
@@ -39,30 +45,60 @@ class Page(anywidget.AnyWidget):
 
     def __init__(self, place: str, first: dict[str, Any], *, inbox: bool = False) -> None:
         self.seen = threading.Event()  # a browser shows it
+        self._heard = threading.Event()  # a browser said something
         super().__init__(place=place, first=json.dumps(first), inbox=inbox)
         cast("Any", self).on_msg(self._take)  # ipywidgets has no types
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Send it something."""
+        """Send it something; many rows as one compressed buffer."""
+        rows, buffers = message.get("rows", ()), None
+        if len(rows) > _PACKED:
+            message = {name: value for name, value in message.items() if name != "rows"}
+            buffers = [gzip.compress(json.dumps(rows).encode(), compresslevel=1)]
         with suppress(Exception):  # the kernel or the browser is gone: the log has it all
-            cast("Any", self).send(message)
+            cast("Any", self).send(message, buffers=buffers)
+
+    def hears(self, patience: float) -> bool:
+        """Ask the browser for a word, which a kernel that is busy with a cell may get only afterwards.
+
+        Args:
+            patience: seconds to wait for it.
+        """
+        self._heard.clear()
+        until = time.monotonic() + patience
+        while not self._heard.is_set() and time.monotonic() < until:
+            self.tell({"kind": "ping"})
+            self._heard.wait(0.25)
+        return self._heard.is_set()
 
     def _take(self, _widget: Any, message: Any, _buffers: Any) -> None:
         heard = cast("dict[str, Any]", message)
-        if heard.get("kind") == "ping":
-            self.tell({"kind": "pong"})
+        self._heard.set()
+        if heard.get("kind") == "pong":
             return
         threading.Thread(target=self._hear, args=(heard,), name="agentkit-click", daemon=True).start()
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
-        if kind == "ready":
+        if kind == "ping":
             self.seen.set()
+            self.tell({"kind": "pong", "n": self.number()})
+        elif kind == "ready":
             self.tell(self.snapshot())
         elif kind == "open":
             self.tell(self.opened(str(message.get("id"))))
         elif kind == "answer":
             self.tell(self._give(message))
+        elif kind == "grade":
+            self.tell(self.grade(message))
+
+    def number(self) -> int:
+        """The number of the last message that told of something new."""
+        raise NotImplementedError
+
+    def grade(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Judge what is shown."""
+        raise NotImplementedError
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as it stands."""
@@ -94,17 +130,51 @@ class LiveTrace(Page):
         run: the run.
         place: the class of the element in the page that it takes the place of.
         on_end: called once the run has ended and everything was sent.
+        on_grade: called when somebody judged the run here.
     """
 
-    def __init__(self, run: Run, *, place: str = "", on_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        *,
+        place: str = "",
+        on_end: Callable[[], None] = lambda: None,
+        on_grade: Callable[[], None] = lambda: None,
+    ) -> None:
         self._run = run.by("notebook")
+        self._on_grade = on_grade
+        self._grade: dict[str, Any] | None = None
         self._feed = Feed(self._run, self.tell, on_end)
-        super().__init__(place, self._feed.snapshot())
+        self.loaded = self._feed.loaded
+        super().__init__(place, self._around(self._feed.snapshot(most=_FIRST)))
         self._feed.start()
 
     def snapshot(self) -> dict[str, Any]:
         """Everything as it stands."""
-        return self._feed.snapshot()
+        return self._around(self._feed.snapshot())
+
+    def _around(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+        return {**snapshot, "links": self._run.links, "grade": self._graded()}
+
+    def number(self) -> int:
+        """The number of the last message that told of something new."""
+        return self._feed.number()
+
+    def _graded(self) -> dict[str, Any] | None:
+        with self._feed.reading(self._run.run_id) as state:
+            known = {"verdict": state.grade, "why": state.grade_why} if state is not None and state.grade else None
+        return self._grade or known
+
+    def grade(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Judge the run."""
+        verdict, why = message.get("verdict"), message.get("why")
+        try:
+            self._run.grade(cast("Any", verdict), why)  # who sends no verdict is told
+        except AgentKitError as error:
+            return {"kind": "graded", "bad": str(error)}
+        self._grade = {"verdict": verdict, "why": why}
+        self._on_grade()
+        return {"kind": "graded", "grade": self._grade}
 
     def run_of(self, key: str) -> Run:
         """The run that a question is answered by: it knows those of its child runs."""
@@ -115,12 +185,13 @@ class LiveTrace(Page):
         """What a row holds; a model's also its prompt."""
         run_id, _, step = row.partition("/")
         with self._feed.reading(run_id) as state:
-            sections = details(state, step) if state is not None else []
+            sections = [*details(state, step), *came_from(state, step)] if state is not None else []
+            python = [in_python(run_id, state, step)] if sections and state is not None else []
             is_model = state is not None and step in state.models
         if is_model:
             with suppress(AgentKitError):  # of a damaged log there is what there is
                 sections += given(rebuild_prompt(self._run.store, run_id, step))
-        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in sections]
+        shown = [{"title": part.title, "form": part.form, "value": part.value} for part in [*sections, *python]]
         return {"kind": "details", "id": row, "sections": shown}
 
     def close(self) -> None:

@@ -26,6 +26,14 @@ class LiveInbox(Page):
         """All cards."""
         return {"kind": "reset", "n": self._number, "rows": [], "cards": self._inbox.cards(), "ended": False}
 
+    def number(self) -> int:
+        """The number of the last message that told of something new."""
+        return self._number
+
+    def grade(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Nothing: what waits has not ended."""
+        return {"kind": "graded", "bad": f"nothing here can be graded {message.get('verdict')}"}
+
     def _told(self, cards: list[dict[str, Any]]) -> None:
         self._number += 1
         self.tell({"kind": "rows", "n": self._number, "rows": [], "text": {}, "cards": cards, "ended": False})

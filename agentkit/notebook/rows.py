@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from agentkit.definition import DEOPT
 from agentkit.messages import Usage
+from agentkit.render.paths import every_path
 from agentkit.render.words import why_skipped
 from agentkit.state import Approval, Attempts, CallStep, ModelStep, State
 from agentkit.text import brief, call_text
@@ -124,35 +125,6 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
     for asked in state.approvals.values():
         if asked.step is None:
             yield question_row(state, asked)
-
-
-def every_path(state: State) -> Iterator[str]:
-    """The paths of a run's rows, each before those below it."""
-    yield from _pipeline_paths(state) if state.kind == "pipeline" else _agent_paths(state)
-
-
-def _agent_paths(state: State) -> Iterator[str]:
-    for step, model in state.models.items():
-        yield step
-        yield from model.calls
-
-
-def _pipeline_paths(state: State) -> Iterator[str]:
-    for name in state.config.get("steps", {}):
-        yield name
-        yield from _inside(state, name)
-        if name in state.fans:
-            for index in range(state.fans[name].begun):
-                yield f"{name}[{index}]"
-                yield from _inside(state, f"{name}[{index}]")
-    if DEOPT in state.calls:
-        yield DEOPT
-
-
-def _inside(state: State, step: str) -> Iterator[str]:
-    for path in state.inner.get(step, ()):
-        yield path
-        yield from (turn for turn, _ in turns(state, path))
 
 
 def _row(state: State, step: str) -> Row | None:

@@ -5,7 +5,7 @@ styles. Everything that a model, a tool or a person wrote is escaped.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from agentkit.notebook.details import Section, details
@@ -49,7 +49,7 @@ _GREY = "opacity:.7"
 _URGENT = frozenset({"error", "asked", "in doubt"})
 """What a reader looks for: it is open from the start."""
 
-MOST_ROWS = 1500
+MOST_ROWS = 600
 """Rows of a very long run that are shown: the first, the last, and those that failed."""
 
 _ROOM = 80_000
@@ -62,6 +62,7 @@ def static(
     children: Children = lambda _run_id: None,
     status: str | None = None,
     place: str | None = None,
+    links: Iterable[tuple[str, str]] = (),
 ) -> str:
     """The run as HTML.
 
@@ -70,6 +71,7 @@ def static(
         children: gives a child run's state by its id.
         status: the run's status, where it is known better than the log does.
         place: a class by which a live trace finds the element that it stands before.
+        links: where else the run is shown: names and http(s) addresses.
 
     Returns:
         One `<div>`; of a run with very many steps not all of them, which it says.
@@ -84,7 +86,12 @@ def static(
     body = _tree(kept, states, room)
     left = len(every) - len(kept)
     more = f"<div style='{_GREY}'>{left:,} steps are left out here; the log has them all</div>" if left else ""
-    how = f"<div style='{_GREY}'>{escape(_how_to_go_on(state))}</div>"
+    also = "".join(
+        f" <a href='{escape(url)}' target='_blank' rel='noopener noreferrer'>{escape(inert(name))} ↗</a>"
+        for name, url in links
+        if url.startswith(("https://", "http://"))
+    )
+    how = f"<div style='{_GREY}'>{escape(_how_to_go_on(state))}{also}</div>"
     named = f"agentkit-trace {place}" if place else "agentkit-trace"
     return f"<div class='{named}' style='{_SMALL}'>{body}{more}{how}</div>"
 

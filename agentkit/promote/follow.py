@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentkit.code_names import changed_names
 from agentkit.declared import Declared
 from agentkit.pipeline import Pipeline
 from agentkit.promote.changed import why_changed
@@ -19,9 +20,12 @@ from agentkit.promote.refusals import of_history, why_live, why_no_source
 from agentkit.promote.secrecy import why_secret
 from agentkit.promote.source_of import Sources, Statement, without_decorators
 from agentkit.redact import Redactor
+from agentkit.text import one_line
 
-_GIVEN = frozenset({"__name__", "__file__", "__doc__", "__builtins__", "__spec__", "__package__", "__annotations__"})
+_GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__spec__", "__package__", "__annotations__"})
 """Names that every module has."""
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True)
@@ -168,16 +172,36 @@ class Followed:
             or again
             or why_live(value)
             or why_changed(found, name, self.sources.names, self.redactor)
+            or self._why_written_into(name, found)
         )
         if why is not None:
             self.refuse(asker, name, found, why)
         elif found is not user:
-            self._open.append((found, asker.by(name)))
+            self._open += [(one, asker.by(name)) for one in (found, *self._additions(name, found))]
+
+    def _why_written_into(self, name: str, found: Statement) -> str | None:
+        """Why a value is more than its statement gives: a later statement wrote into it."""
+        if isinstance(found.node, _DEFINITIONS) or isinstance(self.sources.names[name], Pipeline):
+            return None
+        executed = [one for one in self.sources.after(found) if not isinstance(one.node, _DEFINITIONS)]
+        later = next((one for one in executed if name in changed_names(one.text)), None)
+        if later is None:
+            return None
+        return f"`{one_line(ast.unparse(later.node), 60)}` ({later.place}) changes it; write its value as one statement"
+
+    def _additions(self, name: str, found: Statement) -> list[Statement]:
+        """What later statements add to a function or a class: a registration, `model_rebuild()`, an attribute."""
+        if not isinstance(found.node, _DEFINITIONS):
+            return []
+        added = [one for one in self.sources.after(found) if name in _added_to(one.node)]
+        return list({ast.dump(one.node): one for one in added}.values())  # the newest of the same
 
     def _unwritten(self, name: str, user: Statement | None, asker: Asker) -> None:
         """A name that no statement gives: a star import's, a notebook's own, or one that is not there."""
         value = self.sources.names.get(name, getattr(builtins, name, None))
-        if name == "get_ipython" or of_history(name):
+        if name == "__file__":
+            why = "a module's is another file; give the path as an input of the pipeline"
+        elif name == "get_ipython" or of_history(name):
             why = "only a notebook has it; write in Python what it is needed for"
         elif (place := _importable(name, value)) is not None:
             self.imports.add(place)
@@ -232,6 +256,22 @@ class Followed:
         used = {one for one in dotted if re.search(rf"\b{re.escape(one.module)}\b", text)}
         roots = {one.module.partition(".")[0] for one in used}
         return (self.imports - dotted) | used | {one for one in dotted if one.module.partition(".")[0] not in roots}
+
+
+def _added_to(node: ast.stmt) -> set[str]:
+    """The names whose values a statement adds something to."""
+    match node:
+        case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
+            called = [one.func if isinstance(one, ast.Call) else one for one in decorators]
+            return {
+                one.value.id for one in called if isinstance(one, ast.Attribute) and isinstance(one.value, ast.Name)
+            }
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="model_rebuild" | "register"))):
+            return {name}
+        case ast.Assign(targets=[ast.Attribute(value=ast.Name(id=name))]):
+            return {name}
+        case _:
+            return set()
 
 
 def _importable(name: str, value: Any) -> Import | None:

@@ -53,6 +53,8 @@ def why_no_source(statement: Statement) -> str | None:
 def _asks(node: ast.stmt) -> str | None:
     """Why what a statement executes at once cannot be done again: it asks somebody, or the notebook."""
     for part in _at_once(node):
+        if isinstance(part, ast.Await):
+            return "a module cannot await; make a step of what does"
         if not isinstance(part, ast.Call):
             continue
         called = ast.unparse(part.func)

@@ -71,12 +71,18 @@ class Sources:
     def binding(self, name: str) -> Statement | None:
         """The statement that gave a name its value: the newest; of a function's, the one whose code it has."""
         found = [one for one in self.statements if name in one.binds]
-        code = getattr(plain_function(self.names[name]), "__code__", None) if callable(self.names.get(name)) else None
-        if len(found) > 1 and code is not None:
+        value = self.names.get(name)
+        plain = plain_function(value) if callable(value) else None
+        code = getattr(plain, "__code__", None)
+        if len(found) != 1 and code is not None and getattr(plain, "__globals__", {}).get("__name__") == self.module:
             exact = self.at(code.co_filename, code.co_firstlineno)
             if exact is not None and name in exact.binds:
                 return exact
         return found[-1] if found else None
+
+    def after(self, statement: Statement) -> list[Statement]:
+        """What ran after a statement."""
+        return [one for one in self.statements if one.order > statement.order]
 
     def first(self, statement: Statement) -> tuple[int, int]:
         """Where its names were first bound: what is executed again keeps its place."""

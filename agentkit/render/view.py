@@ -150,7 +150,7 @@ class View:
             "did_not": f"{who} said that it did not happen",
             "stop": f"stopped by {who}",
             "expired": "expired: nobody answered in time",
-            "withdrawn": "withdrawn: the run was cancelled",
+            "withdrawn": "withdrawn: nobody has to answer any more",
         }
         comment = f": {brief(asked.comment)}" if asked.comment else ""
         return [f"approval {asked.id[:4]}: {words.get(asked.verdict, asked.verdict)}{comment}"]

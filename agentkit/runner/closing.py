@@ -1,8 +1,12 @@
 """What is recorded of a run that nobody executes: that it was cancelled, or how somebody judged it."""
 
-from agentkit.errors import RunClaimed
+from typing import Literal
+
+from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
+from agentkit.runner.answers import current_user
+from agentkit.runner import settled
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State
@@ -20,11 +24,27 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
         if not state.ended:
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+            state = recorder.state
     finally:
         store.release(claim)
+    settled.tell(store, state)
 
 
-def record_grade(store: Store, run_id: str, graded: Graded, redactor: Redactor) -> State:
+def check_grade(state: State, verdict: str) -> None:
+    """Refuse to judge what has not ended, or in other words.
+
+    Raises:
+        ConfigError: saying so.
+    """
+    if verdict not in {"good", "bad"}:
+        raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
+    if not state.ended:
+        raise ConfigError(f"run {state.run_id} has not ended ({state.status}); grade it then")
+
+
+def record_grade(
+    store: Store, run_id: str, verdict: Literal["good", "bad"], why: str | None, redactor: Redactor
+) -> State:
     """Record how somebody judged an ended run.
 
     Returns:
@@ -33,7 +53,7 @@ def record_grade(store: Store, run_id: str, graded: Graded, redactor: Redactor) 
     claim = store.claim(run_id)
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
-        recorder.record(graded, name=recorder.state.name)
+        recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
         return recorder.state
     finally:
         store.release(claim)

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from agentkit import wiring
 from agentkit.definition import DEOPT, Definition, InvalidArguments, PipelineDefinition
+from agentkit.definition.predicting import refuse_runs
 from agentkit.errors import ForkError
 from agentkit.events import Event, Origin, ParentWrite, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import new_id
@@ -41,6 +42,7 @@ def fork(
         ForkError: something is in flight there, or the parent has ended by then.
         RunNotFound: no such run.
     """
+    refuse_runs()
     if isinstance(definition, PipelineDefinition):
         base, origin, input_ = _of_a_pipeline(store, run_id, at, definition, given or {})
     else:

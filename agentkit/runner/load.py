@@ -33,6 +33,27 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     return fold(events, base)
 
 
+class Loaded:
+    """A run as it was read last: what is looked at again and again is not read from its beginning each time."""
+
+    _FROM = 500  # events from which on a state is kept
+
+    def __init__(self) -> None:
+        self._kept: State | None = None
+
+    def state(self, store: Store, run_id: str) -> State:
+        """The state as the log has it now; see `load_state`."""
+        kept = self._kept  # another thread may put another one there; each is as good
+        if kept is None:
+            state = load_state(store, run_id)
+        else:
+            new = store.read(run_id, after=kept.seq)
+            state = fold(new, kept) if new else kept
+        if state.seq >= self._FROM:
+            self._kept = state
+        return state
+
+
 def check_definition(definition: Definition, state: State) -> None:
     """Refuse to go on where the definition contradicts what is recorded.
 

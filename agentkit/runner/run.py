@@ -8,27 +8,27 @@ from typing import Any, Literal
 
 from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
-from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed, RunPaused
-from agentkit.events import Event, Graded, Verdict
+from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed
+from agentkit.events import Event, Verdict
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
-from agentkit.runner.closing import cancel_here, record_grade
+from agentkit.runner.closing import cancel_here, check_grade, record_grade
 from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
-from agentkit.runner.load import definition_of, load_state, open_questions
+from agentkit.runner.load import Loaded, definition_of, load_state, open_questions
 from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.results import result_of
-from agentkit.runner.terminal import ask, can_ask
-from agentkit.runner.waiting import SLICE, until_settled
+from agentkit.runner.terminal import ask
+from agentkit.runner.waiting import SLICE, pausing, until_settled, wait_for_a_person
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
 from agentkit.store import Answer, Store
@@ -49,6 +49,7 @@ class Run:
         self._store = store
         self._driver = driver
         self._definition = driver.definition if driver is not None else definition
+        self._loaded = Loaded()
         self._root: Driver | None = None  # who was resumed here so that this child run goes on
         self.run_id = run_id
         self.through = "python"  # what answers given by this handle are recorded to have come through
@@ -65,7 +66,7 @@ class Run:
             return engine().call(driver.snapshot)
         if driver is not None and driver.has_state and driver.live_state.ended:
             return driver.live_state
-        return load_state(self._store, self.run_id)
+        return self._loaded.state(self._store, self.run_id)
 
     @property
     def status(self) -> str:
@@ -131,6 +132,11 @@ class Run:
         given = {run_id: self._store.answers(run_id) for run_id in {approval.run_id for approval in asked}}
         waiting = [approval for approval in asked if approval.id not in given[approval.run_id]]
         return sorted(waiting, key=lambda approval: approval.requested_at)
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where else the run is shown, by those who said so here: names and http(s) addresses."""
+        return registry.links(self.run_id)
 
     @property
     def trace(self) -> Any:
@@ -212,13 +218,14 @@ class Run:
         if engine().here:
             raise ConfigError("waiting here would stop every run of this process: write `await run` in async code")
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            while not self._is_settled():
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
-                self._nap(deadline)
-            if (outcome := self._outcome()) is not _WENT_ON:
-                return outcome
+        with pausing(self):
+            while True:
+                while not self._is_settled():
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
+                    self._nap(deadline)
+                if (outcome := self._outcome()) is not _WENT_ON:
+                    return outcome
 
     def _nap(self, deadline: float | None) -> None:
         left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
@@ -256,25 +263,22 @@ class Run:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> Any:
-        while True:
-            await until_settled(self._driver, self._is_settled)
-            if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
-                return outcome
+        with pausing(self):
+            while True:
+                await until_settled(self._driver, self._is_settled)
+                if (outcome := await asyncio.to_thread(self._outcome)) is not _WENT_ON:
+                    return outcome
 
     def wait(self, timeout: float | None = None) -> Any:
-        """As `result`, but asks in the terminal for what the run waits for.
+        """As `result`, but asks for what the run waits for: by its card in a notebook, or in the terminal.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
 
         Raises:
             RunPaused: there is nobody to ask; it says how to answer from elsewhere. The rest as `result`.
         """
-        while True:
-            try:
-                return self.result(timeout)
-            except RunPaused as paused:
-                if not paused.pending or not can_ask():
-                    raise
-                for asked in paused.pending:
-                    self.ask(asked)
+        return wait_for_a_person(self, timeout)
 
     def ask(self, asked: Approval) -> None:
         """Put one pending question to the person at the terminal, and give their answer.
@@ -284,7 +288,7 @@ class Run:
         """
         verdict, more = ask(asked)
         try:
-            self._give(asked, verdict, through="terminal", **more)
+            self._give(asked, verdict, through="terminal" if self.through == "python" else self.through, **more)
         except ApprovalError as error:  # a wrong edit is asked for again; who lost is told
             print(f"  {inert(str(error))}")  # noqa: T201  wait() talks to the person who called it
 
@@ -486,15 +490,9 @@ class Run:
 
     def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
         """Judge an ended run; promotion learns from those graded good. Raises `ConfigError` where it has not ended."""
-        if verdict not in {"good", "bad"}:
-            raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
-        state = self.state
-        if not state.ended:
-            raise ConfigError(f"run {self.run_id} has not ended ({state.status}); grade it then")
+        check_grade(self.state, verdict)
         if self._driver is not None:
             self._driver.settled.wait()
-        graded = record_grade(
-            self._store, self.run_id, Graded(verdict=verdict, why=why, who=current_user()), self._redactor
-        )
+        graded = record_grade(self._store, self.run_id, verdict, why, self._redactor)
         if self._driver is not None:
             self._driver.take_state(graded)

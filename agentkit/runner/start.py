@@ -5,6 +5,7 @@ from typing import Any
 
 from agentkit import registry
 from agentkit.definition import Definition
+from agentkit.definition.predicting import refuse_runs
 from agentkit.errors import ConfigError, ResumeError
 from agentkit.events import Origin
 from agentkit.ids import new_id
@@ -47,8 +48,10 @@ def start(
     Raises:
         LogError: the log cannot be used; nothing was started.
         EncodingError: the input is not JSON, or a label holds text that the log cannot.
-        ConfigError: the run to go on after has not ended, or a label is no text.
+        ConfigError: the run to go on after has not ended, or a label is no text; or it would start where writes are
+            only predicted.
     """
+    refuse_runs()
     given_labels = labels(tags, session, user)
     base, origin = None, None
     if after is not None:
@@ -97,6 +100,7 @@ def resume(
         RunNotFound: no such run.
         ResumeError: the definition contradicts what is recorded.
     """
+    refuse_runs()
     check_definition(definition, load_state(store, run_id))
     driver = Driver(store, run_id, definition, deps=deps)
     driver.before = engine().call(lambda: watch.take_over(driver))

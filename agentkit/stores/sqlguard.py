@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.errors import QueryError
 from agentkit.rows import Rows
+from agentkit.stores.explained import explained
 
 if TYPE_CHECKING:
     import duckdb
@@ -52,7 +53,7 @@ def run(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[s
     except duckdb.IOException:
         raise
     except duckdb.Error as error:
-        raise QueryError(_explained(error)) from error
+        raise QueryError(explained(error, sql)) from error
 
 
 def fetch(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping[str, Any]) -> Rows:
@@ -134,15 +135,3 @@ def _check_node(node: dict[str, Any]) -> None:
 def _plain(value: Any) -> Any:
     """A SQL value as every store gives it: ids are text, as everywhere in agentkit."""
     return str(value) if isinstance(value, uuid.UUID) else value
-
-
-def _explained(error: Exception) -> str:
-    """DuckDB's message, with the views when it did not know a table."""
-    from agentkit.stores.views import COLUMNS
-
-    message = str(error)
-    if "Table with name" in message:
-        return f"{message}\nThe log's views: {', '.join(COLUMNS)}"
-    if match := re.search(r'Referenced column "?\w+"? not found', message):
-        return f"{message}\n{match[0]}; DESCRIBE lists a view's columns, for example DESCRIBE runs"
-    return message

@@ -37,18 +37,23 @@ SECONDS = 0.05  # a model's answer; a hosted one takes about a second, so the ra
 LEARNED = 10  # runs, where the agent is beside its pipeline
 
 
-def shown(figures: Figures) -> dict[str, Any]:
-    """Figures as JSON: the counts, and why where something is not right."""
-    counts = {outcome: figures.counts[outcome] for outcome in OUTCOMES}
-    whys = {outcome: figures.whys(outcome)[:3] for outcome in OUTCOMES[1:]}
-    calls = sum(one.model_calls for one in figures.judged if one.outcome == "equal")
-    return {**counts, "kept": figures.kept, "refused": figures.refused, "whys": whys, "model_calls": calls}
+def as_json(figures: Figures) -> dict[str, Any]:
+    """The counts, and why where something is not right."""
+    known = [one for one in figures.judged if one.shown]
+    return {
+        **{outcome: figures.counts[outcome] for outcome in OUTCOMES},
+        "of_shown": [sum(one.outcome == "equal" for one in known), len(known)],
+        "settled": figures.settled,
+        "kept": figures.kept,
+        "refused": figures.refused,
+        "whys": {outcome: figures.whys(outcome)[:3] for outcome in OUTCOMES[1:]},
+    }
 
 
 def of_family(name: str, seeds: int, held_out: int) -> dict[str, Any]:
     """A family's figures, by the number of runs that were learned from."""
     return {
-        str(runs): shown(
+        str(runs): as_json(
             family_figures(ak.promote, FAMILIES[name], runs=runs, seeds=range(1, seeds + 1), held_out=held_out)
         )
         for runs in RUNS
@@ -61,7 +66,7 @@ def of_controls(names: str, seeds: int, held_out: int) -> dict[str, Any]:
     for name in names.split("|"):
         control = CONTROLS[name]
         figures = control_figures(ak.promote, control, seeds=range(1, seeds + 1), held_out=held_out)
-        found[name] = {**shown(figures), "not right": not_right(control, figures)}
+        found[name] = {**as_json(figures), "not right": not_right(control, figures)}
     return found
 
 
@@ -71,14 +76,14 @@ def beside(name: str, seeds: int, held_out: int) -> dict[str, Any]:
     training = [family.case(number, "training") for number in range(LEARNED)]
     promotion = learn(ak.promote, family, training, log, noise=NOISE, seed=0)
     pipeline = None if promotion.refused else promotion.load(model=model)
-    by_agent, by_pipeline, equal = [], [], 0
+    by_agent, by_pipeline, settled = [], [], 0
     for seed in range(seeds * held_out):
         alone = agent_cost(family, seed, log)
         by_agent.append(alone)
         cost, done = ([0.0, 0.0, 0.0], False) if pipeline is None else pipeline_cost(pipeline, model, family, seed, log)
-        equal += done
+        settled += done
         by_pipeline.append(cost if done else [one + other for one, other in zip(cost, alone, strict=True)])
-    return {"cases": len(by_agent), "equal": equal, "agent": spent(by_agent), "pipeline": spent(by_pipeline)}
+    return {"cases": len(by_agent), "settled": settled, "agent": spent(by_agent), "pipeline": spent(by_pipeline)}
 
 
 def agent_cost(family: Any, seed: int, log: ak.Log) -> list[float]:
@@ -94,12 +99,12 @@ def agent_cost(family: Any, seed: int, log: ak.Log) -> list[float]:
 def pipeline_cost(
     pipeline: ak.Pipeline, model: StandIn, family: Any, seed: int, log: ak.Log
 ) -> tuple[list[float], bool]:
-    """The same of the pipeline, and whether it settled the case."""
+    """The same of the pipeline, and whether the case was settled, be it by the agent that it handed over to."""
     case = family.case(seed, "held_out")
     model.cases = [case]
     start = time.perf_counter()
     judged = judge(pipeline.run(**inputs(case), deps=case.world, log=log), case)
-    return [judged.model_calls, judged.cost_usd, time.perf_counter() - start], judged.outcome == "equal"
+    return [judged.model_calls, judged.cost_usd, time.perf_counter() - start], judged.settled
 
 
 def spent(costs: list[list[float]]) -> dict[str, float]:

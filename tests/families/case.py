@@ -37,6 +37,7 @@ class Case:
         edits: what a person changes where a tool asks: tool → arguments.
         judged: what a model would say of this case and no code can: what a stand-in for one answers with.
         shown: what a prompt has to hold for a model to say so.
+        way: which way it goes, where the family has several: runs do not determine one that none of them took.
     """
 
     input: Any
@@ -46,3 +47,4 @@ class Case:
     edits: dict[str, dict[str, Any]] = field(default_factory=dict)
     judged: dict[str, Any] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
+    way: str = ""

@@ -9,7 +9,7 @@ from datetime import date
 from types import ModuleType
 from typing import Any, Literal
 
-from families import chores, claims, parcels, pickups, refunds, reminders, returns, statements
+from families import chores, claims, discounts, parcels, pickups, refunds, reminders, returns, sensors, statements
 from families.case import Case
 
 Outcome = Literal["equal", "deopt", "wrong", "error"]
@@ -192,6 +192,24 @@ CONTROLS: dict[str, Control] = {
         returns,
         lambda seed: returns.case(seed, "training", status="delivered"),
         lambda seed: returns.case(seed, "held_out"),
+    ),
+    "a phrase never seen": Control(
+        "Every request was worded in one of two ways; another way has another number in it.",
+        returns,
+        lambda seed: returns.case(seed, "training", phrases=returns.PHRASES[:2]),
+        lambda seed: returns.case(seed, "held_out", phrases=returns.PHRASES[2:]),
+    ),
+    "a number that another thing has too": Control(
+        "Every room had the number of its sensor: put together from the request, or read; these differ elsewhere.",
+        sensors,
+        lambda seed: sensors.case(seed, "training", same_number=True),
+        lambda seed: sensors.case(seed, "held_out", same_number=False),
+    ),
+    "edited in every run": Control(
+        "A person changed the percentage each time: what was written is that person's, and the account's is proposed.",
+        discounts,
+        lambda seed: discounts.case(seed, "training", edited=True),
+        lambda seed: discounts.case(seed, "held_out", edited=False),
     ),
     "no repetition": Control(
         "Each request wants other things in another order: there is nothing to promote.",

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from types import ModuleType
 from typing import Any, Protocol, Self, TypeVar
@@ -61,6 +61,17 @@ class Figures:
     def equal(self) -> float | None:
         """The share of cases in which the pipeline did what is right; None where none was promoted."""
         return self.counts["equal"] / len(self.judged) if self.judged else None
+
+    @property
+    def equal_of_shown(self) -> float | None:
+        """The same, of the cases that go a way which the runs showed: of no other they determine what is right."""
+        shown = [one for one in self.judged if one.shown]
+        return sum(one.outcome == "equal" for one in shown) / len(shown) if shown else None
+
+    @property
+    def settled(self) -> int:
+        """How many of the deopts ended right all the same, since the agent went on from there."""
+        return sum(one.settled for one in self.judged if one.outcome == "deopt")
 
     def whys(self, outcome: str) -> list[str]:
         """What was not as it has to be, most frequent first."""
@@ -137,8 +148,11 @@ def evaluate(
         promotion = learn(promote, family, training, log, noise=noise, seed=seed)
         if promotion.refused:
             return Figures(refused=["; ".join(map(str, promotion.refused))], kept=len(held_out))
-        model = StandIn()
-        return Figures(judged=run_on(promotion.load(model=model), model, held_out, other))
+        model, ways = StandIn(), {case.way for case in training}
+        judged = run_on(promotion.load(model=model), model, held_out, other)
+        return Figures(
+            judged=[replace(one, shown=case.way in ways) for one, case in zip(judged, held_out, strict=True)]
+        )
     finally:
         log.close()
         other.close()

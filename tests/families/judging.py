@@ -1,7 +1,6 @@
 """What became of a held-out case: equal, deopt, wrong write, or an error."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -23,12 +22,16 @@ class Judged:
         outcome: equal: the writes and the output are the true ones; deopt: it stopped, and wrote nothing that is not
             true; wrong: it wrote something that is not true; error: anything else, which nothing may be.
         why: what was not as it has to be.
+        settled: in the end, by whomever, all is as it has to be: after a deopt, the agent did the rest.
+        shown: the runs that were learned from took the way that the case goes.
         model_calls: how often a model was asked.
         cost_usd: what that cost, USD.
     """
 
     outcome: Outcome
     why: str = ""
+    settled: bool = False
+    shown: bool = True
     model_calls: int = 0
     cost_usd: float = 0.0
 
@@ -61,9 +64,10 @@ def _same_write(truth: Write, found: Write) -> bool:
     return truth.tool == found.tool and same(truth.arguments, found.arguments)
 
 
-def in_order(truth: Sequence[Write], found: Sequence[Write]) -> bool:
-    """Whether the writes are the true ones, one by one."""
-    return len(truth) == len(found) and all(map(_same_write, truth, found))
+def all_done(case: Case) -> bool:
+    """Whether the writes are the true ones, tool after tool; those of one tool, as a loop does them, in any order."""
+    tools = [[write.tool for write in writes] for writes in (case.writes, case.world.writes)]
+    return tools[0] == tools[1] and not untrue(case)
 
 
 def judge(run: ak.Run, case: Case) -> Judged:
@@ -75,21 +79,30 @@ def judge(run: ak.Run, case: Case) -> Judged:
     else:
         failed = None
     state = run.state
-    outcome, why = _outcome(run, case, failed)
+    wrong, met = untrue(case), _met(run)
+    problem = _problem(case, state, failed)
     usage = state.usage + state.child_usage
-    return Judged(outcome, why, usage.model_calls, usage.cost_usd or 0.0)
+    used = {"model_calls": usage.model_calls, "cost_usd": usage.cost_usd or 0.0}
+    if wrong:
+        return Judged("wrong", f"wrote {wrong[0]}, true is {case.writes}", **used)
+    if met is not None:
+        return Judged("deopt", met, settled=problem is None, **used)
+    return Judged("error", problem, **used) if problem is not None else Judged("equal", settled=True, **used)
 
 
-def _outcome(run: ak.Run, case: Case, failed: BaseException | None) -> tuple[Outcome, str]:
+def _met(run: ak.Run) -> str | None:
+    """What a pipeline met that it was not made for; None where it met nothing of the kind."""
     state = run.state
-    if wrong := untrue(case):
-        return "wrong", f"wrote {wrong[0]}, true is {case.writes}"
-    if any(event.type == "deopted" for event in run.events()) or (state.error and state.error.type == "Deopt"):
-        return "deopt", state.error.message if state.error else ""
+    handed = next((event.body for event in run.events() if event.type == "deopted"), None)
+    if handed is not None:
+        return handed.message
+    return state.error.message if state.error is not None and state.error.type == "Deopt" else None
+
+
+def _problem(case: Case, state: Any, failed: BaseException | None) -> str | None:
+    """What is not as it has to be at the end of a run; None where everything is."""
     if failed is not None:
-        return "error", f"{state.error.type}: {state.error.message}" if state.error else repr(failed)
-    if not in_order(case.writes, case.world.writes):
-        return "error", f"wrote {case.world.writes}, true is {case.writes}"
-    if not same(case.output, state.output):
-        return "error", f"ended with {state.output}, true is {case.output}"
-    return "equal", ""
+        return f"{state.error.type}: {state.error.message}" if state.error else repr(failed)
+    if not all_done(case):
+        return f"wrote {case.world.writes}, true is {case.writes}"
+    return None if same(case.output, state.output) else f"ended with {state.output}, true is {case.output}"

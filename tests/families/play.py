@@ -55,6 +55,7 @@ class Dice:
         self.noise = noise
         self.random = random.Random(f"{seed} {said}")
         self.used: list[str] = []  # reads that were played, so that none is played a third time
+        self.made: dict[str, Any] = {}  # the results of what a pipeline did before it handed over
 
     def now(self) -> bool:
         """Whether something unneeded happens here."""
@@ -97,6 +98,7 @@ def _answer(
     said = str(request.messages[0].content)
     given = json.loads(said) if said.startswith("{") else said
     dice = Dice(noise, seed, said)
+    dice.made = _handed_over(request)
     turns = _noisy(plan(given, dice), idle(given), dice)
     try:
         uses = turns.send(None)
@@ -116,7 +118,26 @@ def _told(request: ModelRequest) -> list[list[ToolMessage]]:
     """The results of each turn so far, in the order of its calls."""
     results = {message.call_id: message for message in request.messages if message.role == "tool"}
     turns = [message.tool_calls for message in request.messages if message.role == "assistant"]
-    return [[results[call.id] for call in calls] for calls in turns]
+    return [[results[call.id] for call in calls] for calls in turns if not _is_made(calls[0].id)]
+
+
+def _is_made(call_id: str) -> bool:
+    """Whether a call is shown as made already: a pipeline made it, and handed over to this agent."""
+    return call_id.startswith("made_")
+
+
+def _handed_over(request: ModelRequest) -> dict[str, Any]:
+    """What a pipeline's calls gave, by call; a model would not make them again."""
+    calls = {call.id: call for one in request.messages if one.role == "assistant" for call in one.tool_calls}
+    return {
+        _call(calls[message.call_id].name, calls[message.call_id].arguments): _result(message.content)
+        for message in request.messages
+        if message.role == "tool" and _is_made(message.call_id) and not message.is_error
+    }
+
+
+def _call(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name} {json.dumps(arguments, sort_keys=True)}"
 
 
 def _noisy(turns: Turns, idle: list[Use], dice: Dice) -> Generator[list[Use], list[ToolMessage], Any]:
@@ -133,12 +154,13 @@ def _noisy(turns: Turns, idle: list[Use], dice: Dice) -> Generator[list[Use], li
 
 
 def _play_batch(batch: list[Use], idle: list[Use], dice: Dice) -> Generator[list[Use], list[ToolMessage], list[Any]]:
-    for unneeded in _unneeded(batch, idle, dice):
+    names = [_call(one.tool.name, one.arguments) for one in batch]
+    found = {index: dice.made[name] for index, name in enumerate(names) if name in dice.made}
+    order = [index for index in range(len(batch)) if index not in found]
+    for unneeded in _unneeded([batch[index] for index in order], idle, dice):
         yield [unneeded]
-    order = list(range(len(batch)))
     if not any(one.tool.writes for one in batch) and dice.now():
         dice.random.shuffle(order)
-    found: dict[int, Any] = {}
     for turn in _grouped(order, dice):
         yield from _until_read(batch, turn, found, dice)
     return [found[index] for index in range(len(batch))]

@@ -101,11 +101,12 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities, *, status: Status | None = None) -> Case:
+def case(seed: int, entities: Entities, *, status: Status | None = None, phrases: tuple[str, ...] = PHRASES) -> Case:
     """A random request.
 
     Args:
         status: the order's; any when left out, delivered in three of five.
+        phrases: the ways to ask for it.
     """
     pool = Pool("returns", seed, entities)
     order_id, number = pool.id("A-"), pool.number(10000, 99999)
@@ -118,14 +119,14 @@ def case(seed: int, entities: Entities, *, status: Status | None = None) -> Case
         billing_address_id=address if pool.chance(0.4) else pool.id("AD-"),
         items=pool.random.randint(1, 4),
     )
-    said = pool.choice(PHRASES).format(
+    said = pool.choice(phrases).format(
         order_id=order_id, name=pool.name(), price=pool.amount(5, 200), phone=pool.number(100000, 999999)
     )
     world = World({"orders": {order_id: order}, "policy": {"returns": {"en": "14 days"}}}, {"create_return": number})
     accepted = stands == "delivered"
     writes = [Write("create_return", {"order_id": order_id, "address_id": address})] if accepted else []
     output = {"order_id": order_id, "accepted": accepted, "label": f"RET-{number}" if accepted else None}
-    return Case(said, world, writes, output)
+    return Case(said, world, writes, output, way=stands)
 
 
 agent = new_agent(policy())

@@ -101,12 +101,17 @@ def policy(noise: float = 0.0, seed: int = 0, seconds: float = 0.0) -> object:
     return play(plan, idle=idle, noise=noise, seed=seed, seconds=seconds)
 
 
-def case(seed: int, entities: Entities) -> Case:
-    """A random request."""
+def case(seed: int, entities: Entities, *, same_number: bool | None = None) -> Case:
+    """A random request.
+
+    Args:
+        same_number: the room has the sensor's number; every other has when left out.
+    """
     pool = Pool("sensors", seed, entities)
     number = pool.number(1001, 9999)
     sensor_id, kind = f"S-{number}", pool.choice(KINDS)
-    room_id = f"R-{number}" if pool.chance(0.5) else pool.id("R-", 4)
+    alike = pool.chance(0.5) if same_number is None else same_number
+    room_id = f"R-{number}" if alike else pool.id("R-", 4)
     limits = [_limit(pool, each) for each in pool.shuffled(KINDS)]
     (upper,) = [limit.upper for limit in limits if limit.kind == kind]
     reading = upper if pool.chance(0.2) else float(pool.amount(1, 99))

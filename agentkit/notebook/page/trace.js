@@ -10,14 +10,16 @@ class Trace {
     this.clear();
     this.told = new Map(); // question → what became of a click
     this.details = new Map();
+    this.boxed = new Set(); // questions that the waiting cell's input box asks
     this.deaf = false; // the kernel does not take what is sent to it
     this.since = null; // when it was asked something that it did not answer yet
     this.pinged = 0;
-    model.on("msg:custom", (message) => this.take(message));
-    const first = model.get("first");
-    if (first) this.take(JSON.parse(first));
+    this.answered = []; // who answered what, while this page was open
+    this.line = Promise.resolve(); // messages are taken one after the other, also where unpacking one takes a while
+    model.on("msg:custom", (message, buffers) => this.hear(message, buffers?.[0]));
+    this.take(JSON.parse(model.get("first")));
     this.since = null; // that was said before anything was asked
-    this.send({ kind: "ready" });
+    this.send({ kind: "ping" });
     this.timer = setInterval(() => this.look(), LOOK);
   }
 
@@ -54,16 +56,38 @@ class Trace {
     this.rows = new Map();
     this.below = new Map();
     this.text = new Map();
+    this.names = new Set(); // of tools and steps
     this.cards = [];
     this.number = null;
     this.ended = false;
+    this.loading = false;
+    this.links = [];
+    this.grade = null;
+    this.ungraded = ""; // why it could not be graded
     this.from = Infinity;
     this.until = 0;
   }
 
+  hear(message, packed) {
+    if (message.kind === "ping") {
+      try { this.model.send({ kind: "pong" }); } catch { /* its comm is closed */ }
+      return;
+    }
+    const take = async () => this.take(packed ? { ...message, rows: await unpacked(packed) } : message);
+    this.line = this.line.then(take).catch((error) => console.error("agentkit:", error));
+  }
+
   take(message) {
+    if (message.kind === "boxed") {
+      this.boxed = new Set(message.ids);
+      this.changed();
+      return;
+    }
     if (message.kind !== "rows") this.since = null; // it heard, and answered
-    if (message.kind === "pong") return;
+    if (message.kind === "pong") {
+      if (message.n > (this.number ?? -1)) this.send({ kind: "ready" }); // something was lost before this page was there
+      return;
+    }
     if (message.kind === "reset") {
       this.clear();
       this.number = message.n;
@@ -81,6 +105,9 @@ class Trace {
       this.details.set(message.id, message.sections);
     } else if (message.kind === "told") {
       this.told.set(message.id, message);
+    } else if (message.kind === "graded") {
+      this.grade = message.grade ?? this.grade;
+      this.ungraded = message.bad ?? "";
     } else {
       return;
     }
@@ -89,7 +116,8 @@ class Trace {
       if (message.cards.some((card) => !known.has(card.id))) this.pinged = 0; // whether clicks arrive is asked at once
       this.cards = message.cards;
     }
-    if ("ended" in message) this.ended = message.ended;
+    if (message.answered) this.answered.push(...message.answered);
+    for (const name of ["ended", "loading", "links", "grade"]) if (name in message) this[name] = message[name];
     this.changed();
   }
 
@@ -102,6 +130,7 @@ class Trace {
         this.below.get(parent).push(row.id);
       }
       this.rows.set(row.id, row);
+      if (row.kind === "tool" || row.kind === "step") this.names.add(row.name);
       this.details.delete(row.id);
       if (row.started) this.from = Math.min(this.from, row.started);
       if (row.ended) this.until = Math.max(this.until, row.ended);
@@ -114,6 +143,10 @@ class Trace {
     this.send({ kind: "answer", id, ...given });
     this.changed();
   }
+}
+
+function unpacked(buffer) {
+  return new Response(new Blob([buffer]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
 }
 
 // The elements that mark where the trace stands: one for each view of the cell's output.

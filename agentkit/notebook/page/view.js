@@ -19,18 +19,22 @@ class View {
     this.costs = this.toggle("cost", "show only what costs money");
     this.deaf = el("div", { class: "agentkit-deaf", role: "status", hidden: true });
     this.said = el("span", { class: "agentkit-said", "aria-live": "polite" });
-    this.copy = el("button", { type: "button", title: "copy the chosen step as JSON", onclick: () => this.copied() }, "copy");
+    this.tools = el("select", { "aria-label": "show only one tool's calls", hidden: true, onchange: () => this.changed() }, el("option", { value: "" }, "every tool"));
+    this.copy = el("span", { class: "agentkit-group" }, ...[["JSON", (row) => this.asJson(row)], ["Markdown", (row) => this.asMarkdown(row)]].map(([label, make]) =>
+      el("button", { type: "button", title: `copy the chosen step as ${label}; all that is shown where none is chosen`, onclick: () => this.copied(make) }, `copy ${label}`)));
+    this.links = el("span", { class: "agentkit-group" });
+    this.grade = new Grade(trace);
+    this.heard = el("div", { class: "agentkit-heard", role: "log" });
     this.cards = el("div", { class: "agentkit-cards" });
     this.list = el("div", { class: "agentkit-rows" });
     this.space = el("div", {});
-    this.view = el("div", { class: "agentkit-view", role: "tree", tabindex: "0", "aria-label": "the steps of the run" }, this.space, this.list);
+    this.view = el("div", { class: "agentkit-view", role: "tree", tabindex: "0", "data-lm-suppress-shortcuts": "true", "aria-label": "the steps of the run" }, this.space, this.list);
     this.details = el("div", { class: "agentkit-details", hidden: true });
-    const bar = el("div", { class: "agentkit-bar" }, this.search, this.errors, this.costs, this.copy, this.said);
+    const bar = el("div", { class: "agentkit-bar" }, this.search, this.tools, this.errors, this.costs, this.copy, this.links, this.grade.root, this.said);
     this.isInbox = Boolean(trace.model.get("inbox"));
-    this.heard = el("div", { class: "agentkit-heard", role: "log" });
     this.root = this.isInbox
       ? el("div", { class: "agentkit" }, el("div", { class: "agentkit-bar" }, this.said), this.deaf, this.cards, this.heard)
-      : el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.view, this.details);
+      : el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.heard, this.view, this.details);
     this.view.addEventListener("scroll", () => { this.top = this.view.scrollTop; this.changed(); }, { passive: true });
     this.root.addEventListener("focusin", (event) => { this.focused = event.target; });
     this.root.addEventListener("focusout", (event) => { if (this.root.isConnected && event.relatedTarget) this.focused = null; });
@@ -83,13 +87,18 @@ class View {
   matches(row) {
     if (this.only.has("errors") && !["error", "rejected", "in doubt"].includes(row.status)) return false;
     if (this.only.has("cost") && !(row.cost_usd || row.cost_usd === null)) return false;
+    if (this.tools.value && !(["tool", "step"].includes(row.kind) && row.name === this.tools.value)) return false;
     return !this.words || `${row.name} ${row.step} ${row.status} ${row.note ?? ""}`.toLowerCase().includes(this.words);
+  }
+
+  isFiltering() {
+    return Boolean(this.words || this.only.size || this.tools.value);
   }
 
   // The rows to be seen, in order, with their depth; where something is searched for, its ancestors too.
   flatten() {
     const { rows, below } = this.trace;
-    const filtering = this.words || this.only.size;
+    const filtering = this.isFiltering();
     let wanted = null;
     if (filtering) {
       wanted = new Set();
@@ -115,7 +124,7 @@ class View {
     const { trace } = this;
     this.drawn = Date.now();
     const waits = trace.cards.length > 0 || !trace.ended;
-    this.deaf.hidden = !(trace.deaf && waits);
+    this.deaf.hidden = !(trace.deaf && waits) || trace.boxed.size > 0;
     this.deaf.textContent = "The kernel does not answer now: it is busy with a cell, or gone.";
     if (this.isInbox) {
       const count = trace.cards.length;
@@ -136,9 +145,30 @@ class View {
     this.list.replaceChildren(...this.visible.slice(first, last).map((one, index) => this.row(one, first + index, now)));
     const chosen = this.visible.findIndex((one) => one.id === this.chosen);
     this.view.setAttribute("aria-activedescendant", chosen < 0 ? "" : `${this.name}-${chosen}`);
-    this.said.textContent = `${trace.rows.size.toLocaleString("en")} steps${this.words || this.only.size ? `, ${this.visible.length} shown` : ""}`;
+    const said = `${trace.loading ? "loading … " : ""}${trace.rows.size.toLocaleString("en")} steps${this.isFiltering() ? `, ${this.visible.length} shown` : ""}`;
+    if (!(Date.now() < this.quiet)) this.said.textContent = said;
+    this.heard.replaceChildren(...trace.answered.slice(-3).map((text) => el("div", {}, text)));
+    this.drawBar();
     this.drawCards();
     this.drawDetails();
+  }
+
+  // What is offered beside the rows: it changes seldom, so that a list that is open stays so.
+  drawBar() {
+    const { trace } = this;
+    if (this.named !== trace.names.size) {
+      this.named = trace.names.size;
+      const chosen = this.tools.value;
+      this.tools.replaceChildren(...["", ...[...trace.names].sort()].map((name) => el("option", { value: name }, name || "every tool")));
+      this.tools.value = chosen;
+      this.tools.hidden = trace.names.size < 2;
+    }
+    if (this.linked !== trace.links) {
+      this.linked = trace.links;
+      const safe = (trace.links ?? []).filter(([, url]) => /^https?:\/\//.test(url));
+      this.links.replaceChildren(...safe.map(([name, url]) => el("a", { href: url, target: "_blank", rel: "noopener noreferrer" }, `${name} ↗`)));
+    }
+    this.grade.update();
   }
 
   row({ id, depth, children, open }, index, now) {
@@ -181,23 +211,31 @@ class View {
     this.changed();
   }
 
+  goTo(index) {
+    this.choose(this.visible[index].id);
+    const top = index * HEIGHT;
+    if (top < this.view.scrollTop) this.view.scrollTop = top;
+    if (top + HEIGHT > this.view.scrollTop + this.view.clientHeight) this.view.scrollTop = top + HEIGHT - this.view.clientHeight;
+  }
+
   key(event) {
     const at = this.visible.findIndex((one) => one.id === this.chosen);
     const move = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15 }[event.key];
     if (move !== undefined || event.key === "Home" || event.key === "End") {
       const last = this.visible.length - 1;
       const to = event.key === "Home" ? 0 : event.key === "End" ? last : Math.min(last, Math.max(0, at + move));
-      if (to >= 0 && this.visible[to]) {
-        this.choose(this.visible[to].id);
-        const top = to * HEIGHT;
-        if (top < this.view.scrollTop) this.view.scrollTop = top;
-        if (top + HEIGHT > this.view.scrollTop + this.view.clientHeight) this.view.scrollTop = top + HEIGHT - this.view.clientHeight;
-      }
+      if (to >= 0 && this.visible[to]) this.goTo(to);
     } else if (event.key === "ArrowRight" || event.key === "ArrowLeft") {
       const one = this.visible[at];
       if (one?.children && one.open === (event.key === "ArrowLeft")) this.fold(one.id);
     } else if (event.key === "Escape") {
       this.choose(null);
+    } else if (event.key === "e") {
+      const isBad = ({ id }) => ["error", "rejected", "in doubt"].includes(this.trace.rows.get(id).status);
+      const to = [...this.visible.keys()].find((i) => i > at && isBad(this.visible[i])) ?? this.visible.findIndex(isBad);
+      if (to >= 0) this.goTo(to);
+    } else if (event.key === "/") {
+      this.search.focus();
     } else {
       return;
     }
@@ -205,11 +243,21 @@ class View {
     event.stopPropagation();
   }
 
-  async copied() {
-    const row = this.trace.rows.get(this.chosen ?? this.visible[0]?.id);
-    if (!row) return;
-    const text = JSON.stringify({ ...row, details: this.trace.details.get(row.id) }, null, 1);
-    try { await navigator.clipboard.writeText(text); this.said.textContent = "copied"; } catch { this.said.textContent = "the browser does not allow copying"; }
+  async copied(make) {
+    const text = make(this.trace.rows.get(this.chosen));
+    this.said.textContent = (await toClipboard(text)) ? "copied" : "the browser does not allow copying";
+    this.quiet = Date.now() + 2000;
+  }
+
+  asJson(row) {
+    const rows = this.visible.map(({ id }) => this.trace.rows.get(id));
+    return JSON.stringify(row ? { ...row, details: this.trace.details.get(row.id) } : rows, null, 1);
+  }
+
+  asMarkdown(row) {
+    if (!row) return this.visible.map(({ id, depth }) => rowMarkdown(this.trace.rows.get(id), depth)).join("\n");
+    const sections = this.trace.details.get(row.id) ?? [];
+    return [rowMarkdown(row).slice(2), ...sections.map(sectionMarkdown)].join("\n\n");
   }
 
   drawDetails() {

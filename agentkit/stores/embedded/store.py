@@ -22,6 +22,7 @@ from agentkit.stores.embedded.history import History
 from agentkit.stores.embedded.inbox import Inbox
 from agentkit.stores.embedded.journal import Journal, unwritable
 from agentkit.stores.embedded.lease import Leases
+from agentkit.stores.embedded.ledger import FileLedger
 from agentkit.stores.embedded.prune import prune
 from agentkit.stores.embedded.upkeep import Upkeep
 from agentkit.stores.names import checked_approval_id, checked_run_id
@@ -77,6 +78,7 @@ class EmbeddedStore:
         self._warehouse: Warehouse | None = None
         self._blobs = Blobs(self._folder / "blobs")
         self._inbox = Inbox(self._folder / "inbox")
+        self.exports = FileLedger(self._folder / "exports")
         self._leases = Leases(self._folder / "lease", self.process)
         self._journal = Journal(self._folder / "journal", self.process, self._blobs)
         self._history = History(self._folder, self._table)
@@ -145,7 +147,15 @@ class EmbeddedStore:
             until = head if until is None else min(head, until)
             if until <= after:
                 return []
-        rows = self._history.rows(run_id, after, until)
+        return self._events(self._history.rows(run_id, after, until))
+
+    def read_many(self, run_ids: Iterable[str]) -> dict[str, list[Event]]:
+        """All events of several runs; see `Store.read_many`."""
+        self._journal.settle()
+        found = self._history.rows_of([checked_run_id(run_id) for run_id in run_ids])
+        return {run_id: self._events(rows) for run_id, rows in found.items() if rows}
+
+    def _events(self, rows: Iterable[dict[str, Any]]) -> list[Event]:
         return [Event.from_row({**row, "body": self._blobs.get(row["body"])}) for row in rows]
 
     def answer(self, run_id: str, approval_id: str, answer: Answer) -> Answer:
@@ -173,6 +183,7 @@ class EmbeddedStore:
         removed = prune(ids, self._folding, self._table(), self._blobs)
         for run_id in ids:
             self._inbox.remove(run_id)
+        self.exports.remove(ids)
         return removed
 
     def fold(self, *, timeout: float = 10.0) -> bool:
