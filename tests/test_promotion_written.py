@@ -1,5 +1,6 @@
 """A promotion on disk: the module, its tests and their runs; what a person edited; what is said where it cannot be."""
 
+import importlib
 import json
 import os
 from dataclasses import replace
@@ -14,6 +15,31 @@ from agentkit.promote.mutations import Choice
 from agentkit.promote.recorded import promote_runs
 from agentkit.promote.runs_file import MOST_BYTES, MOST_RUNS, RunsFile, chosen, read
 from agentkit.testing import recorded_runs
+
+SHOP = '''
+import agentkit as ak
+from agentkit.testing import FunctionModel, call
+
+@ak.tool
+def find_order(order_id: str) -> dict[str, str]:
+    """Look up one order by its number. Returns its one line."""
+    return {"line": f"L-{order_id}"}
+
+@ak.tool(writes=True)
+def refund(line: str) -> dict[str, str]:
+    """Refund a line of an order. Returns the number of the refund."""
+    return {"refund": f"R-{line}"}
+
+def turn(request):
+    said = request.messages
+    if len(said) == 1:
+        return call("find_order", order_id=said[0].content)
+    if len(said) == 3:
+        return call("refund", line=said[2].content["line"])
+    return said[4].content["refund"]
+
+support = ak.Agent("support", FunctionModel(turn), tools=[find_order, refund])
+'''
 
 
 def promoted(family, runs=8, seed=1):
@@ -285,6 +311,25 @@ def test_a_runs_file_that_is_none_is_said(tmp_path):
         path.write_text(text)
         with pytest.raises(ak.AgentKitError, match=r"p\.runs\.json"):
             read(path)
+
+
+def test_a_notebooks_agent_is_written_as_a_module_and_its_runs_promoted(cell, tmp_path, monkeypatch):
+    """The road that the error names, walked: its recorded runs are the module's agent's too, and the tests pass."""
+    cell(SHOP)
+    log = ak.open_log("memory:")
+    agent = cell("support")
+    for order in ("A-1", "B-2", "C-3", "D-4"):
+        agent.run(order, log=log).result(30)
+    with pytest.raises(ak.AgentKitError, match=r"a notebook or a script.*ak\.promote\(support, to=\"module\"\)"):
+        promote_runs(agent, log=log).write(tmp_path / "refunding.py")
+    ak.promote(agent, to="module").write(tmp_path / "support_agent.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    promotion = promote_runs(importlib.import_module("support_agent").support, log=log)
+    log.close()
+    path = promotion.write(tmp_path / "refunding.py")
+    assert "import support_agent" in path.read_text("utf-8")
+    tested = promotion.test(path)
+    assert tested, tested.text
 
 
 # leave one out --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from agentkit.promote.variants import Selection, Variant, table
 from agentkit.rows import Rows
 
 _SHOWN_SECONDS = 2.0
-"""So long a display may take for leave-one-out where nobody asked for it before."""
+"""So long a display may take for leave-one-out where nobody asked for it before, beside the one that it is in."""
+_SHOWN_RUNS = 100
+"""Of more runs than that it is not done unasked: one may take seconds, and says little."""
 
 
 class Promotion:
@@ -160,7 +163,7 @@ class Promotion:
         return as_text(self._shown(self._one_out))
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
-        if self.plan is not None and self._one_out is None:
+        if self.plan is not None and self._one_out is None and len(self.selection.traces) <= _SHOWN_RUNS:
             self.leave_one_out(sample=10, seconds=_SHOWN_SECONDS)
         return {"text/plain": repr(self), "text/html": as_html(self._shown(self._one_out))}
 
@@ -197,7 +200,7 @@ class Promotion:
         """
         plan = self._planned()
         pipeline, agent = load_plan(plan, self.agent, f"{self.name} replayed"), self.agent.definition
-        found = chosen([kept_run(agent, plan, trace) for trace in variant.traces] for variant in self._variants)
+        found = chosen(map(partial(kept_run, agent, plan), variant.traces) for variant in self._variants)
         kept: list[KeptRun] = []
         wrong: list[str] = []
         for run in found:

@@ -1,7 +1,7 @@
 """The runs that are kept beside generated code, in one JSON file: what its tests replay, and what was generated."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def read(path: Path) -> RunsFile:
         raise PromotionError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def chosen(variants: Iterable[Sequence[KeptRun]]) -> list[KeptRun]:
+def chosen(variants: Iterable[Iterable[KeptRun]]) -> list[KeptRun]:
     """The runs to keep: of each variant in turn, as many as fit.
 
     Args:
