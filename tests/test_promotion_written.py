@@ -14,6 +14,7 @@ from agentkit.promote.kept import KeptRun
 from agentkit.promote.mutations import Choice
 from agentkit.promote.recorded import promote_runs
 from agentkit.promote.runs_file import MOST_BYTES, MOST_RUNS, RunsFile, chosen, read
+from agentkit.promote.tidy import tidy
 from agentkit.testing import recorded_runs
 
 SHOP = '''
@@ -74,9 +75,9 @@ def files_of(path):
 
 
 def test_the_module_its_tests_and_their_runs_are_written(written, refunding):
-    """Three files, and nothing beside them; the module is the source that is shown."""
+    """Three files, and nothing beside them; the module is the source that is shown, tidy for where it is."""
     assert list(files_of(written)) == ["refund.py", "refund.runs.json", "test_refund.py"]
-    assert written.read_text("utf-8") == refunding.source
+    assert written.read_text("utf-8") == tidy(refunding.source, written)
     assert not refunding.check(written)
 
 
@@ -184,7 +185,7 @@ def test_an_edit_that_conflicts_is_said_and_nothing_is_written(written, refundin
     assert "# by hand" in str(raised.value)
     assert files_of(written) == there
     refunding.write(written, overwrite=True)
-    assert written.read_text("utf-8") == refunding.source
+    assert written.read_text("utf-8") == tidy(refunding.source, written)
 
 
 @pytest.mark.parametrize(
