@@ -5,8 +5,8 @@ from typing import Literal
 from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
-from agentkit.runner.answers import current_user
 from agentkit.runner import settled
+from agentkit.runner.answers import current_user
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State

@@ -14,6 +14,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import measure  # noqa: E402
+import promotion_scale  # noqa: E402
 from families.catalogue import FAMILIES  # noqa: E402  tests are no package: their folder has to be on the path first
 from families.controls import CONTROLS  # noqa: E402
 from families.harness import (  # noqa: E402
@@ -120,23 +122,23 @@ def spent(costs: list[list[float]]) -> dict[str, float]:
 
 
 def scale(runs: int) -> dict[str, Any]:
-    """Promoting many long runs: seconds, and what the process grew by."""
-    from promotion_scale import agent, record
-
-    log = ak.open_log("memory:")
-    ids = record(runs, log)
-    before, start = _peak_mb(), time.perf_counter()
-    promotion = ak.promote(agent, runs=ids, log=log)
-    seconds, peak = time.perf_counter() - start, _peak_mb()
-    steps = log.sql("SELECT count(*) FROM events WHERE type = 'tool_started'")
+    """Promoting many long runs of a log on disk, as it is by default: seconds, and what the process grew by."""
+    with measure.fresh_folder(None) as folder:
+        log = ak.open_log(folder / ".agentkit")
+        ids = promotion_scale.record(runs, log)
+        before, start = _peak_mb(), time.perf_counter()
+        promotion = ak.promote(promotion_scale.agent, runs=ids, log=log)
+        source = "" if promotion.refused else promotion.source
+        seconds, peak = time.perf_counter() - start, _peak_mb()
+        log.close()
     return {
         "runs": len(ids),
-        "steps": next(iter(steps))[0] / len(ids),
+        "steps": promotion_scale.STEPS,
         "seconds": seconds,
         "before_mb": before,
         "peak_mb": peak,
         "refused": [str(reason) for reason in promotion.refused],
-        "lines": len((getattr(promotion, "source", "") or "").splitlines()),
+        "lines": len(source.splitlines()),
     }
 
 

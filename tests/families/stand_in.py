@@ -56,7 +56,7 @@ class StandIn:
 
 def _known(cases: Iterable[Case], prompt: str) -> dict[str, Any]:
     """What a model can say of the case that a prompt is about: what it judges, and what it reads in the prompt."""
-    meant = [case for case in cases if all(word in prompt for word in case.shown or _said(case))]
+    meant = [case for case in cases if all(word in prompt for word in case.shown or _said(case.input))]
     if not meant:
         raise NotShown(f"no case at hand has all it needs in this prompt: {prompt[:500]}")
     read = {id(case): _read(case, prompt) for case in meant}
@@ -71,10 +71,11 @@ def _read(case: Case, prompt: str) -> dict[str, Any]:
     return {name: value for one in truth for name, value in one.items() if str(value) in prompt}
 
 
-def _said(case: Case) -> tuple[str, ...]:
-    if isinstance(case.input, str):
-        return (case.input,)
-    return tuple(str(value) for value in case.input.values())
+def _said(value: Any) -> tuple[str, ...]:
+    """The words and numbers of an input."""
+    if isinstance(value, dict | list):
+        return tuple(word for inner in (value.values() if isinstance(value, dict) else value) for word in _said(inner))
+    return (str(value),)
 
 
 def _filled(schema: dict[str, Any], defs: dict[str, Any], name: str | None, known: dict[str, Any]) -> Any:
@@ -89,6 +90,8 @@ def _filled(schema: dict[str, Any], defs: dict[str, Any], name: str | None, know
         return known[name]
     if schema.get("type") == "string":
         return FREE
+    if schema.get("type") == "array" and (lists := [value for value in known.values() if isinstance(value, list)]):
+        return lists[0]
     raise NotShown(f"what {name or 'the answer'} is (a {schema.get('type', schema)}) is not in the prompt")
 
 
