@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from families import expenses, refunds, tickets
+from families import expenses, meetings, refunds, tickets
 from families.harness import record
 
 import agentkit as ak
@@ -356,3 +356,10 @@ def test_what_the_others_never_showed_is_no_success():
     found = promoted(expenses, runs=2).leave_one_out()
     assert found.counts["equal"] < 2
     assert all(one.why for one in found.results if one.fate != "equal")
+
+
+def test_a_step_that_is_called_like_its_module_does_not_hide_it():
+    """The module has another name then: a step's own name is what the runs gave it."""
+    promotion = promoted(meetings)
+    assert "from families import meetings as families_meetings" in promotion.source
+    assert promotion.leave_one_out().counts["equal"] == 8

@@ -10,7 +10,7 @@ from agentkit.definition import AgentDefinition
 from agentkit.promote.code_body import Body, step_nodes
 from agentkit.promote.computed import Each, Match
 from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular
-from agentkit.promote.find import place_of_agent
+from agentkit.promote.find import place_of_agent, place_of_tool
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.search import Source
 from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
@@ -58,7 +58,8 @@ class Writer:
         self.plan = plan
         self.agent = agent
         self._name = name
-        self.imports = Imports()
+        self.imports = Imports({*plan.inputs, *(step.name for step in plan.steps)})
+        self._name_modules(owner)
         self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
         self._classes: list[str] = []
         self.types: dict[str, Any] = {}
@@ -79,6 +80,13 @@ class Writer:
                 continue
             returned = getattr(agent.tools[step.tool], "return_type", Any)
             self.types[step.name] = list[returned] if step.over is not None else returned
+
+    def _name_modules(self, owner: Any) -> None:
+        """Name the modules of the tools and the agent first: what a function calls its own must not be one of them."""
+        tools = [place_of_tool(self.agent.tools[step.tool], step.tool) for step in self.plan.steps if step.tool]
+        for place in [*tools, place_of_agent(owner)]:
+            if place.module is not None and place.module != "__main__":
+                self.imports.module(place.module)
 
     def module(self, heading: str) -> Module:
         """The whole text, under this docstring."""

@@ -3,7 +3,7 @@
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
@@ -14,9 +14,14 @@ from agentkit.signature import NOTHING
 
 
 class Imports:
-    """The modules that generated code needs, and what their objects are called in it."""
+    """The modules that generated code needs, and what their objects are called in it.
 
-    def __init__(self) -> None:
+    Args:
+        taken: the names of inputs and steps: a module of that name is called something else.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = frozenset(taken)
         self.typing: set[str] = set()
         self.plain: set[str] = set()
         self.models = False  # whether it makes pydantic models of its own
@@ -26,10 +31,15 @@ class Imports:
     def module(self, name: str) -> str:
         """What a module is called: its last name, or more of it where that is taken."""
         if name not in self._modules:
-            short = name.rpartition(".")[2]
-            taken = set(self._modules.values())
-            self._modules[name] = short if short not in taken else name.replace(".", "_")
+            taken = self._taken | self.called
+            names = (name.rpartition(".")[2], name.replace(".", "_"), f"{name.replace('.', '_')}_module")
+            self._modules[name] = next((one for one in names if one not in taken), names[-1])
         return self._modules[name]
+
+    @property
+    def called(self) -> set[str]:
+        """What the modules so far are called."""
+        return set(self._modules.values())
 
     def lines(self) -> list[str]:
         """The import statements, sorted as isort has them: standard library, others."""
