@@ -34,6 +34,7 @@ DISPLAYS = {
     "cell": "agentkit.notebook.show:display",
     "waiting": "agentkit.notebook.waiting:asker",
     "inbox": "agentkit.notebook.inbox:Inbox",
+    "promotion": "agentkit.notebook.promotion:show_buttons",
     "plots": "agentkit.plot:Plots",
 }
 

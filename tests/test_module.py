@@ -176,7 +176,7 @@ def test_a_module_passes_the_formatters_and_the_linters_defaults(promoted, tmp_p
         "RATE = 2\nNAMES = [1]\nx = deque()\ndef f(): return (RATE, NAMES, x, Decimal, ROUND_UP, j, os, OrderedDict)",
         STEP.format("str(len(f()))"),
     ]
-    monkeypatch.setattr("agentkit.promote.layout._formatted", lambda text: text)
+    monkeypatch.setattr("agentkit.promote.layout.formatted", lambda text: text)
     path = tmp_path / "plain.py"
     path.write_text(promoted(*cells).source)
     for check in (["check", "--isolated"], ["check", "--isolated", "--select", "I"]):

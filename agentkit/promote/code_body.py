@@ -26,7 +26,7 @@ class Body:
         self._given: dict[Expr, str] = dict(joined or {})
         self.used: set[str] = set()
         self._lines: list[str] = []
-        self._taken = set(writer.types) | {"ctx", "pair", *writer.imports.names()}
+        self._taken = set(writer.types) | writer.imports.called | {"ctx", "pair"}
 
     def call(self, step: PlannedStep) -> list[str]:
         """What a step that calls a tool does."""
@@ -179,9 +179,8 @@ class Body:
         value: Any = guard.value
         if isinstance(value, tuple):
             low, high = (_number(one) for one in cast("tuple[Any, Any]", value))
-            return (
-                f'ak.guard({low} <= {subject} <= {high}, "{subject} was from {low} to {high} in all {guard.runs} runs")'
-            )
+            said = f"{subject} was from {low} to {high} in all {guard.runs} runs"
+            return f"ak.guard({low} <= {subject} <= {high}, {literal(said)})"
         value = literal(guard.value)
         test = (
             f"{subject} is {value}" if guard.value is None or isinstance(guard.value, bool) else f"{subject} == {value}"

@@ -1,18 +1,33 @@
 """What comes of recorded runs: a pipeline with its tests, or the reasons why there is none."""
 
-import importlib
-import re
-import types
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from agentkit.errors import ConfigError
-from agentkit.open_model import as_model
+from agentkit import registry
+from agentkit.errors import ConfigError, PromotionError
+from agentkit.promote import files
 from agentkit.promote.code import Module, write_module
-from agentkit.promote.layout import formatted
+from agentkit.promote.display import Shown, as_html, as_text
+from agentkit.promote.flow import arguments_of
+from agentkit.promote.kept import KeptRun, kept_run
+from agentkit.promote.left_out import LeaveOneOut, leave_one_out
+from agentkit.promote.loading import load_module, load_plan
+from agentkit.promote.mutations import choices_of
 from agentkit.promote.plan import Plan
+from agentkit.promote.replay import compare, replay
+from agentkit.promote.runs_file import RunsFile, chosen
+from agentkit.promote.tidy import tidy
 from agentkit.promote.variants import Selection, Variant, table
 from agentkit.rows import Rows
+
+_SHOWN_SECONDS = 2.0
+"""So long a display may take for leave-one-out where nobody asked for it before, beside the one that it is in."""
+_SHOWN_RUNS = 100
+"""Of more runs than that it is not done unasked: one may take seconds, and says little."""
 
 
 class Promotion:
@@ -41,6 +56,7 @@ class Promotion:
         self.left_out = dict(selection.left_out)
         self._variants = list(variants)
         self._module: Module | None = None
+        self._one_out: LeaveOneOut | None = None
 
     @property
     def variants(self) -> Rows:
@@ -73,24 +89,161 @@ class Promotion:
         Raises:
             ConfigError: the runs were refused; the message has the reasons.
         """
-        module = types.ModuleType(re.sub(r"\W", "_", self.name))
-        written = self._written()
-        source = written.source
-        vars(module).update(written.bare)
-        if model is not None:
-            vars(module)["MODEL"] = as_model(model)
-            source = re.sub(r"model=[\w.]+\.definition\.models\[0\]", "model=MODEL", source)
-        exec(compile(source, f"<promoted from {self.agent.name}>", "exec"), vars(module))  # noqa: S102  our own code, made of checked pieces
-        return module.pipeline
+        return load_module(self._written(), self.name, model)
 
-    def _written(self) -> Module:
+    # on disk ---------------------------------------------------------------------------------------------------------
+
+    def write(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the module, its tests (`test_<module>.py`) and the runs that they replay (`<module>.runs.json`).
+
+        Where the files are there already, what a person edited stays: block by block (functions, classes, values,
+        imports), as long as the runs give the same as before for it. Every kept run is replayed first. Where anything
+        is wrong nothing is written.
+
+        Args:
+            path: the module's file; its folder is made where there is none.
+            overwrite: what is there is replaced, a person's edits too.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigError: the runs were refused; the message has the reasons.
+            PromotionError: the agent or a tool is a notebook's, a file is somebody's, an edit conflicts with what the
+                runs give now (each with both versions), or the pipeline does not do what a run did.
+        """
+        where = files.Files.beside(path)
+        files.write(self._texts(where, overwrite=overwrite))
+        return where.module
+
+    def check(self, path: str | Path) -> list[Path]:
+        """Which files `write` would change; none where all is as it would be written. Nothing is written.
+
+        Args:
+            path: the module's file.
+
+        Raises:
+            ConfigError: the runs were refused.
+            PromotionError: `write` would raise it.
+        """
+        contents = self._texts(files.Files.beside(path), overwrite=False)
+        return [one for one, text in contents.items() if not one.exists() or one.read_text("utf-8") != text]
+
+    def test(self, path: str | Path, *, timeout: float = 300.0) -> files.Tested:
+        """Run the tests that were written, with pytest, in a process of their own.
+
+        Args:
+            path: the module's file, as it was given to `write`.
+            timeout: seconds that they may take.
+
+        Returns:
+            True where all pass; it shows what pytest said.
+
+        Raises:
+            PromotionError: nothing was written there, pytest is not installed, or the tests do not end.
+        """
+        return files.run_tests(files.Files.beside(path), timeout)
+
+    def leave_one_out(self, *, sample: int = 20, seconds: float | None = None) -> LeaveOneOut:
+        """Make the pipeline of all runs but one, and do it on that one; for each run, or for a sample.
+
+        Args:
+            sample: how many runs are left out at most, one at a time.
+            seconds: no further one is begun after so long; None is no limit.
+
+        Returns:
+            How many came out equal, stopped, or would have written something else, and what that proves.
+        """
+        self._one_out = leave_one_out(self.agent, self.selection.traces, sample=sample, seconds=seconds)
+        return self._one_out
+
+    # shown -----------------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        return as_text(self._shown(self._one_out))
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
+        if self.plan is not None and self._one_out is None and len(self.selection.traces) <= _SHOWN_RUNS:
+            self.leave_one_out(sample=10, seconds=_SHOWN_SECONDS)
+        return {"text/plain": repr(self), "text/html": as_html(self._shown(self._one_out))}
+
+    def _ipython_display_(self) -> None:
+        show: Any = registry.load("IPython.display:display")  # which has no types
+        show(self._repr_mimebundle_(), raw=True)
+        if self.plan is not None:
+            with suppress(Exception):  # without widgets there is the document
+                registry.load(registry.DISPLAYS["promotion"])(self)
+
+    def _shown(self, one_out: LeaveOneOut | None) -> Shown:
+        plan = self.plan
+        shown = Shown(self.agent.name, self.name, self.refused, (), self.left_out, self.variants)
+        if plan is None:
+            return shown
+        graph = load_plan(plan, self.agent, f"{self.name} shown").graph.graph
+        return replace(
+            shown,
+            doubts=plan.doubts,
+            arguments=arguments_of(plan),
+            graph=replace(graph, name=self.name),
+            source=self.source,
+            one_out=one_out,
+        )
+
+    # inside ----------------------------------------------------------------------------------------------------------
+
+    def kept_runs(self) -> list[KeptRun]:
+        """The runs that are kept for the tests, of each variant in turn; what the pipeline makes of each is known.
+
+        Raises:
+            ConfigError: the runs were refused.
+            PromotionError: the pipeline does something else than one of them.
+        """
+        plan = self._planned()
+        pipeline, agent = load_plan(plan, self.agent, f"{self.name} replayed"), self.agent.definition
+        found = chosen(map(partial(kept_run, agent, plan), variant.traces) for variant in self._variants)
+        kept: list[KeptRun] = []
+        wrong: list[str] = []
+        for run in found:
+            done = replay(pipeline, run)
+            outcome, why = compare(run, done)
+            if outcome == "equal":
+                needed = [
+                    call for call in run.calls if any(call.is_for(made.tool, made.arguments) for made in done.calls)
+                ]
+                kept.append(replace(run, calls=tuple(needed)))
+            elif outcome == "different":
+                wrong.append(f"run {run.run_id}: {why}")
+            else:
+                kept.append(replace(run, expected="stops"))
+        if wrong:
+            raise PromotionError(
+                "nothing was written: the pipeline does something else than the runs it is made of", wrong
+            )
+        return kept
+
+    def _texts(self, where: files.Files, *, overwrite: bool) -> dict[Path, str]:
+        module, plan = self._written(), self._planned()
+        if module.bare:
+            raise PromotionError(_notebook_only(self.agent.name, list(module.bare)))
+        runs = RunsFile(
+            agent=self.agent.name,
+            pipeline=self.name,
+            seen=len(plan.runs),
+            runs=self.kept_runs(),
+            choices=choices_of(plan),
+        )
+        return files.texts(where, module.source, runs, overwrite=overwrite)
+
+    def _planned(self) -> Plan:
         if self.plan is None:
             raise ConfigError("nothing is promoted: " + "; ".join(self.refused))
+        return self.plan
+
+    def _written(self) -> Module:
+        plan = self._planned()
         if self._module is None:
-            raw = write_module(
-                self.plan, self.agent.definition, self.agent, name=self.name, heading=self._heading(self.plan)
-            )
-            self._module = Module(formatted(raw.source), raw.bare)
+            raw = write_module(plan, self.agent.definition, self.agent, name=self.name, heading=self._heading(plan))
+            self._module = Module(tidy(raw.source, Path.cwd() / "promoted.py"), raw.bare)
         return self._module
 
     def _heading(self, plan: Plan) -> str:
@@ -105,10 +258,11 @@ class Promotion:
         return "\n".join(lines) + "\n"
 
 
-def installed(name: str) -> bool:
-    """Whether a package can be imported."""
-    try:
-        importlib.import_module(name)
-    except ImportError:
-        return False
-    return True
+def _notebook_only(agent: str, names: Sequence[str]) -> str:
+    listed = ", ".join(f"`{name}`" for name in names)
+    verb = "lives" if len(names) == 1 else "live"
+    return (
+        f"nothing was written: {listed} {verb} in a notebook or a script, and a module cannot import it from there. "
+        f'Write the agent as a module first, ak.promote({agent}, to="module").write("{agent}_agent.py"), import it '
+        "from there and promote that one"
+    )

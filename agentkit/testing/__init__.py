@@ -1,4 +1,4 @@
-"""What tests of agents need, and agentkit's own use: models without a provider, fail points, a store's contract."""
+"""What tests of agents need, and agentkit's own use: models without a provider, recorded runs, fail points, stores."""
 
 from agentkit.testing.fail_points import FailPoints, all_fail_points
 from agentkit.testing.models import (
@@ -11,12 +11,14 @@ from agentkit.testing.models import (
     call,
 )
 from agentkit.testing.real_models import RealModelForbidden, forbid_real_models
+from agentkit.testing.replays import RecordedRun, recorded_runs
 
 __all__ = [
     "FailPoints",
     "FunctionModel",
     "RealModelForbidden",
     "RecordedModel",
+    "RecordedRun",
     "RequestDiffers",
     "ScriptedModel",
     "UnconsumedTurns",
@@ -24,4 +26,5 @@ __all__ = [
     "all_fail_points",
     "call",
     "forbid_real_models",
+    "recorded_runs",
 ]
