@@ -241,6 +241,24 @@ def test_an_iterator_is_not_consumed():
     assert list(numbers) == [1, 2]
 
 
+def test_a_proxy_that_raises_counts_by_its_type():
+    """Whatever a user's object does when it is looked at, a step that uses it has a digest."""
+
+    class Proxy:
+        @property
+        def __class__(self):
+            raise RuntimeError("outside of its context")
+
+        def __eq__(self, other):
+            raise RuntimeError("outside of its context")
+
+        __hash__ = object.__hash__
+
+    proxy = Proxy()
+    used = Used(lambda: (proxy, [proxy]))
+    assert used.sha256 == used.sha256
+
+
 def test_tools_that_use_each_other_have_digests():
     """A cycle ends."""
 
