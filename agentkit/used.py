@@ -20,7 +20,7 @@ from typing import Any, cast
 from agentkit.code_names import changed_names, names_of
 from agentkit.own_code import is_own, package
 from agentkit.pieces import MOST, held_by, members_of, parts_of, stable_text
-from agentkit.source import own_text
+from agentkit.source import essence, own_text
 
 _MISSING = object()
 _WATCHED = 1_000_000  # characters of a container's text up to which it is seen when its entries change
@@ -123,7 +123,7 @@ class _Walk:
             self._line(label, package(module), function.__qualname__)
             return self._later(number, wrapped)
         text = own_text(function)
-        self._line(label, "function", text)
+        self._line(label, "function", essence(text))
         changed = changed_names(text)
         chains = names_of(function.__code__)
         self._memory.update((id(function.__globals__), chain[0]) for chain in chains if chain[0] in changed)

@@ -198,6 +198,21 @@ def test_a_cell_executed_again_counts_in_its_newest_form(promoted):
     )
 
 
+def test_what_the_notebook_cached_is_used_by_the_module(promoted, cell, tmp_path):
+    """The module's steps are the notebook's: same source, same helpers, same classes."""
+    module = promoted(
+        BEGIN + "import enum",
+        "class Kind(enum.Enum):\n    ONE = 1\n\n\nclass Facts(BaseModel):\n    kind: Kind | None = None\n    text: str",
+        "LIMIT = {'most': 3}\n\n\ndef cut(text: str) -> str:\n    return text[: LIMIT['most']]",
+        "@triage.step(cache=True)\ndef facts(ticket: str) -> Facts:\n    return Facts(text=cut(ticket))",
+    )
+    cell("triage.run(ticket='abcd', log=log).result(20)")
+    run = load(module.write(tmp_path / "triage.py"), "triage").run(ticket="abcd", log=cell("log"))
+    assert run.result(20).text == "abc"
+    [done] = [event.body for event in run.events() if event.type == "step_succeeded"]
+    assert done.cached_from is not None
+
+
 def test_what_magics_ran_is_python(promoted, tmp_path):
     """%%time, %time and %%capture hold statements as any other; !commands and displays are left out."""
     module = promoted(

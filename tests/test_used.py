@@ -132,7 +132,7 @@ CHANGES = {
     "a class named in a text": ('Literal["x", "y"]', 'Literal["x", "z"]'),
     "a field's default in a dataclass": ("number: int = 3", "number: int = 4"),
     "what a method uses": ("FACTOR = 2", "FACTOR = 3"),
-    "what a decorator calls": ("return function(*args, **options)\n\n@", "return (function(*args, **options))\n\n@"),
+    "what a decorator calls": ("return function(*args, **options)\n\n@", "return [function(*args, **options)]\n\n@"),
     "a cached helper": ("return number + 1", "return number + 2"),
     "a helper of a helper": ("if number else shop.rate(1)", "if number else shop.rate(2)"),
     "what a tool uses": ("return 7", "return 8"),
@@ -175,6 +175,13 @@ def test_what_a_step_does_not_use_leaves_its_digest(first, tmp_path):
     """Other functions, other constants, another place in the file."""
     changed = PROGRAM.replace("UNUSED = 1", "UNUSED = 2").replace("return UNUSED", "return UNUSED + 1")
     assert digest(tmp_path, "\n\n" + changed) == first
+
+
+def test_comments_and_the_way_it_is_formatted_do_not_count(first, tmp_path):
+    """A formatter that went over a module loses no cached result."""
+    changed = PROGRAM.replace("    return number + 1", "    # one more\n    return (number +\n        1)")
+    changed = changed.replace("def again(function, *args, **options)", "def again(function, *args, **options,)")
+    assert digest(tmp_path, changed) == first
 
 
 def test_a_name_that_has_another_value_by_now_counts_at_once(monkeypatch):
