@@ -479,6 +479,14 @@ REFUSALS = {
             "value as one statement"
         ),
     ),
+    "what got a key": (
+        "KEYS = dict([('a', 'b')])\nKEYS['c'] = 'sk-abcdefgh12345678ijklmnop'",
+        "str(KEYS)",
+        (
+            "needs `KEYS` (In [.], line 1): `KEYS['c'] = '[redacted:api-key]'` (In [.], line 2) changes it; write its "
+            "value as one statement"
+        ),
+    ),
     "a file's place": (
         "",
         "__file__",

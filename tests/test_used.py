@@ -363,6 +363,18 @@ def test_an_agents_definition_follows_its_tools(cell):
     assert cell("agent.definition").sha256 != before.sha256
 
 
+def test_an_agent_that_is_a_step_follows_its_tools(cell):
+    """The agent is the same object; what its tool uses is not."""
+    cell(BEGIN + "from agentkit.testing import FunctionModel\ndef helper(): return 1")
+    cell('@ak.tool\ndef look(text: str) -> dict:\n    """Look a text up. Returns it."""\n    return {"n": helper()}')
+    cell("agent = ak.Agent('a', FunctionModel(lambda request: 'x'), tools=[look])\np.step(agent, name='asked')")
+    assert cell("run = p.run(x=1, log=log); run.result(20)") == "x"
+    with pytest.raises(ak.AgentKitError, match="no step or input changed"):
+        cell("run.fork()")
+    cell("def helper(): return 2")
+    assert cell("run.fork().result(20)") == "x"
+
+
 def test_a_run_of_an_older_log_goes_on(tmp_path):
     """Digests that another agentkit recorded differ: what is not settled is asked again, and nothing fails."""
     made = ak.Pipeline("older", input={"x": int})
