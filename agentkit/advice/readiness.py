@@ -24,5 +24,7 @@ def readiness(asking: Asking) -> Readiness | None:
     elif wilson(most, runs)[0] >= ALIKE:
         verdict = "it settled: ak.promote(agent) is worth a try"
     else:
-        verdict = "it has not settled: a promotion would leave most runs to the agent"
+        verdict = (
+            "the sequences still vary: ak.promote(agent) says whether that is noise, or ways that the data tell apart"
+        )
     return Readiness(f"{what}; {often}; {verdict}", queries.READINESS, asking.parameters, rows)

@@ -8,7 +8,7 @@ order.
 import json
 import random
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -46,7 +46,7 @@ class Description(BaseModel):
     files: int
 
 
-class Entry(TypedDict):
+class Entry(BaseModel):
     """What was written into the register."""
 
     entry: str
@@ -116,7 +116,7 @@ def _append(kind: str, **fields: str) -> Entry:
     entry = f"{kind}-{len(lines) + 1}"
     with REGISTER.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"entry": entry, **fields}) + "\n")
-    return {"entry": entry, "package": fields["package"]}
+    return Entry(entry=entry, package=fields["package"])
 
 
 # the stand-in for a model --------------------------------------------------------------------------------------------
@@ -135,6 +135,8 @@ def follow(request: ModelRequest) -> ToolCall | list[ToolCall] | Filed:
             calls.insert(dice.randrange(2), _call("policy"))
         return calls
     found = done["describe"]
+    if "clear" not in found:  # an error
+        return Filed(package=package, entry="none: it is not installed", clear=False)
     written = done.get("file_licence") or done.get("ask_for_review")
     if written is not None:
         return Filed(package=package, entry=written["entry"], clear=found["clear"])

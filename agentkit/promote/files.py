@@ -83,7 +83,9 @@ class Tested:
         return self.passed
 
     def __repr__(self) -> str:
-        return f"{'the tests pass' if self.passed else 'the tests fail'}\n{self.text}"
+        if self.passed:
+            return f"the tests pass: {self.text.splitlines()[-1].strip('= ')}"
+        return f"the tests fail\n{self.text}"
 
 
 def texts(files: Files, source: str, runs: RunsFile, *, overwrite: bool) -> dict[Path, str]:

@@ -67,6 +67,7 @@ class Planner:
         branch.envs = [dict(self.envs[run]) for run in chosen]
         branch.steps = list(self.steps)
         branch._way = way
+        branch.doubts = [f"on the way {way}, {doubt}" for doubt in branch.doubts]
         branch._others = {*self._others, *(step.name for step in self.steps)}
         return branch
 

@@ -1,6 +1,6 @@
 """What comes of recorded runs: a pipeline with its tests, or the reasons why there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from agentkit.promote.mutations import choices_of
 from agentkit.promote.plan import Plan
 from agentkit.promote.replay import compare, replay
 from agentkit.promote.runs_file import RunsFile, chosen
+from agentkit.promote.shadow import Shadow, shadow
 from agentkit.promote.tidy import tidy
 from agentkit.promote.variants import Selection, Variant, table
 from agentkit.rows import Rows
@@ -66,7 +67,7 @@ class Promotion:
     @property
     def name(self) -> str:
         """What the pipeline is called in the log."""
-        return f"{self.agent.name}_pipeline"
+        return f"{self.agent.name}{'-' if '-' in self.agent.name else '_'}pipeline"
 
     @property
     def source(self) -> str:
@@ -156,6 +157,20 @@ class Promotion:
         """
         self._one_out = leave_one_out(self.agent, self.selection.traces, sample=sample, seconds=seconds)
         return self._one_out
+
+    def shadow(self, runs: Iterable[Any], *, deps: Any = None, log: Any = None, concurrency: int = 8) -> Shadow:
+        """Run the pipeline in the shadow of its agent: it reads, and what it would write is compared with what was.
+
+        Args:
+            runs: recorded runs of the agent, or their ids: best those that it was not made of.
+            deps: reaches steps as `ctx.deps`.
+            log: where the runs are, where ids are given; the default log when left out.
+            concurrency: how many are run at one time.
+
+        Returns:
+            What was compared, and what that proves. Nothing was written.
+        """
+        return shadow(self.load(), runs, deps=deps, log=log, concurrency=concurrency)
 
     # shown -----------------------------------------------------------------------------------------------------------
 
