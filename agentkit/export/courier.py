@@ -77,7 +77,8 @@ class Courier:
         self._behind = True  # the log may hold what was not sent; so it is looked through once
         self._asked = False  # somebody waits for that
         self._failures = 0
-        self._not_before = 0.0
+        self._not_before = 0.0  # a target that is down is tried again then, or with the next run
+        self._held = 0.0  # and not before then, because it said so
         self._idle = True
         self._closing: float | None = None  # until when it may go on
         self._stop = threading.Event()
@@ -101,7 +102,7 @@ class Courier:
                 self._due.popitem(last=False)
                 self._behind = True
             if not wait:
-                self._not_before, self._idle = 0.0, False
+                self._idle = False
             self._start()
 
     def flush(self, timeout: float) -> bool:
@@ -114,7 +115,7 @@ class Courier:
             Whether everything was sent.
         """
         with self._wake:
-            self._asked, self._idle, self._not_before = True, False, 0.0
+            self._asked, self._idle, self._held = True, False, 0.0
             self._start()
             done = self._wake.wait_for(lambda: self._idle, timeout)
             return done and self._failures == 0 and not self._behind
@@ -156,9 +157,9 @@ class Courier:
     def _take(self) -> list[str] | None:
         """The runs that are due; an empty list where it is time to look for others. None: there is nothing to do."""
         now = time.monotonic()
-        ready = [run_id for run_id, due in self._due.items() if due <= now][:CHUNK]
-        if self._closing is not None and (self._failures or now >= self._closing):
+        if now < self._held or (self._closing is not None and (self._failures or now >= self._closing)):
             return None
+        ready = [run_id for run_id, due in self._due.items() if due <= now][:CHUNK]
         if not ready and not self._asked and not (self._failures and self._not_before <= now):
             return None
         if self._closing is not None and not ready:
@@ -173,7 +174,7 @@ class Courier:
         times = [min(self._due.values())] if self._due else []
         if self._failures:
             times.append(self._not_before)
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return max(0.0, max(min(times), self._held) - time.monotonic()) if times else None
 
     def _try(self, ready: list[str], left: float | None) -> None:
         """Send what is due, and what is behind; whatever goes wrong is said once, and tried again later."""
@@ -190,7 +191,8 @@ class Courier:
             if outcome.down is not None:
                 self._failed(str(outcome.down), outcome.down.wait)
             else:
-                self._failures, self._not_before = 0, 0.0
+                self._failures = 0
+                self._told.discard("down")
 
     def _send(self, ready: list[str], left: float | None) -> Outcome:
         if self._delivery is None:
@@ -212,7 +214,8 @@ class Courier:
         self._behind = True
         self._failures += 1
         pause = min(_FIRST_WAIT * 2 ** (self._failures - 1), _LONGEST_WAIT)
-        self._not_before = time.monotonic() + (pause if wait is None else max(wait, pause))
+        self._not_before = time.monotonic() + pause
+        self._held = time.monotonic() + wait if wait is not None else 0.0
         self._tell(
             "down",
             f"cannot export to {self.target.key}: {why}. {self._later()}",
