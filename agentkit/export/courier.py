@@ -131,7 +131,7 @@ class Courier:
         thread.join(timeout)
         self._stop.set()
         if thread.is_alive():
-            self._tell("down", f"{self.target.key} did not take everything within {timeout:g} s. {self._later()}")
+            self._tell("down", f"{self.target.key} did not take everything within {timeout:.1f} s. {self._later()}")
 
     def _start(self) -> None:
         if self._thread is None:
