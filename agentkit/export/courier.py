@@ -26,6 +26,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 15.0, 300.0
 """Seconds until a target that is down is tried again, the first time and at most; a run that ends tries it at once."""
 
 
+_QUIET, _PATIENCE = 0.2, 5.0
+"""Seconds after a run's end, and the most, that sending waits for a moment in which no run executes: then it costs none
+of them anything, and several that end one after the other go together."""
+
 _STRETCH, _REST = 0.001, 0.0002
 """Seconds that it computes in one go while a run executes, and then leaves the interpreter to that."""
 
@@ -95,13 +99,13 @@ class Courier:
         with self._wake:
             if self._closing is not None:
                 return
-            wait = self._paused_long if status == "paused" else 0.0
+            wait = self._paused_long if status == "paused" else _QUIET
             self._due.pop(run_id, None)
             self._due[run_id] = time.monotonic() + wait
             if len(self._due) > _MOST:
                 self._due.popitem(last=False)
                 self._behind = True
-            if not wait:
+            if status != "paused":
                 self._idle = False
             self._start()
 
@@ -146,7 +150,7 @@ class Courier:
         while True:
             with self._wake:
                 while (ready := self._take()) is None:
-                    self._idle = True
+                    self._idle = self._failures > 0 or not self._ended(time.monotonic())
                     self._wake.notify_all()
                     if self._closing is not None:
                         return
@@ -159,22 +163,32 @@ class Courier:
         now = time.monotonic()
         if now < self._held or (self._closing is not None and (self._failures or now >= self._closing)):
             return None
-        ready = [run_id for run_id, due in self._due.items() if due <= now][:CHUNK]
+        hurried = self._asked or self._closing is not None
+        ready = [run_id for run_id, due in self._due.items() if due <= now + _QUIET * hurried][:CHUNK]
+        if ready and not hurried and engine().executing and now - self._due[ready[0]] < _PATIENCE:
+            return None
         if not ready and not self._asked and not (self._failures and self._not_before <= now):
             return None
         if self._closing is not None and not ready:
             return None
         for run_id in ready:
             del self._due[run_id]
-        self._asked = False
+        self._asked = self._asked and self._ended(now)
         return ready
+
+    def _ended(self, now: float) -> bool:
+        """Whether a run that ended waits to be sent; one that paused is no hurry."""
+        return any(due <= now + _QUIET for due in self._due.values())
 
     def _wait_for(self) -> float | None:
         """Seconds until there is something to do; None while nothing is foreseen."""
         times = [min(self._due.values())] if self._due else []
         if self._failures:
             times.append(self._not_before)
-        return max(0.0, max(min(times), self._held) - time.monotonic()) if times else None
+        if not times:
+            return None
+        wait = max(min(times), self._held) - time.monotonic()
+        return wait if wait > 0 else _QUIET  # a run executes: look again soon
 
     def _try(self, ready: list[str], left: float | None) -> None:
         """Send what is due, and what is behind; whatever goes wrong is said once, and tried again later."""
