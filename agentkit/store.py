@@ -93,7 +93,7 @@ class Exported(Fact):
     spans: int = 0
     size: int = 0  # bytes, before compression
     http_status: int | None = None
-    attempts: int = 0  # requests, all that were made for this run so far
+    attempts: int = 0  # requests that were made for it; of failures that repeat themselves, the first
     error: str | None = None
 
 

@@ -519,6 +519,10 @@ def test_a_recorded_run_of_an_agent_is_exported(log):
         "invoke_agent support\n  chat scripted\n  decision\n  execute_tool helper\n  chat scripted\n  decision\n"
         "    invoke_agent helper\n      chat scripted\n      decision"
     )
+    (below,) = run.children()
+    alone = spans(below, "langfuse")
+    assert [(s.context, s.parent) for s in alone] == [(s.context, s.parent) for s in spans(run)[-3:]]
+    assert "langfuse.internal.is_app_root" not in alone[0].attributes
 
 
 def test_a_follow_up_points_at_the_run_it_goes_on_after(log):

@@ -26,6 +26,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 15.0, 300.0
 """Seconds until a target that is down is tried again, the first time and at most; a run that ends tries it at once."""
 
 
+_QUIET, _PATIENCE = 0.2, 5.0
+"""Seconds after a run's end, and the most, that sending waits for a moment in which no run executes: then it costs none
+of them anything, and several that end one after the other go together."""
+
 _STRETCH, _REST = 0.001, 0.0002
 """Seconds that it computes in one go while a run executes, and then leaves the interpreter to that."""
 
@@ -77,7 +81,8 @@ class Courier:
         self._behind = True  # the log may hold what was not sent; so it is looked through once
         self._asked = False  # somebody waits for that
         self._failures = 0
-        self._not_before = 0.0
+        self._not_before = 0.0  # a target that is down is tried again then, or with the next run
+        self._held = 0.0  # and not before then, because it said so
         self._idle = True
         self._closing: float | None = None  # until when it may go on
         self._stop = threading.Event()
@@ -94,14 +99,14 @@ class Courier:
         with self._wake:
             if self._closing is not None:
                 return
-            wait = self._paused_long if status == "paused" else 0.0
+            wait = self._paused_long if status == "paused" else _QUIET
             self._due.pop(run_id, None)
             self._due[run_id] = time.monotonic() + wait
             if len(self._due) > _MOST:
                 self._due.popitem(last=False)
                 self._behind = True
-            if not wait:
-                self._not_before, self._idle = 0.0, False
+            if status != "paused":
+                self._idle = False
             self._start()
 
     def flush(self, timeout: float) -> bool:
@@ -114,7 +119,7 @@ class Courier:
             Whether everything was sent.
         """
         with self._wake:
-            self._asked, self._idle, self._not_before = True, False, 0.0
+            self._asked, self._idle, self._held = True, False, 0.0
             self._start()
             done = self._wake.wait_for(lambda: self._idle, timeout)
             return done and self._failures == 0 and not self._behind
@@ -130,7 +135,7 @@ class Courier:
         thread.join(timeout)
         self._stop.set()
         if thread.is_alive():
-            self._tell("down", f"{self.target.key} did not take everything within {timeout:g} s. {self._later()}")
+            self._tell("down", f"{self.target.key} did not take everything within {timeout:.1f} s. {self._later()}")
 
     def _start(self) -> None:
         if self._thread is None:
@@ -145,7 +150,7 @@ class Courier:
         while True:
             with self._wake:
                 while (ready := self._take()) is None:
-                    self._idle = True
+                    self._idle = self._failures > 0 or not self._ended(time.monotonic())
                     self._wake.notify_all()
                     if self._closing is not None:
                         return
@@ -156,8 +161,11 @@ class Courier:
     def _take(self) -> list[str] | None:
         """The runs that are due; an empty list where it is time to look for others. None: there is nothing to do."""
         now = time.monotonic()
-        ready = [run_id for run_id, due in self._due.items() if due <= now][:CHUNK]
-        if self._closing is not None and (self._failures or now >= self._closing):
+        if now < self._held or (self._closing is not None and (self._failures or now >= self._closing)):
+            return None
+        hurried = self._asked or self._closing is not None
+        ready = [run_id for run_id, due in self._due.items() if due <= now + _QUIET * hurried][:CHUNK]
+        if ready and not hurried and engine().executing and now - self._due[ready[0]] < _PATIENCE:
             return None
         if not ready and not self._asked and not (self._failures and self._not_before <= now):
             return None
@@ -165,15 +173,22 @@ class Courier:
             return None
         for run_id in ready:
             del self._due[run_id]
-        self._asked = False
+        self._asked = self._asked and self._ended(now)
         return ready
+
+    def _ended(self, now: float) -> bool:
+        """Whether a run that ended waits to be sent; one that paused is no hurry."""
+        return any(due <= now + _QUIET for due in self._due.values())
 
     def _wait_for(self) -> float | None:
         """Seconds until there is something to do; None while nothing is foreseen."""
         times = [min(self._due.values())] if self._due else []
         if self._failures:
             times.append(self._not_before)
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        if not times:
+            return None
+        wait = max(min(times), self._held) - time.monotonic()
+        return wait if wait > 0 else _QUIET  # a run executes: look again soon
 
     def _try(self, ready: list[str], left: float | None) -> None:
         """Send what is due, and what is behind; whatever goes wrong is said once, and tried again later."""
@@ -190,7 +205,8 @@ class Courier:
             if outcome.down is not None:
                 self._failed(str(outcome.down), outcome.down.wait)
             else:
-                self._failures, self._not_before = 0, 0.0
+                self._failures = 0
+                self._told.discard("down")
 
     def _send(self, ready: list[str], left: float | None) -> Outcome:
         if self._delivery is None:
@@ -212,7 +228,8 @@ class Courier:
         self._behind = True
         self._failures += 1
         pause = min(_FIRST_WAIT * 2 ** (self._failures - 1), _LONGEST_WAIT)
-        self._not_before = time.monotonic() + (pause if wait is None else max(wait, pause))
+        self._not_before = time.monotonic() + pause
+        self._held = time.monotonic() + wait if wait is not None else 0.0
         self._tell(
             "down",
             f"cannot export to {self.target.key}: {why}. {self._later()}",

@@ -238,7 +238,8 @@ class Delivery:
     def _conclude(self, batch: Sequence[Payload], reply: Reply, made: int) -> None:
         """Record what became of a batch, and count it."""
         status = _STATUS[reply.meaning]
-        self._record([self._line(one, status, reply, made) for one in batch])
+        lines = [self._line(one, status, reply, made) for one in batch]
+        self._record([line for line in lines if status != "failed" or not self._is_known(line)])
         failpoints.hit("export.recorded")
         if status == "failed":
             self.outcome.down = reply
@@ -254,6 +255,11 @@ class Delivery:
             which = f"run {batch[0].run_id}" if len(batch) == 1 else f"{len(batch)} runs, {batch[0].run_id} first"
             what = f"{reply.rejected} spans were rejected" if status == "partial" else "it is refused"
             self.outcome.note(f"{which}: {what}: {reply}")
+
+    def _is_known(self, line: Exported) -> bool:
+        """Whether the ledger has this failure: a target that is down for days is no new line every few minutes."""
+        before = self._known.get(line.run_id)
+        return before is not None and (before.status, before.http_status) == (line.status, line.http_status)
 
     def _line(self, one: Payload, status: "_Status", reply: Reply, made: int) -> Exported:
         now, before = datetime.now(UTC), self._known.get(one.run_id)
@@ -274,6 +280,8 @@ class Delivery:
         )
 
     def _record(self, lines: Sequence[Exported]) -> None:
+        if not lines:
+            return
         try:
             self.store.exports.write(lines)
         except LogUnwritable as error:

@@ -25,6 +25,7 @@ class RunFacts:
         session, user, tags: as they were given.
         origin: the run that this one was forked from, or goes on after.
         parent_run_id: the run that called it.
+        caller: the run and the seq of the call that started it.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class RunFacts:
     tags: tuple[str, ...]
     origin: Origin | None
     parent_run_id: str | None
+    caller: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)

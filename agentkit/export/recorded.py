@@ -1,7 +1,7 @@
 """What is exported of a run: its events, what it began with, and the runs that it called."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from agentkit.errors import ConfigError
 from agentkit.events import Event, RunStarted, StepStarted, ToolStarted
@@ -25,12 +25,14 @@ class Recorded:
         base: the state that it began with: of the run that it was forked from, or that it goes on after.
         children: the runs that it called, by id.
         root_run_id: the run at the top, whose trace this is; None where it is this one.
+        caller: of one that is exported without the run that called it: that run, and the seq of the call.
     """
 
     events: tuple[Event, ...]
     base: State | None = None
     children: "Mapping[str, Recorded]" = field(default_factory=dict[str, "Recorded"])
     root_run_id: str | None = None
+    caller: tuple[str, int] | None = None
 
     @property
     def run_id(self) -> str:
@@ -77,7 +79,17 @@ def gather(store: Store, run_id: str) -> Recorded:
     if not events:
         raise ConfigError(f"no run {run_id} in the log {store.url}; log.runs() lists them")
     known = _family(store, {run_id: events})
-    return _put_together(store, run_id, root_of(store, events[0]), dict(known))
+    found = _put_together(store, run_id, root_of(store, events[0]), dict(known))
+    return replace(found, caller=_caller(store, events[0]))
+
+
+def _caller(store: Store, started: Event) -> tuple[str, int] | None:
+    """The call that started a run, in the run above it."""
+    if started.parent_run_id is None:
+        return None
+    above = store.read(started.parent_run_id)
+    seq = next((event.seq for event in above if _child_of(event) == started.run_id), None)
+    return None if seq is None else (started.parent_run_id, seq)
 
 
 def gather_many(store: Store, run_ids: Iterable[str]) -> dict[str, Recorded]:
@@ -124,9 +136,12 @@ def _put_together(store: Store, run_id: str, root: str, left: dict[str, Sequence
 
 def called(events: Iterable[Event]) -> list[str]:
     """The runs that a run's events name as called, each once, in order."""
-    bodies = (event.body for event in events)
-    named = (body.child_run_id for body in bodies if isinstance(body, ToolStarted | StepStarted))
+    named = (_child_of(event) for event in events)
     return list(dict.fromkeys(child for child in named if child is not None))
+
+
+def _child_of(event: Event) -> str | None:
+    return event.body.child_run_id if isinstance(event.body, ToolStarted | StepStarted) else None
 
 
 def _base(store: Store, started: Event) -> State | None:

@@ -181,4 +181,5 @@ def _facts(recorded: Recorded, root_name: str | None) -> RunFacts:
         tags=body.tags,
         origin=body.origin,
         parent_run_id=first.parent_run_id,
+        caller=recorded.caller,
     )
