@@ -34,16 +34,26 @@ def pay(amount: float) -> dict:
     """Pay an amount to somebody and return the receipt of it."""
     return {"paid": amount}
 
+class Slow(FunctionModel):
+    """One that takes its time, and lets the others of its process go on meanwhile."""
+
+    def __init__(self, answer, pause):
+        super().__init__(answer)
+        self.pause = pause
+
+    async def respond(self, request, *, on_text=None):
+        await asyncio.sleep(self.pause)
+        return await super().respond(request, on_text=on_text)
+
 def looks(count, pause=0.0):
     """A run that looks things up, one after the other: two steps a time."""
     asked = iter(range(count))
     def answer(request):
-        time.sleep(pause)
         number = next(asked, None)
         if number is None:
             return "done"
         return call("look", what=f"thing number {number}", why="because it is the next one")
-    return ak.Agent("looker", FunctionModel(answer), tools=[look], budget=ak.Budget(model_calls=10**6)).run("go")
+    return ak.Agent("looker", Slow(answer, pause), tools=[look], budget=ak.Budget(model_calls=10**6)).run("go")
 
 class Talker(ScriptedModel):
     async def respond(self, request, *, on_text=None):
@@ -191,7 +201,7 @@ def clicks(server, context):
     beside = {
         "click: alone": "None",
         "click: 200 tokens/s beside": "talks()",
-        "click: ten live traces": "for one in [looks(3000, 0.02) for _ in range(9)]: display(one)",
+        "click: ten live traces": "for one in [looks(300, 0.5) for _ in range(9)]: display(one)",
     }
     for number, (name, cell) in enumerate(beside.items()):
         with opened(server, context, f"click-{number}", "pays()", cell) as page:
