@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -33,16 +34,26 @@ def pay(amount: float) -> dict:
     """Pay an amount to somebody and return the receipt of it."""
     return {"paid": amount}
 
+class Slow(FunctionModel):
+    """One that takes its time, and lets the others of its process go on meanwhile."""
+
+    def __init__(self, answer, pause):
+        super().__init__(answer)
+        self.pause = pause
+
+    async def respond(self, request, *, on_text=None):
+        await asyncio.sleep(self.pause)
+        return await super().respond(request, on_text=on_text)
+
 def looks(count, pause=0.0):
     """A run that looks things up, one after the other: two steps a time."""
     asked = iter(range(count))
     def answer(request):
-        time.sleep(pause)
         number = next(asked, None)
         if number is None:
             return "done"
         return call("look", what=f"thing number {number}", why="because it is the next one")
-    return ak.Agent("looker", FunctionModel(answer), tools=[look], budget=ak.Budget(model_calls=10**6)).run("go")
+    return ak.Agent("looker", Slow(answer, pause), tools=[look], budget=ak.Budget(model_calls=10**6)).run("go")
 
 class Talker(ScriptedModel):
     async def respond(self, request, *, on_text=None):
@@ -56,7 +67,8 @@ def talks():
     return ak.Agent("talker", Talker(["done"])).run("go")
 
 def pays():
-    return ak.Agent("payer", ScriptedModel([call("pay", amount=5.0)] * 9 + ["done"]), tools=[pay]).run("go")
+    payments = [call("pay", amount=float(number)) for number in range(1, 10)]
+    return ak.Agent("payer", ScriptedModel([*payments, "done"]), tools=[pay]).run("go")
 '''
 
 LOOK = """
@@ -170,44 +182,41 @@ def show(server, context, repeat):
             page.page.wait_for_timeout(8000)  # the document is written by then
             frames["still"] += page.frames(3, scrolls=False)
             frames["scrolling"] += page.frames(3, scrolls=True)
-    return figures, frames
+    yield from figures.items()
+    yield from ((f"frames, {name}", times) for name, times in frames.items())
 
 
 def wire(server, context):
     """Bytes that a step of a live run costs, in a short run and in a long one."""
-    figures = {}
     for count in (100, 1000):
         with opened(server, context, f"wire-{count}", f"run = looks({count}, 0.01)\nrun") as page:
             page.notebook.start(1)
             page.notebook.is_at(1, "", "ok", seconds=300)
             page.page.wait_for_timeout(1000)
-            figures[f"bytes a step, {2 * count} steps"] = [page.bytes / (2 * count)]
-    return figures
+            yield f"bytes a step, {2 * count} steps", [page.bytes / (2 * count)]
 
 
 def clicks(server, context):
     """A click while nothing else happens, while 200 tokens a second arrive, and among ten live traces."""
-    figures = {}
     beside = {
         "click: alone": "None",
         "click: 200 tokens/s beside": "talks()",
-        "click: ten live traces": "for one in [looks(3000, 0.02) for _ in range(9)]: display(one)",
+        "click: ten live traces": "for one in [looks(300, 0.5) for _ in range(9)]: display(one)",
     }
     for number, (name, cell) in enumerate(beside.items()):
         with opened(server, context, f"click-{number}", "pays()", cell) as page:
             page.notebook.run(1)
             page.notebook.run(2)
             page.page.wait_for_timeout(2000)
-            figures[name] = [page.click(1) for _ in range(8)]
+            yield name, [page.click(1) for _ in range(8)]
             if number:
-                figures[f"{name}: frames"] = page.frames(2, scrolls=False)
-    return figures
+                yield f"{name}: frames", page.frames(2, scrolls=False)
 
 
-def line(name, values, unit):
+def line(name, values):
     """A figure as a row of the table."""
     worst = quantiles(values, n=100)[98] if len(values) >= 100 else max(values)
-    print(f"| {name} | {median(values):,.1f} | {worst:,.1f} | {unit} |")
+    print(f"| {name} | {median(values):,.1f} | {worst:,.1f} | {'bytes' if 'bytes' in name else 'ms'} |", flush=True)
 
 
 def main():
@@ -221,18 +230,19 @@ def main():
         server = lab.Server("lab", Path(folder) / "lab", AGENTKIT_LOG=str(Path(folder) / "log"))
         (server.root / "work.py").write_text(WORK)
         server.start()
+        figures = {}
         try:
             server.wait()
             context = browser.new_context(viewport={"width": 1280, "height": 900})
             store(server, context, options.steps)
-            figures, frames = show(server, context, options.repeat)
-            figures |= wire(server, context) | clicks(server, context)
+            print(f"| {options.steps:,} steps | median | worst (of many: 99th percentile) | |\n|---|---|---|---|")
+            for name, values in chain(
+                show(server, context, options.repeat), wire(server, context), clicks(server, context)
+            ):
+                figures[name] = values
+                line(name, values)
         finally:
             server.stop()
-    figures |= {f"frames, {name}": times for name, times in frames.items()}
-    print(f"| {options.steps:,} steps | median | worst (of many: 99th percentile) | |\n|---|---|---|---|")
-    for name, values in figures.items():
-        line(name, values, "bytes" if "bytes" in name else "ms")
     few, many = median(figures["few: first row"]), median(figures["many: first row"])
     print(f"\nfirst row of many steps over that of ten: {many / few:.2f} x")
     long, short = figures["bytes a step, 2000 steps"][0], figures["bytes a step, 200 steps"][0]
