@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         RunPaused,
         ToolError,
     )
+    from agentkit.export.langfuse_datasets import langfuse_dataset
+    from agentkit.export.langfuse_prompts import langfuse_prompt
     from agentkit.failed import Failed
     from agentkit.linting import lint
     from agentkit.log import Log, open_log, pending, resume
@@ -73,6 +75,8 @@ _WHERE = {
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
+    "langfuse_dataset": "agentkit.export.langfuse_datasets",
+    "langfuse_prompt": "agentkit.export.langfuse_prompts",
     "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
     "media": "agentkit.parts",
@@ -115,6 +119,8 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Usage",
     "ask_person",
     "default_model",
+    "langfuse_dataset",
+    "langfuse_prompt",
     "limit",
     "lint",
     "media",

@@ -280,7 +280,9 @@ class Pipeline:
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
             conditions = [source_digest(step.when.function) for step in steps.values() if step.when is not None]
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json"), plain.config, conditions])
+            sha256 = digest(
+                [plain.name, plain.header.model_dump(mode="json", exclude={"prompt"}), plain.config, conditions]
+            )
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 

@@ -171,7 +171,7 @@ class Work:
                     tags=options.tags,
                     session=options.session,
                     user=options.user,
-                    item={"item": item.key, "index": item.index},
+                    item=item.recorded,
                 )
             else:
                 driver = resume(self.store, recorded.run_id, self.definition, deps=options.deps)
