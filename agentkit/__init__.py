@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         RunPaused,
         ToolError,
     )
+    from agentkit.export.instrument import instrument
     from agentkit.export.langfuse_datasets import langfuse_dataset
     from agentkit.export.langfuse_prompts import langfuse_prompt
     from agentkit.failed import Failed
@@ -75,6 +76,7 @@ _WHERE = {
     "Usage": "agentkit.messages",
     "ask_person": "agentkit.question",
     "default_model": "agentkit.models.default",
+    "instrument": "agentkit.export.instrument",
     "langfuse_dataset": "agentkit.export.langfuse_datasets",
     "langfuse_prompt": "agentkit.export.langfuse_prompts",
     "limit": "agentkit.models.limits",
@@ -119,6 +121,7 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Usage",
     "ask_person",
     "default_model",
+    "instrument",
     "langfuse_dataset",
     "langfuse_prompt",
     "limit",

@@ -50,6 +50,12 @@ class Walk:
         if isinstance(event.body, RunStarted):
             self._begin(event, event.body)
 
+    def see(self, event: Event, state: State | None) -> None:
+        """The same for a run that executes here: its state, with the event, is the runner's and need not be folded."""
+        self.state = state
+        self.prompt = self._prompt(event)
+        self.take(event)
+
     def took(self, event: Event) -> None:
         """The event did what it does; its time is the last one known."""
         self._latest = event.ts
