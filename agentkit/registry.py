@@ -22,6 +22,8 @@ MODELS = {
 }
 # what a pipeline asks where nobody named a model: function() → name
 DEFAULT_MODEL = "agentkit.models.default:default_model"
+# where a run can be looked at: function(run) → (name, URL) each
+LINKS = "agentkit.export.links:links"
 # what shows a run or a pipeline: function(it) → something that displays itself
 DISPLAYS = {
     "text": "agentkit.render:trace",

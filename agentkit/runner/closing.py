@@ -1,6 +1,6 @@
 """What is recorded of a run that nobody executes: that it was cancelled, or how somebody judged it."""
 
-from agentkit.errors import RunClaimed
+from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
 from agentkit.runner.load import load_state
@@ -22,6 +22,14 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
     finally:
         store.release(claim)
+
+
+def check_grade(verdict: str, state: State) -> None:
+    """Raise `ConfigError` where a run cannot be judged so, or not yet."""
+    if verdict not in {"good", "bad"}:
+        raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
+    if not state.ended:
+        raise ConfigError(f"run {state.run_id} has not ended ({state.status}); grade it then")
 
 
 def record_grade(store: Store, run_id: str, graded: Graded, redactor: Redactor) -> State:

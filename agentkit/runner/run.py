@@ -16,7 +16,7 @@ from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
-from agentkit.runner.closing import cancel_here, record_grade
+from agentkit.runner.closing import cancel_here, check_grade, record_grade
 from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
@@ -141,6 +141,11 @@ class Run:
     def graph(self) -> Any:
         """A pipeline's run as its graph, each step with its status, duration and cost."""
         return registry.load(registry.DISPLAYS["graph"])(self)
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where the run can be looked at in the systems it is exported to: a name and an http(s) URL each."""
+        return registry.load(registry.LINKS)(self)
 
     def __getitem__(self, step: str) -> Any:
         """The result of a pipeline's step or item ("classify[17]"). Raises `ConfigError` where it has none."""
@@ -486,15 +491,10 @@ class Run:
 
     def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
         """Judge an ended run; promotion learns from those graded good. Raises `ConfigError` where it has not ended."""
-        if verdict not in {"good", "bad"}:
-            raise ConfigError(f"a run is graded 'good' or 'bad', not {verdict!r}")
-        state = self.state
-        if not state.ended:
-            raise ConfigError(f"run {self.run_id} has not ended ({state.status}); grade it then")
+        check_grade(verdict, self.state)
         if self._driver is not None:
             self._driver.settled.wait()
-        graded = record_grade(
-            self._store, self.run_id, Graded(verdict=verdict, why=why, who=current_user()), self._redactor
-        )
+        judged = Graded(verdict=verdict, why=why, who=current_user())
+        graded = record_grade(self._store, self.run_id, judged, self._redactor)
         if self._driver is not None:
             self._driver.take_state(graded)
