@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 from langfuse_server import PROJECT, LangfuseServer
-from small_agents import SOON, bodies
+from small_agents import SOON
 
 import agentkit as ak
-from agentkit.events import RunStarted
-from agentkit.export.langfuse_datasets import experiment_attributes, experiment_id
-from agentkit.testing import FunctionModel
-
-ROOT = "00" * 8
+from agentkit.events import Event, RunStarted
+from agentkit.export import Content, to_spans
+from agentkit.export.experiments import experiment_attributes, experiment_id
+from agentkit.export.profiles import LANGFUSE
+from agentkit.testing import FunctionModel, ScriptedModel, call
 
 
 @pytest.fixture
@@ -27,8 +27,12 @@ def shouter():
     return ak.Agent("shouter", FunctionModel(lambda request: str(request.messages[-1].content).upper()))
 
 
-def linked(run, **options):
-    return experiment_attributes(bodies(run, RunStarted)[0], "shouter", root_span=ROOT, **options)
+def linked(run):
+    return experiment_attributes(run.events()[0], content=Content("full"))
+
+
+def span_of(run):
+    return format(to_spans(run)[0].context.span_id, "016x")
 
 
 def test_a_dataset_s_items_are_mapped_and_each_run_says_which_item_it_is_of(server, log):
@@ -46,7 +50,7 @@ def test_a_dataset_s_items_are_mapped_and_each_run_says_which_item_it_is_of(serv
         "langfuse.experiment.name": "first",
         "langfuse.experiment.dataset.id": "id-of-words",
         "langfuse.experiment.item.id": "item-60",
-        "langfuse.experiment.item.root_observation_id": ROOT,
+        "langfuse.experiment.item.root_observation_id": span_of(batch.run(59)),
         "langfuse.experiment.item.expected_output": "WORD 59",
     }
 
@@ -69,11 +73,12 @@ def test_the_attributes_are_those_that_the_sdk_sends(server):
     source = {"kind": "langfuse-dataset", "project": "p", "dataset": "d", "item": "i", "run": "r"}
     config = {"map": {"source": {**source, "version": "v", "expected_output": {"a": 1}, "metadata": {"b": 2}}}}
     started = RunStarted(kind="agent", definition_sha256="0" * 64, config=config)
-    ours = experiment_attributes(started, "agent", root_span=ROOT)
+    begun = Event(run_id="r", seq=1, ts=datetime.now(UTC), name="agent", body=started)
+    ours = experiment_attributes(begun, content=Content("full"))
     assert set(ours) <= known
     assert len(ours) == 9
-    assert ours["langfuse.experiment.item.expected_output"] == '{"a": 1}'
-    private = experiment_attributes(started, "agent", root_span=ROOT, content=False)
+    assert ours["langfuse.experiment.item.expected_output"] == '{"a":1}'
+    private = experiment_attributes(begun, content=Content("none"))
     assert set(ours) - set(private) == {
         "langfuse.experiment.item.expected_output",
         "langfuse.experiment.item.metadata",
@@ -138,7 +143,7 @@ def test_secrets_in_a_dataset_do_not_reach_the_log(server, log):
     agent = ak.Agent("shouter", FunctionModel(lambda _request: "x"), redact=["ssn"])
     batch = agent.map(ak.langfuse_dataset("words"), log=log)
     batch.result(SOON)
-    assert linked(batch.run(0))["langfuse.experiment.item.expected_output"] == '{"ssn": "[redacted:ssn]"}'
+    assert linked(batch.run(0))["langfuse.experiment.item.expected_output"] == '{"ssn":"[redacted:ssn]"}'
 
 
 def test_a_dataset_of_another_time_asks_for_that_and_says_so(server, log):
@@ -162,3 +167,18 @@ def test_a_run_of_no_dataset_has_no_link(log):
     run = shouter().run("hi", log=log)
     run.result(SOON)
     assert linked(run) == {}
+
+
+def test_every_span_of_an_item_s_run_is_linked_its_sub_agents_too(server, log):
+    """The server files each span by itself; the item's is the one at the top. Other systems are told nothing of it."""
+    server.add_item("words", "one", "ONE")
+    helper = ak.Agent("helper", FunctionModel(lambda _request: "ONE"), "You shout.")
+    agent = ak.Agent("asker", ScriptedModel([call("helper", task="one"), "ONE"]), tools=[helper])
+    batch = agent.map(ak.langfuse_dataset("words", run="a"), log=log)
+    batch.result(SOON)
+    run = batch.run(0)
+    spans = to_spans(run, LANGFUSE)
+    assert "invoke_agent helper" in [span.name for span in spans]
+    assert {span.attributes["langfuse.experiment.item.root_observation_id"] for span in spans} == {span_of(run)}
+    assert {span.attributes["langfuse.experiment.name"] for span in spans} == {"a"}
+    assert not any("experiment" in name for span in to_spans(run) for name in span.attributes)

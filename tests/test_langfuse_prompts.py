@@ -9,7 +9,7 @@ from small_agents import SOON, bodies, paused
 
 import agentkit as ak
 from agentkit.events import AskStarted, RunResumed, RunStarted
-from agentkit.export import langfuse_prompts
+from agentkit.export import langfuse_prompts, to_spans
 from agentkit.testing import ScriptedModel, call
 
 pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
@@ -32,6 +32,11 @@ def server(monkeypatch):
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         yield server
+
+
+def versions(span):
+    """Of the prompt, as Langfuse and as everybody else is told."""
+    return span.attributes["langfuse.observation.prompt.version"], span.attributes["agentkit.prompt.version"]
 
 
 def forget():
@@ -102,20 +107,23 @@ def test_a_resumed_run_records_the_version_it_goes_on_with(server, log):
     assert run.result(SOON) == "done"
     assert second.definition.header.prompt.version == 2
     assert [body.header.prompt.version for body in bodies(run, RunResumed) if body.header] == [2]
+    assert [versions(span) for span in to_spans(run, "langfuse") if span.name.startswith("chat")] == [(1, 1), (2, 2)]
 
 
 def test_an_ask_of_a_pipeline_is_instructed_by_a_prompt_too(server, log):
     """`ctx.ask(instructions=…)`: the ask records where they are from."""
     server.add_prompt("extract", "Take the facts.", labels=["production"])
-    pipeline = ak.Pipeline("facts", input={"text": str}, model=ScriptedModel(["blue"]))
+    pipeline = ak.Pipeline("facts", input={"text": str}, model=ScriptedModel(["blue", "blue"]))
 
     @pipeline.step
     def colour(text: str, ctx: ak.Context) -> str:
-        return ctx.ask(text, instructions=ak.langfuse_prompt("extract"))
+        first = ctx.ask(text, instructions=ak.langfuse_prompt("extract"))
+        return ctx.ask(f"sure that it is {first}?", instructions=ak.langfuse_prompt("extract"))
 
     run = pipeline.run(text="the sky", log=log)
     assert run.result(SOON) == "blue"
     assert bodies(run, AskStarted)[0].header.prompt.name == "extract"
+    assert [versions(span) for span in to_spans(run, "langfuse") if span.name.startswith("chat")] == [(1, 1)] * 2
 
 
 def test_variables_are_filled_in_and_a_missing_one_is_an_error(server):
@@ -151,6 +159,11 @@ def test_without_keys_the_fallback_is_the_text(log):
     prompt = ak.langfuse_prompt("support", fallback="Be kind.")
     assert prompt == "Be kind."
     assert prompt.origin.version is None
+    run = ak.Agent("support", ScriptedModel(["hello"]), prompt).run("hi", log=log)
+    run.result(SOON)
+    assert not any(
+        "langfuse.observation.prompt" in name for span in to_spans(run, "langfuse") for name in span.attributes
+    )
 
 
 @pytest.mark.parametrize(("status", "message"), [(401, "does not accept the key pk-lf-test"), (404, "there is none")])

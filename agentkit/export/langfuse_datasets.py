@@ -1,18 +1,15 @@
 """Datasets that are kept in Langfuse, as the items of `map`: each run is found there beside its item.
 
-Since version 5 of its SDK, Langfuse has no call that records a dataset's run: it is what the spans say that name the
-dataset, the item and the experiment. So the run records where its input came from, and the exporter says it.
+A run records where its input came from; the exporter says it (`experiments`).
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from agentkit.batch import FromSource
-from agentkit.events import RunStarted
+from agentkit.export.experiments import DATASET
 from agentkit.export.langfuse_api import ask, required_access
 
 if TYPE_CHECKING:
@@ -22,9 +19,6 @@ if TYPE_CHECKING:
 
 PAGE = 50
 """Items fetched at a time; the SDK's own default."""
-
-ENVIRONMENT = "sdk-experiment"
-"""Where Langfuse's SDK puts its experiments, so that they are not counted as production."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +90,7 @@ def langfuse_dataset(name: str, *, run: str | None = None, version: datetime | N
     project = required_access()
     described, listed = ask(project, f"Langfuse's dataset {name!r}", lambda client: _read(client, name, version))
     source = {
-        "kind": "langfuse-dataset",
+        "kind": DATASET,
         "project": described.project_id,
         "dataset": described.id,
         "name": described.name,
@@ -136,48 +130,3 @@ def _as_langfuse_writes(moment: datetime) -> str:
     from langfuse.api.core.datetime_utils import serialize_datetime
 
     return serialize_datetime(moment)
-
-
-# what the exporter says of a run -------------------------------------------------------------------------------------
-
-
-def experiment_attributes(started: RunStarted, name: str, *, root_span: str, content: bool = True) -> dict[str, str]:
-    """What links a run's spans with the item that it was begun for; nothing for a run of no dataset.
-
-    Args:
-        started: the run's first event.
-        name: the agent's or pipeline's.
-        root_span: the id of the run's own span, 16 hex digits.
-        content: False leaves out what the dataset holds: the expected output and the item's metadata.
-
-    Returns:
-        Attributes for every span of the run: the server files each span by itself.
-    """
-    source: dict[str, Any] = started.config.get("map", {}).get("source") or {}
-    if source.get("kind") != "langfuse-dataset":
-        return {}
-    run_name = source.get("run") or f"{name} {started.definition_sha256[:8]}"
-    said = {
-        "id": experiment_id(source["project"], source["dataset"], run_name),
-        "name": run_name,
-        "dataset.id": source["dataset"],
-        "item.id": source["item"],
-        "item.version": source.get("version"),
-        "item.root_observation_id": root_span,
-        "item.expected_output": _text(source.get("expected_output")) if content else None,
-        "item.metadata": _text(source.get("metadata")) if content else None,
-    }
-    found = {f"langfuse.experiment.{key}": value for key, value in said.items() if value is not None}
-    return {"langfuse.environment": ENVIRONMENT, **found}
-
-
-def experiment_id(project: str, dataset: str, run_name: str) -> str:
-    """The id that Langfuse's server and its SDK derive for an experiment: the same name is the same experiment."""
-    payload = json.dumps(
-        ["langfuse-experiment-v1", project, dataset, run_name], separators=(",", ":"), ensure_ascii=False
-    )
-    return sha256(payload.encode()).hexdigest()[:16]
-
-
-def _text(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)

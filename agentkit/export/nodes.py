@@ -25,6 +25,7 @@ class RunFacts:
         session, user, tags: as they were given.
         origin: the run that this one was forked from, or goes on after.
         parent_run_id: the run that called it.
+        begun: the first event of the run at the top, as far as that is known.
     """
 
     run_id: str
@@ -37,6 +38,7 @@ class RunFacts:
     tags: tuple[str, ...]
     origin: Origin | None
     parent_run_id: str | None
+    begun: Event
 
 
 @dataclass(frozen=True)
