@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 from agentkit.events import Event, RunResumed, RunStarted
 from agentkit.export.content import Content, ContentMode
 from agentkit.export.ids import span_id, trace_id
-from agentkit.export.later import Later
+from agentkit.export.later import later
 from agentkit.export.live_spans import Live, LiveRun
 from agentkit.export.log_ids import choose_ids
 from agentkit.export.nodes import Node
@@ -75,7 +75,7 @@ def instrument(
 
 
 class Instrumentation:
-    """Watches every run of the process, and has its spans made.
+    """Watches every run of the process, and has its spans made: what `ak.instrument()` gives.
 
     Args:
         provider: makes the tracer; None is the process's own.
@@ -89,20 +89,17 @@ class Instrumentation:
         self._content: ContentMode = content
         self._runs: WeakKeyDictionary[Driver, LiveRun] = WeakKeyDictionary()
         self._of: dict[str, LiveRun] = {}  # those that execute
-        self._later = Later()
-        self._warned = False
-        atexit.register(self.flush)  # before the provider's own end: that was registered when it was made
+        self._began = False
 
     def stop(self) -> None:
         """Emit no more, after what has ended is handed over."""
         if observe.watch.observer is self:
             observe.watch.observer = None
         self.flush()
-        atexit.unregister(self.flush)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until the spans that have ended were handed to the provider, for so many seconds; whether they were."""
-        return self._later.flush(timeout)
+        return later.flush(timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +120,12 @@ class Instrumentation:
         return carrier.get("traceparent")
 
     def on_event(self, driver: Driver, event: Event) -> None:
-        """Begin and end what the event begins and ends."""
-        run = self._runs.get(driver) or self._meet(driver, event)
+        """Begin and end what the event begins and ends; a run is followed from its beginning or its resumption on."""
+        run = self._runs.get(driver)
+        if run is None and isinstance(event.body, RunStarted | RunResumed):
+            run = self._runs[driver] = self._meet(driver, event)
+        if run is None:
+            return
         if isinstance(event.body, RunResumed) and (caller := self._caller(driver, run.started)) is not None:
             run.move_below(caller[1])
         self._of[event.run_id] = run
@@ -162,7 +163,6 @@ class Instrumentation:
         run = LiveRun(live, started, driver.root.run_id, caller, around)
         if not is_new:
             run.catch_up(driver.store.read(driver.run_id, until=event.seq - 1))
-        self._runs[driver] = run
         return run
 
     def _caller(self, driver: Driver, started: Event) -> "tuple[Node, Span] | None":
@@ -174,16 +174,24 @@ class Instrumentation:
         from opentelemetry import trace
 
         provider = self._provider or trace.get_tracer_provider()
-        if isinstance(provider, trace.ProxyTracerProvider) and not self._warned:
-            self._warned = True
+        if not self._began:
+            self._began = True
+            self._look_at(isinstance(provider, trace.ProxyTracerProvider))
+        tracer = provider.get_tracer(SCOPE)
+        content = Content(self._content, driver.redactor)
+        return Live(tracer, choose_ids(tracer), self._profile, content, later.do)
+
+    @staticmethod
+    def _look_at(nobody: bool) -> None:
+        """Once: see that somebody takes the spans, and that the last ones are handed over before that one's own end."""
+        if nobody:
             warnings.warn(
                 "ak.instrument(): no tracer provider is set up in this process, so the spans go nowhere; set one up "
                 "(opentelemetry.trace.set_tracer_provider), or export from the log: ak.open_log(export=[…])",
                 stacklevel=2,
             )
-        tracer = provider.get_tracer(SCOPE)
-        content = Content(self._content, driver.redactor)
-        return Live(tracer, choose_ids(tracer), self._profile, content, self._later.do)
+        atexit.unregister(later.flush)
+        atexit.register(later.flush)  # what is registered last is done first, and a provider registers when it is made
 
 
 def _here() -> "Context":

@@ -19,11 +19,6 @@ class Later:
     """Does small pieces of work in their order, in a daemon thread of this process."""
 
     def __init__(self) -> None:
-        self._begin()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._begin)  # the parent's thread is not there
-
-    def _begin(self) -> None:
         self._queue: Queue[Callable[[], None]] = Queue(MOST)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -65,3 +60,9 @@ class Later:
                 return False
             time.sleep(0.005)
         return True
+
+
+later = Later()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=later.__init__)  # the parent's thread is not there
