@@ -35,6 +35,7 @@ class Log:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.exporter: Any = None  # an `agentkit.export.background.Exporter`, which is above this module
 
     @property
     def url(self) -> str:
@@ -206,7 +207,24 @@ class Log:
             for key, log in list(_open.items()):
                 if log is self:
                     del _open[key]
+        if self.exporter is not None:
+            self.exporter.close()
+            self.exporter = None
         self.store.close()
+
+    def export_to(self, *targets: Any) -> None:  # names, and `agentkit.export.Target`s, which are above this module
+        """Have runs exported from now on when they end, in the background; what was set before ends.
+
+        Args:
+            targets: "langfuse", "langsmith", "helicone", "otlp", or what `agentkit.export.target` gave. None ends it.
+
+        Raises:
+            ConfigError: one is not configured; the message names the variable.
+        """
+        exporter = registry.load(registry.EXPORTER)(self.store, targets, strict=True) if targets else None
+        if self.exporter is not None:
+            self.exporter.close()
+        self.exporter = exporter
 
 
 def _check_status(status: str | None, *known: str) -> None:
@@ -214,19 +232,22 @@ def _check_status(status: str | None, *known: str) -> None:
         raise ConfigError(f"no run has the status {status!r} there; it is one of: {', '.join(known)}")
 
 
-def open_log(url: str | Path | None = None) -> Log:
+def open_log(url: str | Path | None = None, *, export: "str | Iterable[Any] | None" = None) -> Log:
     """Open a log, or make one.
 
     Args:
         url: a folder, `memory:` or the URL of a store that is installed. None is `$AGENTKIT_LOG`, else the nearest
             `.agentkit/` upwards from the working directory, else a new one here (its path is printed once).
+        export: where each run is sent when it ends, in the background: "langfuse", "langsmith", "helicone", "otlp",
+            several of them, or what `agentkit.export.target` gave. None is `$AGENTKIT_EXPORT`, names with commas
+            between them, else nowhere.
 
     Returns:
         The log: the same object for the same place, as long as it is open.
 
     Raises:
         LogUnwritable, LogTooNew: it cannot be used; the message says why.
-        ConfigError: no store opens such a URL.
+        ConfigError: no store opens such a URL, or what `export` names is not configured.
     """
     place = str(url) if url is not None else default_place() or _new_place()
     scheme = place.partition(":")[0] if ":" in place[2:] or place.startswith("memory:") else ""
@@ -243,7 +264,11 @@ def open_log(url: str | Path | None = None) -> Log:
         if log is None or scheme == "memory":
             log = Log(registry.load(registry.STORES[scheme])(key))
             _open[f"{os.getpid()}:{key}"] = log
-        return log
+            if export is None and (named := os.environ.get("AGENTKIT_EXPORT")):
+                log.exporter = registry.load(registry.EXPORTER)(log.store, named.split(","), strict=False)
+    if export is not None:
+        log.export_to(*([export] if isinstance(export, str) else export))
+    return log
 
 
 def default_place() -> str | None:

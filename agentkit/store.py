@@ -7,6 +7,7 @@ drives every run, so it may wait for the disk only where that is quick and no ot
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -72,8 +73,65 @@ class Claim(Protocol):
         ...
 
 
+class Exported(Fact):
+    """What became of sending a run to a tracing system: one line of the ledger, which is no event of the run.
+
+    `target` names system, host and project, so that a run sent to one is not taken for sent to another. `status` is
+    "sent" once the system acknowledged all of it; "partial" where it took a part; "refused" where it never will take
+    it; "failed" where it is to be tried again; "unreadable" where the log does not give the run. A line without a run
+    says that from `recorded_at` on what ends is exported there ("began").
+    """
+
+    target: str
+    run_id: str | None = None
+    status: Literal["began", "sent", "partial", "refused", "failed", "unreadable"]
+    recorded_at: datetime
+    acknowledged_at: datetime | None = None
+    sha256: str | None = None  # of what was sent, before compression
+    events: int = 0  # of the run and of all that it called
+    ended: bool = False  # whether it holds the run's end
+    spans: int = 0
+    size: int = 0  # bytes, before compression
+    http_status: int | None = None
+    attempts: int = 0  # requests, all that were made for this run so far
+    error: str | None = None
+
+
+class Ledger(Protocol):
+    """Which runs were exported where. The newest line of a run and a target counts."""
+
+    def turn(self, target: str, *, timeout: float) -> AbstractContextManager[None]:
+        """Be the only one who exports to a target, for a `with` block; a process that dies gives it back.
+
+        Args:
+            target: the target.
+            timeout: seconds to wait for others.
+
+        Raises:
+            LogBusy: others took longer.
+        """
+        ...
+
+    def read(self, target: str) -> Mapping[str | None, Exported]:
+        """The newest line of each run; of None, the first "began"."""
+        ...
+
+    def write(self, lines: Sequence[Exported]) -> None:
+        """Add lines, durably.
+
+        Raises:
+            LogUnwritable: full disk, read-only folder.
+        """
+        ...
+
+
 class Store(Protocol):
     """Where events are kept."""
+
+    @property
+    def exports(self) -> Ledger:
+        """Which runs were exported where."""
+        ...
 
     @property
     def url(self) -> str:

@@ -8,6 +8,7 @@ from agentkit.export.ids import request_id, span_id, trace_id
 from agentkit.export.profiles import LANGFUSE, LANGSMITH, OTLP, PROFILES, Profile
 from agentkit.export.recorded import Recorded, gather
 from agentkit.export.spans import Service, to_spans
+from agentkit.export.targets import Target, target
 
 __all__ = [
     "LANGFUSE",
@@ -19,9 +20,11 @@ __all__ = [
     "Profile",
     "Recorded",
     "Service",
+    "Target",
     "gather",
     "request_id",
     "span_id",
+    "target",
     "to_spans",
     "trace_id",
 ]

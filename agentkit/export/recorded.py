@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from agentkit.errors import ConfigError
 from agentkit.events import Event, RunStarted, StepStarted, ToolStarted
-from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunSucceeded
+from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEvent, RunSucceeded
 from agentkit.runner.load import load_state
 from agentkit.state import State
 from agentkit.store import Store
@@ -38,6 +38,11 @@ class Recorded:
     def ended(self) -> bool:
         """Whether nothing more can happen in it."""
         return isinstance(self.events[-1].body, _ENDS)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it stands still and waits for a person."""
+        return isinstance(self.events[-1].body, RunPausedEvent)
 
     def count(self) -> int:
         """How many events it and those that it called have."""

@@ -3,6 +3,7 @@
 from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
+from agentkit.runner import settled
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State
@@ -20,8 +21,10 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
         if not state.ended:
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+            state = recorder.state
     finally:
         store.release(claim)
+    settled.tell(store, state)
 
 
 def check_grade(verdict: str, state: State) -> None:

@@ -14,7 +14,7 @@ from agentkit.fold import advance
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
-from agentkit.runner import observe
+from agentkit.runner import observe, settled
 from agentkit.runner.activation import Activation
 from agentkit.runner.answers import withdraw
 from agentkit.runner.engine import engine
@@ -358,6 +358,7 @@ class Driver:
         with contextlib.suppress(AgentKitError):  # what broke the log was raised already
             self.store.release(claim, watch=waits)
         failpoints.hit("run.released")
+        settled.tell(self.store, state)
 
     # messages from others --------------------------------------------------------------------------------------------
 

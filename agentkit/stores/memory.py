@@ -15,6 +15,7 @@ from agentkit.ids import new_id
 from agentkit.rows import Rows
 from agentkit.store import Answer, Claim, Holder
 from agentkit.stores.claims import HeldClaim
+from agentkit.stores.ledger import MemoryLedger
 from agentkit.stores.names import checked_approval_id, checked_run_id
 
 _stores: "weakref.WeakValueDictionary[str, MemoryStore]" = weakref.WeakValueDictionary()
@@ -50,6 +51,7 @@ class MemoryStore:
         self._claims: dict[str, HeldClaim] = {}
         self._holders: dict[str, Holder] = {}
         self._answers: dict[str, dict[str, Answer]] = {}
+        self.exports = MemoryLedger()
 
     def claim(self, run_id: str, *, new: bool = False) -> HeldClaim:  # noqa: ARG002  a list's length costs nothing
         """Take the right to append to a run; see `Store.claim`."""
@@ -118,15 +120,16 @@ class MemoryStore:
 
         with self._lock:
             events = [Event.decode(data) for run in self._events.values() for data in run]
-        return query(events, sql, parameters)
+        return query(events, sql, parameters, self.exports.lines)
 
     def prune(self, run_ids: Iterable[str]) -> int:
         """Remove runs with their answers."""
-        removed = 0
+        run_ids, removed = list(run_ids), 0
         with self._lock:
             for run_id in run_ids:
                 removed += len(self._events.pop(run_id, ()))
                 self._answers.pop(run_id, None)
+        self.exports.remove(run_ids)
         return removed
 
     def close(self) -> None:

@@ -1,10 +1,14 @@
 """SQL over events that are in memory: the same views as every store has, in a DuckDB instance made for one query."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit.events import COLUMNS, Event
 from agentkit.rows import Rows
+from agentkit.store import Exported
+
+if TYPE_CHECKING:
+    import duckdb
 
 _TYPES = {
     "run_id": "UUID", "seq": "INTEGER", "ts": "TIMESTAMPTZ", "attempt": "INTEGER", "duration_ms": "DOUBLE",
@@ -12,13 +16,14 @@ _TYPES = {
 }  # fmt: skip
 
 
-def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any]) -> Rows:
+def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any], ledger: Iterable[Exported] = ()) -> Rows:
     """Run one reading statement over the views of these events.
 
     Args:
         events: all of a log.
         sql: the statement, `$name` standing for parameters.
         parameters: a value for each name.
+        ledger: what was exported.
 
     Returns:
         All its rows.
@@ -44,9 +49,19 @@ def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any]) -> R
             appender = connection.appender("recorded")
             appender.append_rows(rows)
             appender.flush()
-        views.create_views(connection, "SELECT * FROM recorded")
+        _keep(connection, ledger)
+        views.create_views(connection, "SELECT * FROM recorded", "SELECT * FROM exported")
         connection.execute("SET lock_configuration = true")
         return sqlguard.run(connection, sql, parameters)
+
+
+def _keep(connection: "duckdb.DuckDBPyConnection", ledger: Iterable[Exported]) -> None:
+    from agentkit.stores.views import LEDGER
+
+    connection.execute(f"CREATE TABLE exported({', '.join(f'{name} {kind}' for name, kind in LEDGER.items())})")
+    rows = [tuple(getattr(line, name) for name in LEDGER) for line in ledger]
+    if rows:
+        connection.executemany(f"INSERT INTO exported VALUES ({', '.join('?' for _ in LEDGER)})", rows)  # noqa: S608
 
 
 def _row(event: Event) -> tuple[Any, ...]:

@@ -156,9 +156,31 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "message": "what it says",
         "retryable": "whether the same can succeed later",
     },
+    "exports": {
+        "target": "the tracing system, its host and project, for example langfuse@cloud.langfuse.com/pk-lf-1a2b3c4d",
+        "run_id": "the run; those that it called went with it",
+        "status": "sent, partial (it took a part), refused (for good), failed (to be tried again), unreadable",
+        "recorded_at": "when this was last recorded, UTC",
+        "acknowledged_at": "when the system said that it has it; NULL before",
+        "sha256": "the digest of what was sent",
+        "events": "how many events of the run, and of those that it called, that holds",
+        "ended": "whether it holds the run's end; false where it was sent while it waited for a person",
+        "spans": "how many spans that is",
+        "size": "bytes sent, before compression",
+        "http_status": "the last answer's status; NULL where there was none",
+        "attempts": "how many requests were made for it",
+        "error": "what the system or the network said",
+    },
 }
 
 ENVELOPE = tuple(COLUMNS["events"])
+# the ledger's columns as a store has them, with DuckDB's types; PostgreSQL knows these names too
+LEDGER: Mapping[str, str] = {
+    "target": "VARCHAR", "run_id": "UUID", "status": "VARCHAR", "recorded_at": "TIMESTAMPTZ",
+    "acknowledged_at": "TIMESTAMPTZ", "sha256": "VARCHAR", "events": "INTEGER", "ended": "BOOLEAN",
+    "spans": "INTEGER", "size": "BIGINT", "http_status": "INTEGER", "attempts": "INTEGER", "error": "VARCHAR",
+}  # fmt: skip
+NO_EXPORTS = f"SELECT {', '.join(f'CAST(NULL AS {kind}) AS {name}' for name, kind in LEDGER.items())} WHERE 1 = 0"
 _STARTS = "('model_requested', 'tool_started', 'step_started', 'ask_started')"
 _MODEL_ENDS = "('model_responded', 'model_failed')"
 _TOOL_ENDS = "('tool_succeeded', 'tool_failed')"
@@ -276,28 +298,35 @@ SELECT run_id, seq, ts, type, step, attempt, name, (body->'error')->>'type' AS e
 FROM events
 WHERE type IN ('model_failed', 'tool_failed', 'step_failed', 'run_failed')
   OR (type = 'checked' AND body->>'passed' = 'false')""",
+    "exports": f"""
+SELECT {", ".join(COLUMNS["exports"])} FROM (
+  SELECT *, row_number() OVER (PARTITION BY target, run_id ORDER BY recorded_at DESC) AS newest FROM ledger
+) AS x WHERE newest = 1 AND run_id IS NOT NULL""",
 }
 
 
-def statements(events: str, *, replace: str = "OR REPLACE") -> list[str]:
+def statements(events: str, ledger: str = NO_EXPORTS, *, replace: str = "OR REPLACE") -> list[str]:
     """The statements that create every view, `events` first.
 
     Args:
         events: a SELECT that gives the envelope's columns, `body` and `schema_version`.
+        ledger: a SELECT that gives the columns of `LEDGER`.
         replace: what stands between CREATE and VIEW.
 
     Returns:
         One statement a view, for DuckDB or PostgreSQL, to run with the views' schema as the current one.
     """
-    return [f"CREATE {replace} VIEW {name} AS {sql.strip()}" for name, sql in {"events": events, **VIEWS}.items()]
+    texts = {"events": events, **VIEWS, "exports": f"WITH ledger AS ({ledger}) {VIEWS['exports'].strip()}"}
+    return [f"CREATE {replace} VIEW {name} AS {sql.strip()}" for name, sql in texts.items()]
 
 
-def create_views(connection: "duckdb.DuckDBPyConnection", events: str) -> None:
+def create_views(connection: "duckdb.DuckDBPyConnection", events: str, ledger: str = NO_EXPORTS) -> None:
     """Create or replace the views in a DuckDB connection's current schema.
 
     Args:
         connection: an open connection.
         events: a SELECT that gives the envelope's columns, `body` and `schema_version`.
+        ledger: a SELECT that gives the columns of `LEDGER`.
     """
-    for statement in statements(events):
+    for statement in statements(events, ledger):
         connection.execute(statement)

@@ -18,10 +18,10 @@ from typing import Any, cast
 
 import pytest
 
-from agentkit.errors import ConfigError, EncodingError, QueryError, RunClaimed, SeqConflict
+from agentkit.errors import ConfigError, EncodingError, LogBusy, QueryError, RunClaimed, SeqConflict
 from agentkit.events import ApprovalRequested, Body, Event, Note, RunStarted, RunSucceeded
 from agentkit.ids import new_id
-from agentkit.store import Answer, Claim, Store
+from agentkit.store import Answer, Claim, Exported, Store
 
 _BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -60,6 +60,18 @@ def fill(store: Store, count: int, run_id: str | None = None) -> list[Event]:
 def answer(who: str, verdict: Any = "approve", **more: Any) -> Answer:  # the fields of an answer
     """An answer for a test."""
     return Answer(verdict=verdict, who=who, answered_at=_BEGIN, **more)
+
+
+def exported(target: str, run_id: str | None, second: int, **more: Any) -> Exported:  # the fields of a line
+    """A line of the ledger for a test."""
+    at = _BEGIN + timedelta(seconds=second)
+    fields: dict[str, Any] = {"status": "sent", "attempts": 1, "spans": 3, **more}
+    return Exported(target=target, run_id=run_id, recorded_at=at, **fields)
+
+
+def _take_turn(store: Store, target: str) -> None:
+    with store.exports.turn(target, timeout=0.05):
+        pass
 
 
 class StoreContract:
@@ -313,6 +325,51 @@ class StoreContract:
         with pytest.raises(QueryError):
             store.query(sql, {})
 
+    # --- exports
+
+    def test_the_newest_line_of_a_run_says_where_it_was_exported(self, store: Store) -> None:
+        """Each target for itself; other runs' lines are left as they are."""
+        one, two = new_id(), new_id()
+        store.exports.write([exported("lf", one, 1, status="failed"), exported("lf", two, 2)])
+        store.exports.write([exported("lf", one, 3, attempts=2), exported("ls", one, 4, status="refused")])
+        found = store.exports.read("lf")
+        assert {run_id: line.status for run_id, line in found.items()} == {one: "sent", two: "sent"}
+        assert found[one] == exported("lf", one, 3, attempts=2)
+        assert store.exports.read("nowhere") == {}
+
+    def test_it_is_kept_when_exporting_began(self, store: Store) -> None:
+        """The first such line of a target counts."""
+        store.exports.write([exported("lf", None, 1, status="began")])
+        store.exports.write([exported("lf", None, 2, status="began")])
+        assert store.exports.read("lf")[None].recorded_at == _BEGIN + timedelta(seconds=1)
+
+    def test_sql_shows_what_was_exported(self, store: Store) -> None:
+        """The `exports` view has one row for each run and target, the newest, and joins with the others."""
+        run_id = fill(store, 2)[0].run_id
+        store.exports.write([exported("lf", run_id, 1, status="failed", error="503"), exported("ls", run_id, 2)])
+        store.exports.write([exported("lf", run_id, 3, attempts=2), exported("lf", None, 4, status="began")])
+        rows = store.query(
+            "SELECT target, e.status, attempts, e.error, r.events FROM exports e JOIN runs r USING (run_id) "
+            "ORDER BY target",
+            {},
+        )
+        assert list(rows) == [("lf", "sent", 2, None, 2), ("ls", "sent", 1, None, 2)]
+
+    def test_one_at_a_time_exports_to_a_target(self, store: Store) -> None:
+        """Another thread waits for its turn, and is told when that is too long; other targets are free."""
+        with ThreadPoolExecutor(1) as pool, store.exports.turn("lf", timeout=1):
+            with pytest.raises(LogBusy, match="exports to lf"):
+                pool.submit(_take_turn, store, "lf").result(timeout=30)
+            pool.submit(_take_turn, store, "ls").result(timeout=30)
+        _take_turn(store, "lf")
+
+    def test_a_pruned_run_is_not_in_the_ledger(self, store: Store) -> None:
+        """It is removed for good; the others stay."""
+        gone, kept = fill(store, 1)[0].run_id, fill(store, 1)[0].run_id
+        store.exports.write([exported("lf", gone, 1), exported("lf", kept, 2)])
+        store.prune([gone])
+        assert list(store.exports.read("lf")) == [kept]
+
     # --- prune and close
 
     def test_prune_removes_runs_and_nothing_else(self, store: Store) -> None:
@@ -382,6 +439,17 @@ class SharedStoreContract(StoreContract):
         assert ours.head == 2
         store.append(ours, [event(run.run_id, 3)]).result(timeout=30)
         assert [found.seq for found in other.read(run.run_id)] == [1, 2, 3]
+
+    def test_another_process_knows_what_was_exported(self, store: Store, other: Store) -> None:
+        """What one has sent the other does not send, and while one sends the other waits."""
+        run_id = new_id()
+        assert other.exports.read("lf") == {}
+        store.exports.write([exported("lf", run_id, 1)])
+        assert list(other.exports.read("lf")) == [run_id]
+        other.exports.write([exported("lf", run_id, 2, status="partial")])
+        assert store.exports.read("lf")[run_id].status == "partial"
+        with store.exports.turn("lf", timeout=1), pytest.raises(LogBusy):
+            _take_turn(other, "lf")
 
     def test_the_next_process_finds_everything(self, store: Store, other: Store) -> None:
         """A store that was closed lost nothing and holds nothing."""

@@ -9,7 +9,7 @@ from agentkit.events import SCHEMA_VERSION
 from agentkit.stores.embedded.journal import unwritable
 from agentkit.stores.embedded.locks import sync_folder
 
-_FOLDERS = ("journal", "lease", "inbox", "blobs")
+_FOLDERS = ("journal", "lease", "inbox", "blobs", "exports")
 _FORMAT = "format.json"
 
 

@@ -22,6 +22,7 @@ from agentkit.stores.embedded.history import History
 from agentkit.stores.embedded.inbox import Inbox
 from agentkit.stores.embedded.journal import Journal, unwritable
 from agentkit.stores.embedded.lease import Leases
+from agentkit.stores.embedded.ledger import FileLedger
 from agentkit.stores.embedded.prune import prune
 from agentkit.stores.embedded.upkeep import Upkeep
 from agentkit.stores.names import checked_approval_id, checked_run_id
@@ -77,6 +78,7 @@ class EmbeddedStore:
         self._warehouse: Warehouse | None = None
         self._blobs = Blobs(self._folder / "blobs")
         self._inbox = Inbox(self._folder / "inbox")
+        self.exports = FileLedger(self._folder / "exports")
         self._leases = Leases(self._folder / "lease", self.process)
         self._journal = Journal(self._folder / "journal", self.process, self._blobs)
         self._history = History(self._folder, self._table)
@@ -173,6 +175,7 @@ class EmbeddedStore:
         removed = prune(ids, self._folding, self._table(), self._blobs)
         for run_id in ids:
             self._inbox.remove(run_id)
+        self.exports.remove(ids)
         return removed
 
     def fold(self, *, timeout: float = 10.0) -> bool:

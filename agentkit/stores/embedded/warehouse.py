@@ -196,13 +196,13 @@ class Warehouse:
 
     def _use_views(self, connection: "duckdb.DuckDBPyConnection", schema: str, events: str) -> None:
         """Our own queries have views of their own: the file's may be an older agentkit's, or another folder's."""
-        self._ensure_empty_segment()
+        self._ensure_empty_files()
         made = (os.getpid(), schema)  # a forked child begins with an empty instance
         with self._making:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS memory.{schema}")
             connection.execute(f"USE memory.{schema}")
             if made not in self._made:
-                views.create_views(connection, events)
+                views.create_views(connection, events, self._ledger())
                 self._made.add(made)
 
     def _refresh_once(self) -> None:
@@ -217,30 +217,42 @@ class Warehouse:
 
     def _mark(self) -> tuple[str, str]:
         """What the file's views were made for: this folder, and this text."""
-        text = "\n".join(views.statements(self._united("")))
+        text = "\n".join(views.statements(self._united(""), self._ledger()))
         return str(self.folder), hashlib.sha256(text.encode()).hexdigest()
 
     def _refresh_views(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """The file's own views are for foreign tools: they hold the absolute path of the journal."""
-        self._ensure_empty_segment()
+        self._ensure_empty_files()
         mark = self._mark()
         if connection.execute("SELECT folder, sha256 FROM views_of").fetchall() == [mark]:
             return
         connection.execute("BEGIN")
-        views.create_views(connection, self._united(""))
+        views.create_views(connection, self._united(""), self._ledger())
         connection.execute("DELETE FROM views_of")
         connection.execute("INSERT INTO views_of VALUES ($1, $2)", list(mark))
         connection.execute("COMMIT")
 
-    def _ensure_empty_segment(self) -> None:
+    def _ensure_empty_files(self) -> None:
         with contextlib.suppress(OSError):  # a log that is only readable: its journal has a segment, or it says so
-            (self.folder / "journal").mkdir(exist_ok=True)
-            (self.folder / "journal" / EMPTY).touch()
+            for name in ("journal", "exports"):
+                (self.folder / name).mkdir(exist_ok=True)
+                (self.folder / name / EMPTY).touch()
 
     def _united(self, catalog: str) -> str:
         known = f"SELECT segment FROM {catalog}ingested"
         cold = f"SELECT {_COLUMNS} FROM {catalog}events_cold"
         return f"{cold} UNION ALL {self._hot()} AND parse_filename(filename) NOT IN ({known})"
+
+    def _ledger(self) -> str:
+        """The exports' lines; none of a log that is only readable and was made by an older agentkit."""
+        if not (self.folder / "exports" / EMPTY).exists():
+            return views.NO_EXPORTS
+        pattern = quoted(f"{as_pattern(self.folder)}/exports/*.json*")
+        types = ", ".join(f"{name}: '{kind}'" for name, kind in views.LEDGER.items())
+        return (
+            f"SELECT {', '.join(views.LEDGER)} FROM read_json({pattern}, format = 'newline_delimited', "
+            f"columns = {{{types}}}, ignore_errors = true) WHERE target IS NOT NULL"
+        )
 
     def _hot(self) -> str:
         """The journal's lines. A torn one comes out of read_json as NULLs."""
