@@ -13,6 +13,7 @@ from typing import Literal
 
 from agentkit import failpoints
 from agentkit.errors import AgentKitError, ConfigError, LogUnwritable
+from agentkit.export.langfuse_scores import Grades
 from agentkit.export.payload import Payload, payload, smaller, together
 from agentkit.export.post import Packet, Post
 from agentkit.export.recorded import gather
@@ -98,6 +99,7 @@ class Delivery:
         self._pauses = pauses
         self._stop = stop or threading.Event()
         self._known: Mapping[str | None, Exported] = {}
+        self._grades = Grades(store, target, self.post, again=again)
 
     def send(self, run_ids: Iterable[str]) -> Outcome:
         """Send runs; may be called again for more.
@@ -142,6 +144,8 @@ class Delivery:
                 batch = []
         if batch:
             self._send_batch(batch)
+        if self.outcome.down is None:
+            self.outcome.down = self._grades.send()
 
     def _goes_alone(self, ready: Payload) -> bool:
         """Whether it cannot share a request: it has several, or its answer would not tell whose spans are meant."""
@@ -152,6 +156,7 @@ class Delivery:
         """A run that is to be sent, encoded; None where there is nothing to do."""
         try:
             recorded = gather(self.store, run_id)
+            self._grades.see(recorded)
             before = self._known.get(run_id)
             if not self._again and before is not None and _is_done(before, recorded.count()):
                 self.outcome.already += 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from agentkit.errors import ConfigError
-from agentkit.events import Event, RunStarted, StepStarted, ToolStarted
+from agentkit.events import Event, Graded, RunStarted, StepStarted, ToolStarted
 from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEvent, RunSucceeded
 from agentkit.runner.load import load_state
 from agentkit.state import State
@@ -22,17 +22,24 @@ class Recorded:
         base: the state that it began with: of the run that it was forked from, or that it goes on after.
         children: the runs that it called, by id.
         root_run_id: the run at the top, whose trace this is; None where it is this one.
+        grades: how it was judged after its end, the newest last.
     """
 
     events: tuple[Event, ...]
     base: State | None = None
     children: "Mapping[str, Recorded]" = field(default_factory=dict[str, "Recorded"])
     root_run_id: str | None = None
+    grades: tuple[Event, ...] = ()
 
     @property
     def run_id(self) -> str:
         """The run."""
         return self.events[0].run_id
+
+    @property
+    def root(self) -> str:
+        """The run at the top."""
+        return self.root_run_id or self.run_id
 
     @property
     def ended(self) -> bool:
@@ -93,7 +100,8 @@ def _gather(store: Store, events: list[Event], root: str, seen: set[str]) -> Rec
         if child not in seen and (found := store.read(child)):
             seen.add(child)
             children[child] = _gather(store, found, root, seen)
-    return Recorded(own, _base(store, own[0]), children, root)
+    grades = tuple(event for event in events[len(own) :] if isinstance(event.body, Graded))
+    return Recorded(own, _base(store, own[0]), children, root, grades)
 
 
 def called(events: Iterable[Event]) -> list[str]:

@@ -45,9 +45,10 @@ def record_grade(store: Store, run_id: str, graded: Graded, redactor: Redactor) 
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
         recorder.record(graded, name=recorder.state.name)
-        return recorder.state
     finally:
         store.release(claim)
+    settled.tell(store, recorder.state)
+    return recorder.state
 
 
 def _tell_nobody(_event: Event) -> None:
