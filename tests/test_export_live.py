@@ -1,7 +1,7 @@
 """A run in the services themselves, read back by their own APIs.
 
-Each test runs where its variable holds a key; a variable of ours, so that no test writes into somebody's project because
-the key happened to be in the environment. What it writes is named "agentkit live test".
+Each test runs where its variable holds a key; a variable of ours, so that no test writes into somebody's project
+because the key happened to be in the environment. What it writes is named "agentkit live test".
 
 | variable | holds |
 |---|---|
