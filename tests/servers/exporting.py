@@ -1,16 +1,18 @@
-"""The golden runs, exported by agentkit's own exporter; and what is expected of them, read from the spans."""
+"""The golden runs, put into a log and exported by agentkit's own exporter; and what their spans say of them."""
 
 import export_runs
 
-from agentkit.export import to_spans
+import agentkit as ak
+from agentkit.export import target, to_spans
+from agentkit.export.backlog import backlog
+from agentkit.export.delivery import Delivery
 
-PLAIN = "otlp"
 GOLDEN = {"support": export_runs.support, "triage": export_runs.triage}
 
 
-def spans_of_golden(name):
-    """A golden run's spans in the plain profile."""
-    return to_spans(GOLDEN[name](), PLAIN)
+def spans_of(golden, profile="otlp"):
+    """A golden run's spans."""
+    return to_spans(GOLDEN[golden](), profile)
 
 
 def parents(spans):
@@ -27,15 +29,25 @@ def _hex(context):
     return format(context.span_id, "016x")
 
 
-def export(name, url, headers=(), *, again=False):
-    """Send a golden run."""
-    import gzip
+def recorded(golden):
+    """A log in memory that holds a golden run and those that it called."""
+    log = ak.open_log("memory:")
+    by_run = {}
+    for event in GOLDEN[golden]():
+        by_run.setdefault(event.run_id, []).append(event)
+    for run_id, events in by_run.items():
+        claim = log.store.claim(run_id, new=True)
+        log.store.append(claim, events).result()
+        log.store.release(claim)
+    return log
 
-    import httpx
-    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-    del again
-    body = gzip.compress(encode_spans(spans_of_golden(name)).SerializeToString())
-    told = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip", **dict(headers)}
-    answer = httpx.post(url, content=body, headers=told, timeout=30)
-    assert answer.status_code == 200, answer.text
+def export(golden, name="otlp", *, times=1):
+    """Send a golden run to the target that the environment names; again as if it had never been sent."""
+    log, where = recorded(golden), target(name)
+    for _ in range(times):
+        delivery = Delivery(log.store, where, again=True)
+        outcome = delivery.send(backlog(log.store, where, again=True))
+        assert (outcome.sent, outcome.down, outcome.problems) == (1, None, [])
+        delivery.close()
+    log.close()
