@@ -169,7 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         content = answer.body if answer.body is not None else _usual(answer)
-        self.send_response(answer.code)
+        self.send_response_only(answer.code)
+        if "Date" not in answer.headers:
+            self.send_header("Date", self.date_time_string())
         self.send_header("Content-Type", answer.kind)
         self.send_header("Content-Length", str(len(content)))
         for name, value in answer.headers.items():

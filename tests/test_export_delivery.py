@@ -5,57 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 from capture_server import HANG, LANGFUSE, LOSE, RESET, Answer, CaptureServer
+from exporting import all_spans, deliver, ledger, runs_in, to
 from fault_server import nobody
 
 import agentkit as ak
-from agentkit.errors import ConfigError
-from agentkit.export import Target, target, to_spans
+from agentkit.export import Target, to_spans
 from agentkit.export.backlog import backlog
-from agentkit.export.delivery import Delivery
 from agentkit.export.replies import read_reply, retry_after
 from agentkit.testing import ScriptedModel
-
-QUICK = (0.01, 0.01)
-
-
-def an_agent():
-    """An agent that answers at once."""
-    return ak.Agent("support", ScriptedModel(["Done."] * 100), "Help with orders.")
-
-
-def runs_in(log, count):
-    """So many ended runs."""
-    agent = an_agent()
-    made = [agent.run(f"hello {number}", log=log) for number in range(count)]
-    for run in made:
-        run.result(20)
-    return made
-
-
-def to(server, name="otlp", **options):
-    """A target on the capture server."""
-    return Target(name, f"{server.url}/v1/traces", {"Authorization": "Bearer k"}, **{"timeout": 1.0, **options})
-
-
-def deliver(log, where, **options):
-    """Send what is still to be sent."""
-    delivery = Delivery(log.store, where, pauses=QUICK, **options)
-    try:
-        return delivery.send(backlog(log.store, where, again=options.get("again", False)))
-    finally:
-        delivery.close()
-
-
-def ledger(log, where):
-    """Status, HTTP status and requests of each run."""
-    lines = log.store.exports.read(where.key)
-    return {run_id: (line.status, line.http_status, line.attempts) for run_id, line in lines.items() if run_id}
-
-
-def all_spans(runs):
-    """What the target has to have in the end."""
-    found = [span for run in runs for span in to_spans(run)]
-    return {(format(s.context.trace_id, "032x"), format(s.context.span_id, "016x"), s.start_time) for s in found}
 
 
 def test_runs_are_sent_together_and_remembered(log):
@@ -273,86 +230,3 @@ def test_what_an_answer_means():
     assert retry_after("nan", then) is None
     assert read_reply(200, {"content-type": "application/x-protobuf"}, b"\xff\xff").meaning == "taken"
     assert read_reply(200, {"content-type": "application/json"}, b"[1").meaning == "taken"
-
-
-# the environment -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def clean_env(monkeypatch):
-    """None of the variables that configure a target."""
-    for name in ("LANGFUSE", "LANGSMITH", "HELICONE", "OTEL", "AGENTKIT_EXPORT"):
-        for variable in [key for key in __import__("os").environ if key.startswith(name)]:
-            monkeypatch.delenv(variable)
-    return monkeypatch
-
-
-def test_langfuse_is_where_its_own_variables_say(clean_env):
-    """The SDK's names, old and new; the key as Basic; the header that keeps spans from being held back."""
-    clean_env.setenv("LANGFUSE_PUBLIC_KEY", "pk-lf-12345678-abcd")
-    with pytest.raises(ConfigError, match="needs \\$LANGFUSE_SECRET_KEY"):
-        target("langfuse")
-    clean_env.setenv("LANGFUSE_SECRET_KEY", "sk-lf-1")
-    assert target("langfuse").url == "https://cloud.langfuse.com/api/public/otel/v1/traces"
-    clean_env.setenv("LANGFUSE_HOST", "https://us.cloud.langfuse.com/")
-    clean_env.setenv("LANGFUSE_TRACING_ENVIRONMENT", "production")
-    found = target("langfuse", content="none", sample=0.5)
-    assert found.url == "https://us.cloud.langfuse.com/api/public/otel/v1/traces"
-    assert found.key == "langfuse@us.cloud.langfuse.com/pk-lf-12345678"
-    assert found.headers == {
-        "Authorization": "Basic cGstbGYtMTIzNDU2NzgtYWJjZDpzay1sZi0x", "x-langfuse-ingestion-version": "4",
-    }  # fmt: skip
-    assert (found.content.mode, found.sample, found.service.environment) == ("none", 0.5, "production")
-    assert "sk-lf-1" not in repr(found)
-
-
-def test_langsmith_is_where_its_own_variables_say(clean_env):
-    """Cloud and a server of one's own."""
-    clean_env.setenv("LANGSMITH_API_KEY", "ls-1")
-    assert target("langsmith").url == "https://api.smith.langchain.com/otel/v1/traces"
-    clean_env.setenv("LANGSMITH_ENDPOINT", "https://smith.example.com/api/v1")
-    clean_env.setenv("LANGSMITH_PROJECT", "shop")
-    found = target("langsmith")
-    assert found.url == "https://smith.example.com/api/v1/otel/v1/traces"
-    assert found.headers == {"x-api-key": "ls-1", "Langsmith-Project": "shop"}
-    assert not found.takes_unfinished
-
-
-def test_helicone_is_where_its_own_variables_say(clean_env):
-    """Its cloud, and the other paths of a server of one's own."""
-    clean_env.setenv("HELICONE_API_KEY", "hk-1")
-    assert target("helicone").url == "https://api.worker.helicone.ai"
-    clean_env.setenv("HELICONE_BASE_URL", "http://localhost:8585")
-    assert target("helicone").url == "http://localhost:8585/v1/trace"
-    assert target("helicone").headers == {"Authorization": "Bearer hk-1"}
-
-
-def test_a_collector_is_where_opentelemetrys_variables_say(clean_env):
-    """Endpoint with and without the signal's path, percent-encoded headers, resource attributes."""
-    assert target("otlp").url == "http://localhost:4318/v1/traces"
-    clean_env.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example.com/base/")
-    clean_env.setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Basic%20abc=, x-scope = a%2Cb ,,broken")
-    clean_env.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=3,deployment.environment.name=eu")
-    clean_env.setenv("OTEL_SERVICE_NAME", "shop")
-    found = target("otlp")
-    assert found.url == "https://otlp.example.com/base/v1/traces"
-    assert found.headers == {"Authorization": "Basic abc=", "x-scope": "a,b"}
-    assert found.service.attributes() == {
-        "service.name": "shop", "service.version": "3", "deployment.environment.name": "eu",
-    }  # fmt: skip
-    clean_env.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example.com/here")
-    assert target("otlp").url == "https://traces.example.com/here"
-
-
-def test_what_is_no_option_is_said(clean_env):
-    """Each with what there is."""
-    with pytest.raises(ConfigError, match="there are: langfuse, langsmith, helicone, otlp"):
-        target("datadog")
-    clean_env.setenv("AGENTKIT_EXPORT_CONTENT", "some")
-    with pytest.raises(ConfigError, match="full, redacted, none, not 'some'"):
-        target("otlp")
-    clean_env.setenv("AGENTKIT_EXPORT_CONTENT", "full")
-    assert target("otlp").content.mode == "full"
-    clean_env.setenv("AGENTKIT_EXPORT_SAMPLE", "ten")
-    with pytest.raises(ConfigError, match="from 0 to 1, not 'ten'"):
-        target("otlp")

@@ -3,10 +3,11 @@
 | exit code | it means |
 |---|---|
 | 0 | done: the run succeeded |
-| 1 | the run failed, or a check of `doctor` did |
+| 1 | the run failed, or a check of `doctor` did, or `export` could not send a run whole |
 | 2 | the command was wrong, or the log cannot be used |
 | 3 | the run waits for a person |
 | 4 | the run was cancelled |
+| 5 | `export`: the target is down or refuses the key; the rest is sent by the same command |
 | 130 | Ctrl-C: the run is paused, and can be resumed |
 """
 
@@ -18,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-from agentkit.cli import answer, demo, doctor, execute, look, models
+from agentkit.cli import answer, demo, doctor, execute, export, look, models
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
@@ -58,6 +59,7 @@ app.command()(answer.resolve)
 app.command()(answer.grade)
 app.command()(look.sql)
 app.command()(look.prune)
+app.command()(export.export)
 app.add_typer(models.app, name="models")
 app.command()(doctor.doctor)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ from agentkit.log import Log
 from agentkit.models import weights
 from agentkit.models.default import PROVIDERS, choose
 from agentkit.stores.embedded.filesystem import network_file_system
+
+if TYPE_CHECKING:
+    from agentkit.export.targets import Target
 
 _MIN_FREE = 500_000_000
 """Bytes: below that a log of a few days, or a local model, may not fit."""
@@ -59,12 +62,41 @@ def doctor(json: AsJson = False, log: LogUrl = None) -> None:
     """Say what is configured, which models and extras are there, what is wrong, and how to mend it."""
     checks = [check for group in (_system, _extras, _models) for check in group()]
     checks += _log(log)
+    checks += _exports()
     if json:
         out([asdict(check) for check in checks])
     else:
         for check in checks:
             _print(check)
     raise typer.Exit(1 if any(check.state == "error" for check in checks) else 0)
+
+
+def _exports() -> Iterator[Check]:
+    """The tracing systems that the environment configures; none of the others is asked."""
+    from agentkit.export.targets import configured, target
+
+    for name in configured():
+        try:
+            where = target(name)
+        except ConfigError as error:
+            yield Check(f"export {name}", "error", str(error), "set it, or unset the others of this system")
+            continue
+        yield from _reached(name, where)
+
+
+def _reached(name: str, where: "Target") -> Iterator[Check]:
+    from agentkit.export.reach import SKEW, reach
+
+    found = reach(where)
+    if not found.ok:
+        yield Check(f"export {name}", "error", f"{where.key} {found.found}", "look at its address and its key")
+        return
+    key = "the key is accepted" if found.key_known else "its key is only checked when something is sent"
+    yield Check(f"export {name}", "ok", f"{where.key} {found.found}; {key}")
+    if found.skew is not None and abs(found.skew) > SKEW:
+        ahead = "ahead of" if found.skew > 0 else "behind"
+        what = f"{where.key} is {abs(found.skew):.0f} s {ahead} this machine: runs seem to happen at another time"
+        yield Check(f"clock {name}", "warning", what, "set this machine's clock (NTP)")
 
 
 _MARKS = {"ok": "✓", "note": "·", "warning": "!", "error": "✗"}
