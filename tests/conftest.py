@@ -12,7 +12,7 @@ from agentkit.testing import forbid_real_models
 
 forbid_real_models(allow=["local/"])
 
-collect_ignore = ["servers"]  # a project of its own: `.ci/run servers`
+collect_ignore = ["servers"]  # a project of its own: `cd tests/servers && uv run pytest`
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `pytest &`: what the tests start would ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
