@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_STATUS = {"rate_limit": 429, "auth": 401, "timeout": 408, "context": 400, "bad_request": 400, "not_found": 404}
+_STATUS = {"rate_limit": 429, "auth": 401, "timeout": 408, "bad_request": 400, "not_found": 404, "content_filter": 400}
 """What a provider answers to each kind of failure; whatever else failed on its side is a 500."""
 
 
