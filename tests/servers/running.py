@@ -12,8 +12,17 @@ from pathlib import Path
 import httpx
 
 BIN = Path(sys.executable).parent
-PATIENCE = 120.0
+PATIENCE = 200.0
 """Seconds until a server answers: both import a web framework, a database and a machine-learning library or two."""
+
+QUIET = {
+    "PHOENIX_TELEMETRY_ENABLED": "false",
+    "PHOENIX_ALLOW_EXTERNAL_RESOURCES": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "true",
+}
+"""Nothing of a server under test reports home or looks for news."""
 
 
 def free_port() -> int:
@@ -33,12 +42,11 @@ def serving(command, folder, url, **environment):
         url: what answers 200 once it is ready.
         environment: beside what it inherits; nothing of it reports home.
     """
-    quiet = {"PHOENIX_TELEMETRY_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(
             [BIN / command[0], *command[1:]],
             cwd=folder,
-            env={**os.environ, **quiet, **environment},
+            env={**os.environ, **QUIET, **environment},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

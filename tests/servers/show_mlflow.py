@@ -1,13 +1,9 @@
-"""MLflow shows a run as it was: the tree, the kinds, the tokens, the cost, by its own client."""
-
-import json
+"""MLflow shows a run as it was: the tree, the kinds, the tokens, the cost, by its own client; sent again, it is the same."""
 
 import mlflow
 import pytest
-from exporting import export, kinds, parents, spans_of_golden
+from exporting import export, kinds, parents, spans_of
 from running import free_port, serving, until
-
-TYPES = {"AGENT": "AGENT", "LLM": "LLM", "TOOL": "TOOL", "CHAIN": "CHAIN", "GUARDRAIL": "GUARDRAIL"}
 
 
 @pytest.fixture(scope="module")
@@ -22,41 +18,47 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def experiment(server, request):
-    return mlflow.create_experiment(request.node.name)
+def experiment(server, request, monkeypatch):
+    """An experiment of its own, that the exporter sends to."""
+    found = mlflow.create_experiment(request.node.name)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", server)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", f"x-mlflow-experiment-id={found}")
+    return found
 
 
-def send(server, experiment, golden, **options):
-    export(golden, f"{server}/v1/traces", {"x-mlflow-experiment-id": experiment}, **options)
+def shown(experiment, spans):
+    """The only trace of an experiment, once all its spans are there."""
 
+    def look():
+        return mlflow.search_traces(locations=[experiment], return_type="list")
 
-def shown(experiment):
-    return mlflow.search_traces(locations=[experiment], return_type="list")
+    (trace,) = until(look, lambda found: found and len(found[0].data.spans) >= len(spans))
+    return trace
 
 
 @pytest.mark.parametrize("golden", ["support", "triage"])
-def test_the_tree_the_kinds_the_tokens_and_the_cost_are_the_run_s(server, experiment, golden):
-    """Every attempt, decision and approval where it belongs."""
-    ours = spans_of_golden(golden)
-    send(server, experiment, golden)
-    (trace,) = until(lambda: shown(experiment), lambda found: found and len(found[0].data.spans) >= len(ours))
-    theirs = trace.data.spans
-    assert {(span.span_id, span.parent_id) for span in theirs} == parents(ours)
-    assert {span.span_id: span.span_type for span in theirs} == {key: TYPES[kind] for key, kind in kinds(ours).items()}
-    for span in ours:
-        (same,) = [one for one in theirs if one.span_id == format(span.context.span_id, "016x")]
-        assert same.name == span.name
+def test_the_tree_the_kinds_the_tokens_and_the_cost_are_the_run_s(experiment, golden):
+    """Every attempt, decision and approval where it belongs; of the whole, what the model calls used and cost."""
+    ours = {format(span.context.span_id, "016x"): span for span in spans_of(golden)}
+    export(golden)
+    trace = shown(experiment, ours)
+    theirs = {span.span_id: span for span in trace.data.spans}
+    assert {(key, span.parent_id) for key, span in theirs.items()} == parents(ours.values())
+    assert {key: span.span_type for key, span in theirs.items()} == kinds(ours.values())
+    for key, span in ours.items():
+        assert theirs[key].name == span.name
         if "gen_ai.usage.input_tokens" in span.attributes:
-            used = same.get_attribute("mlflow.chat.tokenUsage")
+            used = theirs[key].get_attribute("mlflow.chat.tokenUsage")
             assert used["input_tokens"] == span.attributes["gen_ai.usage.input_tokens"]
             assert used["output_tokens"] == span.attributes["gen_ai.usage.output_tokens"]
-    print(json.dumps(trace.info.to_dict(), indent=1, default=str)[:3000])
+    given = [span.attributes.get("gen_ai.usage.input_tokens", 0) for span in ours.values()]
+    assert trace.info.token_usage["input_tokens"] == sum(given)
+    cost = sum(span.attributes.get("agentkit.cost.total_usd", 0) for span in ours.values())
+    assert trace.info.cost["total_cost"] == pytest.approx(cost)
 
 
-def test_sent_again_nothing_is_doubled(server, experiment):
+def test_sent_again_nothing_is_doubled(experiment):
     """Ids are the log's, so the second time is the first."""
-    ours = spans_of_golden("support")
-    for again in (False, True):
-        send(server, experiment, "support", again=again)
-    (trace,) = until(lambda: shown(experiment), lambda found: found and len(found[0].data.spans) >= len(ours))
-    assert len(trace.data.spans) == len(ours)
+    ours = spans_of("support")
+    export("support", times=3)
+    assert len(shown(experiment, ours).data.spans) == len(ours)

@@ -1,9 +1,16 @@
-"""Phoenix shows a run as it was: the tree, the kinds, the tokens, the cost, by its own API."""
+"""Phoenix shows a run as it was: the tree, the kinds, the tokens, by its own API; sent again, it is the same run."""
 
 import httpx
 import pytest
-from exporting import PLAIN, export, kinds, parents, spans_of_golden
+from exporting import export, kinds, parents, spans_of
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from running import free_port, serving, until
+
+import agentkit as ak
+from agentkit.export import to_spans
+from agentkit.testing import ScriptedModel
 
 PROJECT = "default"
 
@@ -17,46 +24,67 @@ def phoenix(tmp_path_factory):
         yield url
 
 
-def shown(phoenix, trace):
-    """The spans of a trace as its REST API lists them."""
-    query = {"trace_id": trace, "limit": 1000}
-    answer = httpx.get(f"{phoenix}/v1/projects/{PROJECT}/spans", params=query, timeout=30)
-    return answer.json()["data"] if answer.status_code == 200 else []
+@pytest.fixture(autouse=True)
+def configured(phoenix, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", phoenix)
 
 
-def costs(phoenix, trace):
-    """What it says that each span and the trace cost, by GraphQL."""
-    query = """query($trace: ID!) { projects { edges { node { trace(traceId: $trace) {
-      costSummary { total { cost tokens } }
-      spans(first: 1000) { edges { node { spanId name costSummary { total { cost } } } } } } } } } }"""
-    answer = httpx.post(f"{phoenix}/graphql", json={"query": query, "variables": {"trace": trace}}, timeout=30).json()
-    return answer
+def shown(phoenix, spans):
+    """What its API lists of the trace that these spans are of, once all are there."""
+    query = {"trace_id": format(spans[0].context.trace_id, "032x"), "limit": 1000}
+
+    def look():
+        answer = httpx.get(f"{phoenix}/v1/projects/{PROJECT}/spans", params=query, timeout=30)
+        return answer.json()["data"] if answer.status_code == 200 else []
+
+    return until(look, lambda found: len(found) >= len(spans))
+
+
+def its_id(span):
+    return format(span.context.span_id, "016x")
 
 
 @pytest.mark.parametrize("golden", ["support", "triage"])
-def test_the_tree_the_kinds_and_the_tokens_are_the_run_s(phoenix, golden):
-    """Every attempt, decision and approval where it belongs."""
-    ours = spans_of_golden(golden)
-    trace = format(ours[0].context.trace_id, "032x")
-    export(golden, f"{phoenix}/v1/traces")
-    theirs = until(lambda: shown(phoenix, trace), lambda found: len(found) >= len(ours))
-    assert {(span["context"]["span_id"], span["parent_id"]) for span in theirs} == parents(ours)
-    assert {span["context"]["span_id"]: span["span_kind"] for span in theirs} == kinds(ours)
-    for span in ours:
-        (same,) = [one for one in theirs if one["context"]["span_id"] == format(span.context.span_id, "016x")]
-        assert same["name"] == span.name
-        assert same["status_code"] == span.status.status_code.name
+def test_the_tree_the_kinds_the_tokens_and_the_cost_are_the_run_s(phoenix, golden):
+    """Every attempt, decision and approval where it belongs; it keeps our cost, and counts one of its own beside it."""
+    ours = {its_id(span): span for span in spans_of(golden)}
+    export(golden)
+    theirs = shown(phoenix, list(ours.values()))
+    assert {(span["context"]["span_id"], span["parent_id"]) for span in theirs} == parents(ours.values())
+    assert {span["context"]["span_id"]: span["span_kind"] for span in theirs} == kinds(ours.values())
+    for same in theirs:
+        span, told = ours[same["context"]["span_id"]], same["attributes"]
+        assert (same["name"], same["status_code"]) == (span.name, span.status.status_code.name)
         if "gen_ai.usage.input_tokens" in span.attributes:
-            assert same["attributes"]["llm.token_count.prompt"] == span.attributes["gen_ai.usage.input_tokens"]
-            assert same["attributes"]["llm.token_count.completion"] == span.attributes["gen_ai.usage.output_tokens"]
+            assert told["llm.token_count.prompt"] == span.attributes["gen_ai.usage.input_tokens"]
+            assert told["llm.token_count.completion"] == span.attributes["gen_ai.usage.output_tokens"]
+        assert told.get("llm.cost.total") == span.attributes.get("agentkit.cost.total_usd")
 
 
 def test_sent_again_nothing_is_doubled(phoenix):
     """Ids are the log's, so the second time is the first."""
-    ours = spans_of_golden("support")
-    trace = format(ours[0].context.trace_id, "032x")
-    export("support", f"{phoenix}/v1/traces")
-    first = until(lambda: shown(phoenix, trace), lambda found: len(found) >= len(ours))
-    export("support", f"{phoenix}/v1/traces", again=True)
-    export("triage", f"{phoenix}/v1/traces", again=True)
-    assert len(until(lambda: shown(phoenix, trace), lambda found: len(found) > len(first), seconds=3)) == len(ours)
+    ours = spans_of("support")
+    export("support", times=3)
+    export("triage", times=2)
+    shown(phoenix, spans_of("triage"))  # what was sent before that is there as well
+    assert len(shown(phoenix, ours)) == len(ours)
+
+
+def test_what_was_seen_live_merges_with_what_is_exported_later(phoenix):
+    """`ak.instrument()` and the exporter give a run's spans the same ids: there is one of each."""
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{phoenix}/v1/traces")))
+    log = ak.open_log("memory:")
+    with ak.instrument(provider):
+        run = ak.Agent("support", ScriptedModel(["done"])).run("hi", log=log)
+        run.result(20)
+    provider.shutdown()
+    ours = to_spans(run)
+    assert len(shown(phoenix, ours)) == len(ours)
+    log.export_to("otlp")
+    export("triage")
+    second = ak.Agent("support", ScriptedModel(["done"])).run("hi", log=log)
+    second.result(20)
+    assert log.exporter.flush(30)
+    shown(phoenix, to_spans(second))
+    assert len(shown(phoenix, ours)) == len(ours)
