@@ -33,9 +33,12 @@ class Profile:
 
 
 def _plain(node: Node, _content: Content) -> Attributes:
-    """Phoenix reads a span's cost from here."""
+    """Our cost, in OpenInference's word for it and in MLflow's, which counts by its own prices where it is told none.
+
+    Phoenix shows the attribute, and beside it a cost of its own, which counts cached tokens by its own prices.
+    """
     cost = node.closed.cost_usd if node.kind == "model" and node.closed is not None else None
-    return {} if cost is None else {"llm.cost.total": cost}
+    return {} if cost is None else {"llm.cost.total": cost, "mlflow.llm.cost": as_json({"total_cost": cost})}
 
 
 # Langfuse ------------------------------------------------------------------------------------------------------------
