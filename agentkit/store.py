@@ -93,7 +93,7 @@ class Exported(Fact):
     spans: int = 0
     size: int = 0  # bytes, before compression
     http_status: int | None = None
-    attempts: int = 0  # requests, all that were made for this run so far
+    attempts: int = 0  # requests that were made for it; of failures that repeat themselves, the first
     error: str | None = None
 
 
@@ -197,6 +197,14 @@ class Store(Protocol):
         """A run's own events with `after < seq <= until`, in order, checksums and density of seq checked.
 
         Called again with the last seq it follows a live run; it sees at least what is durable.
+
+        Raises:
+            LogCorrupt: naming file and offset.
+        """
+        ...
+
+    def read_many(self, run_ids: Iterable[str]) -> Mapping[str, Sequence[Event]]:
+        """All events of several runs, each as `read` gives them; a run that is not there is left out.
 
         Raises:
             LogCorrupt: naming file and offset.

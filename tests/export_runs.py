@@ -1,7 +1,15 @@
-"""Runs as a log has them, written by hand: fixed ids, fixed times, so that what is exported of them never changes."""
+"""Runs as a log has them, written by hand: fixed ids, fixed times, so that what is exported of them never changes.
 
+`python tests/export_runs.py` writes what is exported of them to `tests/data/export/`, where a change wants it.
+"""
+
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
 from agentkit.events import (
     ApprovalAnswered,
@@ -29,6 +37,7 @@ from agentkit.events import (
     ToolStarted,
     ToolSucceeded,
 )
+from agentkit.export import PROFILES, Service, to_spans
 from agentkit.messages import ToolCall, ToolSchema
 
 BEGAN = datetime(2026, 11, 28, 12, 0, 0, 123456, tzinfo=UTC)
@@ -262,3 +271,23 @@ def long_run(calls: int = 2500) -> list[Event]:
         run.result(f"tool/look/{number}", number)
     run.add(RunSucceeded(output="ok"), status="succeeded")
     return run.events
+
+
+GOLDEN = Path(__file__).parent / "data" / "export"
+SERVICE = Service("shop", version="1.2", environment="production")
+
+
+def decoded(name: str, profile: str) -> str:
+    """What a target gets of a run, decoded: a span a line, the resource first."""
+    sent = encode_spans(to_spans({"support": support, "triage": triage}[name](), profile, service=SERVICE))
+    (resource,) = MessageToDict(sent)["resourceSpans"]
+    (scope,) = resource["scopeSpans"]
+    lines = [{"resource": resource["resource"], "scope": scope["scope"]}, *scope["spans"]]
+    return "".join(json.dumps(line, ensure_ascii=False, sort_keys=True) + "\n" for line in lines)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for run in ("support", "triage"):
+        for profile in PROFILES:
+            (GOLDEN / f"{run}.{profile}.jsonl").write_text(decoded(run, profile), "utf-8")

@@ -9,6 +9,7 @@ from exporting import all_spans, deliver, ledger, runs_in, to
 from fault_server import nobody
 
 import agentkit as ak
+from agentkit.errors import ConfigError
 from agentkit.export import Target, to_spans
 from agentkit.export.backlog import backlog
 from agentkit.export.replies import read_reply, retry_after
@@ -91,6 +92,11 @@ def test_a_request_that_is_too_large_is_sent_in_smaller_ones(log):
         assert outcome.sent == 8
         assert set(server.spans()) == all_spans(runs)
         assert set(server.spans().values()) == {1}
+        seen = {b""}
+        for request in server.taken:
+            for span in request.spans:
+                assert span.parent_span_id in seen
+                seen.add(span.span_id)
         assert {line[0] for line in ledger(log, where).values()} == {"sent"}
 
 
@@ -186,6 +192,30 @@ def test_a_run_that_the_target_refuses_does_not_keep_the_others_back(log, monkey
         assert deliver(log, where).sent == 0
         assert len(server.requests) == before
         assert deliver(log, where, again=True).refused == 1
+
+
+def test_a_target_that_is_down_for_days_does_not_fill_the_ledger(log):
+    """A failure that is known is not recorded again; another one is."""
+    runs_in(log, 1)
+    with CaptureServer(usual=Answer(503)) as server:
+        where = to(server)
+        for _ in range(3):
+            deliver(log, where)
+        assert len(log.store.exports.lines) == 1
+        server.usual = Answer(401)
+        deliver(log, where)
+        assert [line.http_status for line in log.store.exports.lines] == [503, 401]
+
+
+def test_a_key_that_http_cannot_send_is_not_shown(log):
+    """The error says where to look, not what was there."""
+    runs_in(log, 1)
+    with CaptureServer() as server:
+        for key in ("se\ncret", "sécret\u1234"):
+            where = Target("otlp", f"{server.url}/v1/traces", {"Authorization": key})
+            with pytest.raises(ConfigError, match="holds what HTTP cannot send") as raised:
+                deliver(log, where)
+            assert "cret" not in str(raised.value)
 
 
 def test_langfuses_own_answer_is_a_success(log):

@@ -13,10 +13,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 import agentkit as ak
 from agentkit.errors import ConfigError, LogCorrupt
-from agentkit.export import Service, span_id, to_spans, trace_id
+from agentkit.export import span_id, to_spans, trace_id
 from agentkit.testing import ScriptedModel, call
 
-SERVICE = Service("shop", version="1.2", environment="production")
+SERVICE = runs.SERVICE
 
 
 def spans(events, profile="otlp", **options):
@@ -128,6 +128,13 @@ def test_the_same_log_gives_the_same_bytes_in_another_process(profile, events):
     here = Path(__file__).parent
     other = subprocess.run([sys.executable, "-c", code], cwd=here, capture_output=True, text=True, check=True)
     assert other.stdout.strip() == encode_spans(spans(events(), profile)).SerializeToString().hex()
+
+
+@pytest.mark.parametrize("profile", ["otlp", "langfuse", "langsmith"])
+@pytest.mark.parametrize("name", ["support", "triage"])
+def test_what_was_sent_once_is_sent_so_for_ever(name, profile):
+    """Ids, times, names and attributes are those of the release before: a resend must merge with what is there."""
+    assert runs.decoded(name, profile) == (runs.GOLDEN / f"{name}.{profile}.jsonl").read_text("utf-8")
 
 
 # attribute by attribute ----------------------------------------------------------------------------------------------
@@ -514,6 +521,10 @@ def test_a_recorded_run_of_an_agent_is_exported(log):
         "invoke_agent support\n  chat scripted\n  decision\n  execute_tool helper\n  chat scripted\n  decision\n"
         "    invoke_agent helper\n      chat scripted\n      decision"
     )
+    (below,) = run.children()
+    alone = spans(below, "langfuse")
+    assert [(s.context, s.parent) for s in alone] == [(s.context, s.parent) for s in spans(run)[-3:]]
+    assert "langfuse.internal.is_app_root" not in alone[0].attributes
 
 
 def test_a_follow_up_points_at_the_run_it_goes_on_after(log):

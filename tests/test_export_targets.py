@@ -105,6 +105,11 @@ def test_doctor_asks_only_what_is_configured(doctor, clean_env):
     assert doctor() == {}
     clean_env.setenv("LANGFUSE_SECRET_KEY", "sk")
     assert "$LANGFUSE_PUBLIC_KEY" in doctor()["export langfuse"].found
+    clean_env.delenv("LANGFUSE_SECRET_KEY")
+    clean_env.setenv("AGENTKIT_EXPORT", "langsmith, nowhere")
+    assert {what: check.state for what, check in doctor().items()} == {
+        "export langsmith": "error", "export nowhere": "error",
+    }  # fmt: skip
 
 
 def test_doctor_says_whether_a_target_is_there_and_takes_the_key(doctor, clean_env):

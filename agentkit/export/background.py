@@ -2,6 +2,9 @@
 
 import atexit
 import contextlib
+import importlib
+import os
+import threading
 import time
 import weakref
 from collections.abc import Iterable, Sequence
@@ -14,8 +17,18 @@ from agentkit.export.targets import Target, target
 from agentkit.runner import settled
 from agentkit.store import Store
 
-AT_EXIT = 3.0
-"""Seconds that a process which ends waits at most for what is still to be sent; the log keeps the rest."""
+_AT_EXIT = 5.0
+
+
+def at_exit() -> float:
+    """Seconds that a process which ends waits at most for what is still to be sent; the log keeps the rest.
+
+    `$AGENTKIT_EXPORT_FLUSH` says another number, for a job that should wait longer or not at all.
+    """
+    try:
+        return max(0.0, float(os.environ.get("AGENTKIT_EXPORT_FLUSH", _AT_EXIT)))
+    except ValueError:
+        return _AT_EXIT
 
 
 class Exporter:
@@ -55,11 +68,15 @@ class Exporter:
         sent = [courier.flush(max(0.0, until - time.monotonic())) for courier in self.couriers]
         return all(sent)
 
-    def close(self, timeout: float = AT_EXIT) -> None:
-        """Send what is still to be sent, for so many seconds at most; what is left is sent by a later process."""
+    def close(self, timeout: float | None = None) -> None:
+        """Send what is still to be sent, for so many seconds at most; what is left is sent by a later process.
+
+        Args:
+            timeout: seconds; as long as the end of a process waits where it is left out.
+        """
         self._leave()
         _exporters.discard(self)
-        until = time.monotonic() + timeout
+        until = time.monotonic() + (at_exit() if timeout is None else timeout)
         for courier in self.couriers:
             courier.close(max(0.0, until - time.monotonic()))
 
@@ -87,6 +104,8 @@ def attach(store: Store, wanted: "Iterable[str | Target]", *, strict: bool) -> E
             if strict:
                 raise
             say(f"{error}; nothing is exported there")
+    if targets:  # what the first run's export needs is there when it ends, and opening the log does not wait for it
+        threading.Thread(target=_warm, name="agentkit export warm-up", daemon=True).start()
     try:
         return Exporter(store, targets) if targets else None
     except AgentKitError as error:
@@ -94,6 +113,11 @@ def attach(store: Store, wanted: "Iterable[str | Target]", *, strict: bool) -> E
             raise
         say(f"{error}; nothing is exported")
         return None
+
+
+def _warm() -> None:
+    with contextlib.suppress(ImportError):
+        importlib.import_module("httpx")
 
 
 def _ready(wanted: "str | Target") -> Target:
@@ -108,7 +132,7 @@ _exporters: "weakref.WeakSet[Exporter]" = weakref.WeakSet()
 
 def _close_all() -> None:
     """At the end of the process, before the logs are closed: they were opened earlier, and exits run backwards."""
-    until = time.monotonic() + AT_EXIT
+    until = time.monotonic() + at_exit()
     for exporter in list(_exporters):
         with contextlib.suppress(Exception):
             exporter.close(max(0.0, until - time.monotonic()))

@@ -38,7 +38,7 @@ class Content:
         """A JSON value as it may leave; None where nothing may."""
         if self.mode == "none" or value is None:
             return None
-        return self.redactor.value(value) if self.mode == "redacted" else value
+        return self._clean(value)[0]
 
     def text(self, value: Any, limit: int | None = None) -> str | None:
         """A JSON value as an attribute's text: a string as it is, anything else as compact JSON.
@@ -47,11 +47,30 @@ class Content:
             value: the value.
             limit: characters, where that is not `whole`.
         """
-        clean = self.value(value)
-        if clean is None:
+        if self.mode == "none" or value is None:
             return None
-        text = clean if isinstance(clean, str) else to_json(clean).decode()
+        clean, data = self._clean(value)
+        text = clean if isinstance(clean, str) else (data or to_json(clean)).decode()
         return cut(text, self.whole if limit is None else limit)
+
+    def within(self, value: Any) -> Any:
+        """A JSON value as a part of a prompt: as it is, or as text where that has to be cut."""
+        if self.mode == "none" or value is None:
+            return None
+        clean, data = self._clean(value)
+        if isinstance(clean, str):
+            return cut(clean, self.in_prompt)
+        data = data or to_json(clean)
+        return clean if len(data) <= self.in_prompt else cut(data.decode(), self.in_prompt)
+
+    def _clean(self, value: Any) -> tuple[Any, bytes | None]:
+        """A value without secrets, and its JSON where that was made. What holds no hint of one is not walked."""
+        if isinstance(value, str):
+            return (self.redactor.text(value) if self.mode == "redacted" else value), None
+        data = to_json(value)
+        if self.mode == "redacted" and self.redactor.suspects(data):
+            return self.redactor.value(value), None
+        return value, data
 
     def shorter(self, limit: int) -> "Content":
         """The same with texts of at most so many characters: for a server that refuses long ones."""

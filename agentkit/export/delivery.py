@@ -5,7 +5,7 @@ line, or where an answer never came; ids and start times are the same each time,
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,10 +13,10 @@ from typing import Literal
 
 from agentkit import failpoints
 from agentkit.errors import AgentKitError, ConfigError, LogUnwritable
-from agentkit.export.langfuse_scores import Grades
+from agentkit.export.langfuse_scores import Grades, newly_graded
 from agentkit.export.payload import Payload, payload, smaller, together
 from agentkit.export.post import Packet, Post
-from agentkit.export.recorded import gather
+from agentkit.export.recorded import FEW, Recorded, gather, gather_many
 from agentkit.export.replies import Reply
 from agentkit.export.targets import Target
 from agentkit.store import Exported, Store
@@ -80,6 +80,7 @@ class Delivery:
         again: also what was sent, or refused, before.
         pauses: seconds between tries of a request; none where the caller tries again later by itself.
         stop: set by who wants it to end early: it does after the request that is under way.
+        pace: called again and again while it computes: who has to leave the processor to others does so there.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Delivery:
         again: bool = False,
         pauses: Sequence[float] = _PAUSES,
         stop: threading.Event | None = None,
+        pace: Callable[[], None] = lambda: None,
     ) -> None:
         self.store = store
         self.target = target
@@ -98,8 +100,10 @@ class Delivery:
         self._again = again
         self._pauses = pauses
         self._stop = stop or threading.Event()
+        self._pace = pace
         self._known: Mapping[str | None, Exported] = {}
         self._grades = Grades(store, target, self.post, again=again)
+        self._graded: set[str] = set()  # since they were sent
 
     def send(self, run_ids: Iterable[str]) -> Outcome:
         """Send runs; may be called again for more.
@@ -121,6 +125,7 @@ class Delivery:
             with self.store.exports.turn(self.target.key, timeout=TURN):
                 failpoints.hit("export.turn")
                 self._known = self.store.exports.read(self.target.key)
+                self._graded = newly_graded(self.store, self.target)
                 self._send_chunk(chunk)
         return self.outcome
 
@@ -130,8 +135,10 @@ class Delivery:
 
     def _send_chunk(self, run_ids: Sequence[str]) -> None:
         batch: list[Payload] = []
-        for run_id in run_ids:
-            ready = self._ready(run_id)
+        wanted = [run_id for run_id in run_ids if not self._is_over(run_id)]
+        read = self._read(wanted)
+        for run_id in wanted:
+            ready = self._ready(run_id, read.pop(run_id, None))
             if ready is None:
                 continue
             alone = self._goes_alone(ready)
@@ -147,15 +154,29 @@ class Delivery:
         if self.outcome.down is None:
             self.outcome.down = self._grades.send()
 
+    def _is_over(self, run_id: str) -> bool:
+        over = not self._again and is_over(self._known.get(run_id)) and run_id not in self._graded
+        self.outcome.already += over
+        return over
+
+    def _read(self, run_ids: Sequence[str]) -> dict[str, Recorded]:
+        """Runs with one look at the log; where one of them cannot be read, none: they are then read one by one."""
+        if len(run_ids) <= FEW:
+            return {}
+        try:
+            return gather_many(self.store, run_ids)
+        except AgentKitError:
+            return {}
+
     def _goes_alone(self, ready: Payload) -> bool:
         """Whether it cannot share a request: it has several, or its answer would not tell whose spans are meant."""
         before = self._known.get(ready.run_id)
         return len(ready.packets) != 1 or (before is not None and before.status in {"partial", "refused"})
 
-    def _ready(self, run_id: str) -> Payload | None:
+    def _ready(self, run_id: str, read: Recorded | None) -> Payload | None:
         """A run that is to be sent, encoded; None where there is nothing to do."""
         try:
-            recorded = gather(self.store, run_id)
+            recorded = read or gather(self.store, run_id)
             self._grades.see(recorded)
             before = self._known.get(run_id)
             if not self._again and before is not None and _is_done(before, recorded.count()):
@@ -163,7 +184,7 @@ class Delivery:
                 return None
             if not recorded.ended and not (recorded.paused and self.target.takes_unfinished):
                 return None
-            ready = payload(recorded, self.target)
+            ready = payload(recorded, self.target, self._pace)
         except ConfigError:
             raise
         except AgentKitError as error:  # one run that cannot be read must not keep the others back
@@ -224,7 +245,8 @@ class Delivery:
     def _conclude(self, batch: Sequence[Payload], reply: Reply, made: int) -> None:
         """Record what became of a batch, and count it."""
         status = _STATUS[reply.meaning]
-        self._record([self._line(one, status, reply, made) for one in batch])
+        lines = [self._line(one, status, reply, made) for one in batch]
+        self._record([line for line in lines if status != "failed" or not self._is_known(line)])
         failpoints.hit("export.recorded")
         if status == "failed":
             self.outcome.down = reply
@@ -240,6 +262,11 @@ class Delivery:
             which = f"run {batch[0].run_id}" if len(batch) == 1 else f"{len(batch)} runs, {batch[0].run_id} first"
             what = f"{reply.rejected} spans were rejected" if status == "partial" else "it is refused"
             self.outcome.note(f"{which}: {what}: {reply}")
+
+    def _is_known(self, line: Exported) -> bool:
+        """Whether the ledger has this failure: a target that is down for days is no new line every few minutes."""
+        before = self._known.get(line.run_id)
+        return before is not None and (before.status, before.http_status) == (line.status, line.http_status)
 
     def _line(self, one: Payload, status: "_Status", reply: Reply, made: int) -> Exported:
         now, before = datetime.now(UTC), self._known.get(one.run_id)
@@ -260,6 +287,8 @@ class Delivery:
         )
 
     def _record(self, lines: Sequence[Exported]) -> None:
+        if not lines:
+            return
         try:
             self.store.exports.write(lines)
         except LogUnwritable as error:
@@ -277,13 +306,16 @@ _STATUS: Mapping[str, _Status] = {
 }
 
 
+def is_over(line: Exported | None) -> bool:
+    """Whether there is nothing more to send of a run, whatever the log says: what has ended stays as it is."""
+    if line is None or not line.ended:
+        return False
+    return line.status in {"sent", "refused"} or (line.status == "partial" and line.attempts >= TRIES)
+
+
 def _is_done(before: Exported, events: int) -> bool:
     """Whether a run needs no more sending: the target has all of it, or will not take more of it."""
-    if before.events != events:
-        return False
-    if before.status == "partial":
-        return before.attempts >= TRIES
-    return before.status in {"sent", "refused"}
+    return before.events == events and is_over(before.model_copy(update={"ended": True}))
 
 
 def _unreadable(target: Target, run_id: str, error: str) -> Exported:

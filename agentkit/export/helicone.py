@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_STATUS = {"rate_limit": 429, "auth": 401, "timeout": 408, "bad_request": 400, "not_found": 404, "content_filter": 400}
+_STATUS = {
+    "rate_limit": 429,
+    "auth": 401,
+    "timeout": 408,
+    "bad_request": 400,
+    "not_found": 404,
+    "content_filter": 400,
+    "context_overflow": 400,
+    "quota": 429,
+}
 """What a provider answers to each kind of failure; whatever else failed on its side is a 500."""
 
 

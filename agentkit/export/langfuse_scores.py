@@ -25,6 +25,31 @@ def grades_key(target: Target) -> str:
     return f"{target.key} grades"
 
 
+_GRADED = """
+SELECT CAST(run_id AS VARCHAR), max(seq) FROM events
+WHERE type = 'graded' AND (CAST($since AS TIMESTAMPTZ) IS NULL OR ts >= $since) GROUP BY run_id
+"""
+
+
+def newly_graded(store: Store, target: Target, since: datetime | None = None) -> set[str]:
+    """The runs with a grade that Langfuse does not have yet: they may have been sent long before.
+
+    Args:
+        store: the log.
+        target: where to; any other system is sent no grades.
+        since: only those graded at that time or later, UTC.
+    """
+    if target.name != "langfuse":
+        return set()
+    known = store.exports.read(grades_key(target))
+    rows = [(str(run_id), seq) for run_id, seq in store.query(_GRADED, {"since": since})]
+    return {run_id for run_id, seq in rows if _is_behind(known.get(run_id), seq)}
+
+
+def _is_behind(line: Exported | None, seq: int) -> bool:
+    return line is None or line.events < seq or line.status == "failed"
+
+
 class Grades:
     """Sends the grades of runs that are sent to Langfuse, those given since included.
 
@@ -60,7 +85,7 @@ class Grades:
         waiting, self._waiting = self._waiting, []
         for recorded in waiting:
             before, newest = known.get(recorded.run_id), recorded.grades[-1].seq
-            if self._again or before is None or before.events < newest or before.status == "failed":
+            if self._again or _is_behind(before, newest):
                 reply = self._send(recorded, key, newest)
                 if reply.meaning in {"later", "closed"}:
                     return reply

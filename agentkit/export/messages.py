@@ -61,17 +61,11 @@ def _text(text: str, content: Content) -> str:
     return cut(cast("str", content.value(text)), content.in_prompt)
 
 
-def _short(value: Any, content: Content) -> Any:
-    """A JSON value within a message: as it is, or as text where that has to be cut."""
-    text = content.text(value, content.in_prompt)
-    return text if isinstance(value, str) or (text and "cut for export]" in text) else content.value(value)
-
-
 def _as_parts(message: Message, content: Content) -> Json:
     if isinstance(message, AssistantMessage):
         return {"role": "assistant", "parts": _said(message.text, message.tool_calls, content)}
     if isinstance(message, ToolMessage):
-        response = _short(message.content, content)
+        response = content.within(message.content)
         return {"role": "tool", "parts": [{"type": "tool_call_response", "id": message.call_id, "response": response}]}
     return {"role": "user", "parts": list(_user_parts(message.content, content))}
 
@@ -97,7 +91,7 @@ def _left_out(part: MediaPart) -> str:
 def _said(text: str | None, calls: Iterable[ToolCall], content: Content) -> list[Json]:
     parts: list[Json] = [{"type": "text", "content": _text(text, content)}] if text else []
     for call in calls:
-        arguments = _short(call.arguments, content)
+        arguments = content.within(call.arguments)
         parts.append({"type": "tool_call", "id": call.id, "name": call.name, "arguments": arguments})
     return parts
 

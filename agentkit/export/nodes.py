@@ -26,6 +26,7 @@ class RunFacts:
         origin: the run that this one was forked from, or goes on after.
         parent_run_id: the run that called it.
         begun: the first event of the run at the top, as far as that is known.
+        caller: the run and the seq of the call that started it.
     """
 
     run_id: str
@@ -39,6 +40,7 @@ class RunFacts:
     origin: Origin | None
     parent_run_id: str | None
     begun: Event
+    caller: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A run as the requests that carry it to a target, and smaller ones where a server refuses their size."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentkit.export import helicone
+from agentkit.export.nodes import Node
 from agentkit.export.post import Packet
 from agentkit.export.profiles import PROFILES
 from agentkit.export.recorded import Recorded
@@ -56,23 +57,30 @@ class Payload:
         return found.hexdigest()
 
 
-def payload(recorded: Recorded, target: Target) -> Payload:
+def payload(recorded: Recorded, target: Target, pace: Callable[[], None] = lambda: None) -> Payload:
     """A run as the requests that carry it.
 
     Args:
         recorded: the run.
         target: where to.
+        pace: called after every event and every span: who has to leave the processor to others does so there.
 
     Raises:
         ConfigError: the extra `otel` is not installed.
         LogCorrupt: the run's events do not follow each other.
     """
-    nodes = tree(recorded, prompts=target.content.mode != "none")
+    nodes = tree(recorded, prompts=target.content.mode != "none", pace=pace)
     if target.name == "helicone":
-        return Payload(recorded, tuple(helicone.packets(nodes, target)))
+        return Payload(recorded, tuple(helicone.packets(_paced(nodes, pace), target)))
     need_opentelemetry()
-    spans = spans_of(nodes, PROFILES[target.name], target.content, target.service)
+    spans = spans_of(_paced(nodes, pace), PROFILES[target.name], target.content, target.service)
     return Payload(recorded, tuple(_packets(spans, target)))
+
+
+def _paced(nodes: Iterable[Node], pace: Callable[[], None]) -> Iterator[Node]:
+    for node in nodes:
+        yield node
+        pace()
 
 
 def _packets(spans: "Sequence[ReadableSpan]", target: Target) -> Iterator[Packet]:

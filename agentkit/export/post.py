@@ -84,6 +84,8 @@ class Post:
             answer = self._open().post(packet.url, content=body, headers=headers, timeout=self.timeout)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise ConfigError(f"{packet.url!r} is no address to export to: {error}") from error
+        except (httpx.LocalProtocolError, UnicodeEncodeError):  # whose text shows the key
+            raise ConfigError(f"the key or a header for {packet.url} holds what HTTP cannot send; look at it") from None
         except httpx.HTTPError as error:
             self.close()  # what is left of the connection is of no use
             return Reply("later", None, _described(error))

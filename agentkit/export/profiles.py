@@ -63,7 +63,7 @@ def _langfuse(node: Node, content: Content) -> Attributes:
         **experiment_attributes(node.run.begun, content=content),
         **_told(node, content, _META),
     }
-    if node.kind == "run" and node.parent is None:
+    if node.kind == "run" and node.parent is None and node.run.caller is None:
         found["langfuse.internal.is_app_root"] = True
     if node.warning is not None and node.error is None:
         found["langfuse.observation.level"] = "WARNING"

@@ -1,7 +1,7 @@
 """What is exported of a run: its events, what it began with, and the runs that it called."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from agentkit.errors import ConfigError
 from agentkit.events import Event, Graded, RunStarted, StepStarted, ToolStarted
@@ -9,6 +9,9 @@ from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEve
 from agentkit.runner.load import load_state
 from agentkit.state import State
 from agentkit.store import Store
+
+FEW = 3
+"""So many runs are read one by one: a run that just ended is in memory, and the table need not be opened for it."""
 
 _ENDS = (RunSucceeded, RunFailedEvent, RunCancelledEvent)
 
@@ -23,6 +26,7 @@ class Recorded:
         children: the runs that it called, by id.
         root_run_id: the run at the top, whose trace this is; None where it is this one.
         grades: how it was judged after its end, the newest last.
+        caller: of one that is exported without the run that called it: that run, and the seq of the call.
     """
 
     events: tuple[Event, ...]
@@ -30,6 +34,7 @@ class Recorded:
     children: "Mapping[str, Recorded]" = field(default_factory=dict[str, "Recorded"])
     root_run_id: str | None = None
     grades: tuple[Event, ...] = ()
+    caller: tuple[str, int] | None = None
 
     @property
     def run_id(self) -> str:
@@ -80,7 +85,33 @@ def gather(store: Store, run_id: str) -> Recorded:
     events = store.read(run_id)
     if not events:
         raise ConfigError(f"no run {run_id} in the log {store.url}; log.runs() lists them")
-    return _gather(store, events, root_of(store, events[0]), {run_id})
+    known = _family(store, {run_id: events})
+    found = _put_together(store, run_id, root_of(store, events[0]), dict(known))
+    return replace(found, caller=_caller(store, events[0]))
+
+
+def _caller(store: Store, started: Event) -> tuple[str, int] | None:
+    """The call that started a run, in the run above it."""
+    if started.parent_run_id is None:
+        return None
+    above = store.read(started.parent_run_id)
+    seq = next((event.seq for event in above if _child_of(event) == started.run_id), None)
+    return None if seq is None else (started.parent_run_id, seq)
+
+
+def gather_many(store: Store, run_ids: Iterable[str]) -> dict[str, Recorded]:
+    """Read several runs that nobody called, with all that they called: a few looks at the log for all of them.
+
+    Args:
+        store: the log.
+        run_ids: the runs; those that are not there are left out.
+
+    Raises:
+        RunNotFound, LogCorrupt: one of them cannot be read.
+    """
+    roots = store.read_many(run_ids)
+    known = _family(store, dict(roots))
+    return {run_id: _put_together(store, run_id, run_id, dict(known)) for run_id in roots}
 
 
 def root_of(store: Store, started: Event) -> str:
@@ -93,22 +124,33 @@ def root_of(store: Store, started: Event) -> str:
     return started.run_id
 
 
-def _gather(store: Store, events: list[Event], root: str, seen: set[str]) -> Recorded:
+def _family(store: Store, known: dict[str, Sequence[Event]]) -> Mapping[str, Sequence[Event]]:
+    """Runs with all those that they called, and that those called; a child that never began is left out."""
+    found, newest = dict(known), known
+    while wanted := {child for events in newest.values() for child in called(events)} - found.keys():
+        newest = {child: store.read(child) for child in wanted} if len(wanted) <= FEW else store.read_many(wanted)
+        newest = {child: events for child, events in newest.items() if events}
+        found.update(newest)
+    return found
+
+
+def _put_together(store: Store, run_id: str, root: str, left: dict[str, Sequence[Event]]) -> Recorded:
+    """A run with those that it called; each is taken once, so that a damaged log cannot make one its own ancestor."""
+    events = left.pop(run_id)
     own = until_end(events)
-    children: dict[str, Recorded] = {}
-    for child in called(own):
-        if child not in seen and (found := store.read(child)):
-            seen.add(child)
-            children[child] = _gather(store, found, root, seen)
+    children = {child: _put_together(store, child, root, left) for child in called(own) if child in left}
     grades = tuple(event for event in events[len(own) :] if isinstance(event.body, Graded))
-    return Recorded(own, _base(store, own[0]), children, root, grades)
+    return Recorded(own, _base(store, own[0]), children, root, grades=grades)
 
 
 def called(events: Iterable[Event]) -> list[str]:
     """The runs that a run's events name as called, each once, in order."""
-    bodies = (event.body for event in events)
-    named = (body.child_run_id for body in bodies if isinstance(body, ToolStarted | StepStarted))
+    named = (_child_of(event) for event in events)
     return list(dict.fromkeys(child for child in named if child is not None))
+
+
+def _child_of(event: Event) -> str | None:
+    return event.body.child_run_id if isinstance(event.body, ToolStarted | StepStarted) else None
 
 
 def _base(store: Store, started: Event) -> State | None:

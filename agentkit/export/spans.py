@@ -11,7 +11,7 @@ from agentkit.events import ErrorInfo, Event
 from agentkit.export.attributes import base, span_name
 from agentkit.export.content import Content, ContentMode
 from agentkit.export.ids import span_id, trace_id
-from agentkit.export.nodes import Node, RunFacts
+from agentkit.export.nodes import Node
 from agentkit.export.profiles import OTLP, Profile, profile_named
 from agentkit.export.recorded import Recorded, gather, of_events
 from agentkit.export.tree import tree
@@ -134,8 +134,8 @@ def _span(node: Node, profile: Profile, content: Content, resource: Any, scope: 
         attributes.pop(name, None)
     return ReadableSpan(
         span_name(node),
-        context=_context(node.run, node.opened.seq),
-        parent=_context(node.parent.run, node.parent.opened.seq) if node.parent is not None else None,
+        context=_context(node.run.root_run_id, node.run.run_id, node.opened.seq),
+        parent=_parent(node),
         resource=resource,
         attributes=attributes,
         events=_events(node, content),
@@ -153,11 +153,18 @@ def nanoseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND * 1000
 
 
-def _context(run: RunFacts, seq: int) -> "SpanContext":
+def _context(root: str, run_id: str, seq: int) -> "SpanContext":
     from opentelemetry.trace import SpanContext, TraceFlags
 
     sampled = TraceFlags(TraceFlags.SAMPLED)
-    return SpanContext(trace_id(run.root_run_id), span_id(run.run_id, seq), is_remote=False, trace_flags=sampled)
+    return SpanContext(trace_id(root), span_id(run_id, seq), is_remote=False, trace_flags=sampled)
+
+
+def _parent(node: Node) -> "SpanContext | None":
+    """The span it is within; of a run that is exported without its caller, the call that the caller's export has."""
+    if node.parent is not None:
+        return _context(node.run.root_run_id, node.parent.run.run_id, node.parent.opened.seq)
+    return _context(node.run.root_run_id, *node.run.caller) if node.run.caller is not None else None
 
 
 def _links(node: Node) -> "tuple[Link, ...]":

@@ -98,9 +98,11 @@ def target(
     return replace(found, content=Content(_mode(content), Redactor(redact)), sample=_share(sample))
 
 
-def configured() -> list[TargetName]:
-    """The targets that the environment has keys or an address for."""
-    return [name for name, variables in _KEYS.items() if any(os.environ.get(variable) for variable in variables)]
+def configured() -> list[str]:
+    """The targets that the environment has keys or an address for, and those that `$AGENTKIT_EXPORT` names."""
+    keyed = [name for name, variables in _KEYS.items() if any(os.environ.get(variable) for variable in variables)]
+    named = [name.strip() for name in os.environ.get("AGENTKIT_EXPORT", "").split(",")]
+    return list(dict.fromkeys([*keyed, *filter(None, named)]))
 
 
 _KEYS: Mapping[TargetName, tuple[str, ...]] = {
@@ -130,7 +132,7 @@ def _share(given: float | None) -> float:
 
 
 def _need(variable: str, what: str) -> str:
-    value = os.environ.get(variable)
+    value = os.environ.get(variable, "").strip()
     if not value:
         raise ConfigError(f"exporting to {what} needs ${variable}; it is not set")
     return value

@@ -190,4 +190,5 @@ def _facts(recorded: Recorded, root_name: str | None, caller: Node | None) -> Ru
         origin=body.origin,
         parent_run_id=first.parent_run_id,
         begun=caller.run.begun if caller is not None else first,
+        caller=recorded.caller,
     )

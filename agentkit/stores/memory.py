@@ -103,6 +103,10 @@ class MemoryStore:
             encoded = self._events.get(checked_run_id(run_id), [])[after:until]
         return [Event.decode(data) for data in encoded]
 
+    def read_many(self, run_ids: Iterable[str]) -> dict[str, list[Event]]:
+        """All events of several runs."""
+        return {run_id: events for run_id in run_ids if (events := self.read(run_id))}
+
     def answer(self, run_id: str, approval_id: str, answer: Answer) -> Answer:
         """Answer an approval once; see `Store.answer`."""
         checked_approval_id(approval_id)

@@ -168,7 +168,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "spans": "how many spans that is",
         "size": "bytes sent, before compression",
         "http_status": "the last answer's status; NULL where there was none",
-        "attempts": "how many requests were made for it",
+        "attempts": "how many requests were made for it; of failures that repeat themselves, the first",
         "error": "what the system or the network said",
     },
 }

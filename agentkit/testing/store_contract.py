@@ -181,6 +181,14 @@ class StoreContract:
             written = list(pool.map(write, range(10, 26)))
         assert all(store.read(events[0].run_id) == events for events in written)
 
+    def test_several_runs_are_read_at_once(self, store: Store) -> None:
+        """Each as it is read alone; one that is not there is left out."""
+        runs = [fill(store, count) for count in (3, 1, 2)]
+        ids = [events[0].run_id for events in runs]
+        found = store.read_many([*ids[1:], new_id(), ids[0]])
+        assert {run_id: list(events) for run_id, events in found.items()} == dict(zip(ids, runs, strict=True))
+        assert store.read_many([]) == {}
+
     # --- what is refused
 
     @pytest.mark.parametrize("seqs", [[2], [0], [1, 1], [1, 3], [2, 1]])

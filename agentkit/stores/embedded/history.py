@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,24 @@ class History:
             f"{self._folder}: event {gap} of run {run_id} is missing, later ones are there; the journal or "
             "log.duckdb was changed, restore them from a backup"
         )
+
+    def rows_of(self, run_ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+        """All rows of several runs, each in order, with one look at the table for all of them.
+
+        Raises:
+            LogCorrupt: a line is damaged, or a seq is missing.
+        """
+        found = {run_id: {row["seq"]: row for row in self._hot.rows(run_id, 0, None)} for run_id in run_ids}
+        if (self._folder / "log.duckdb").exists():
+            for row in self._warehouse().read_many(run_ids):
+                found[row["run_id"]].setdefault(row["seq"], row)
+        return {run_id: self._ordered(run_id, rows) for run_id, rows in found.items()}
+
+    def _ordered(self, run_id: str, rows: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows in order; where one is missing, a fold came between the two looks: look again."""
+        if all(seq in rows for seq in range(1, len(rows) + 1)):
+            return [rows[seq] for seq in sorted(rows)]
+        return self.rows(run_id, 0, None)
 
     def _cold(self, run_id: str, after: int, until: int | None) -> dict[int, dict[str, Any]]:
         """What the table has. It is not opened where a look since the last fold found nothing after `after`."""

@@ -147,7 +147,15 @@ class EmbeddedStore:
             until = head if until is None else min(head, until)
             if until <= after:
                 return []
-        rows = self._history.rows(run_id, after, until)
+        return self._events(self._history.rows(run_id, after, until))
+
+    def read_many(self, run_ids: Iterable[str]) -> dict[str, list[Event]]:
+        """All events of several runs; see `Store.read_many`."""
+        self._journal.settle()
+        found = self._history.rows_of([checked_run_id(run_id) for run_id in run_ids])
+        return {run_id: self._events(rows) for run_id, rows in found.items() if rows}
+
+    def _events(self, rows: Iterable[dict[str, Any]]) -> list[Event]:
         return [Event.from_row({**row, "body": self._blobs.get(row["body"])}) for row in rows]
 
     def answer(self, run_id: str, approval_id: str, answer: Answer) -> Answer:
