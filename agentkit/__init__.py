@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         RunPaused,
         ToolError,
     )
+    from agentkit.export.instrument import instrument
+    from agentkit.export.langfuse_datasets import langfuse_dataset
+    from agentkit.export.langfuse_prompts import langfuse_prompt
     from agentkit.failed import Failed
     from agentkit.guards import agree, guard, only
     from agentkit.linting import lint
@@ -77,12 +80,15 @@ _WHERE = {
     "Tool": "agentkit.tools",
     "ToolError": "agentkit.errors",
     "Usage": "agentkit.messages",
-    "agree": "agentkit.guards",
     "advise": "agentkit.advice",
+    "agree": "agentkit.guards",
     "ask_person": "agentkit.question",
     "compare": "agentkit.comparison",
     "default_model": "agentkit.models.default",
     "guard": "agentkit.guards",
+    "instrument": "agentkit.export.instrument",
+    "langfuse_dataset": "agentkit.export.langfuse_datasets",
+    "langfuse_prompt": "agentkit.export.langfuse_prompts",
     "limit": "agentkit.models.limits",
     "lint": "agentkit.linting",
     "media": "agentkit.parts",
@@ -126,12 +132,15 @@ __all__ = [  # noqa: RUF022  as sorted() has it: MCP is a class, no constant
     "Tool",
     "ToolError",
     "Usage",
-    "agree",
     "advise",
+    "agree",
     "ask_person",
     "compare",
     "default_model",
     "guard",
+    "instrument",
+    "langfuse_dataset",
+    "langfuse_prompt",
     "limit",
     "lint",
     "media",

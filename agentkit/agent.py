@@ -110,7 +110,7 @@ class Agent:
         if self._resolved is None or not self._resolved.is_current:
             plain = replace(self._definition)
             module = find_module(self, plain.place)
-            sha256 = digest([plain.name, plain.header.model_dump(mode="json")])
+            sha256 = digest([plain.name, plain.sent])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved
 

@@ -298,7 +298,8 @@ class Pipeline:
             plain = replace(self._plain, steps=MappingProxyType(steps), output=output)
             module = find_module(self, plain.place)
             agents = [plain.deopt.source_sha256] if plain.deopt is not None else []
-            facts = [plain.name, plain.header.model_dump(mode="json"), plain.config, self._condition_digests()]
+            header = plain.header.model_dump(mode="json", exclude={"prompt"})
+            facts = [plain.name, header, plain.config, self._condition_digests()]
             sha256 = digest([*facts, *agents])
             self._resolved = replace(plain, module=module, sha256=sha256)
         return self._resolved

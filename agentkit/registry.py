@@ -23,6 +23,8 @@ MODELS = {
 }
 # what a pipeline asks where nobody named a model: function() → name
 DEFAULT_MODEL = "agentkit.models.default:default_model"
+# where a run can be looked at: function(run) → (name, URL) each
+LINKS = "agentkit.export.links:links"
 # what sends a log's runs to tracing systems: function(store, targets, strict=…) → an exporter
 EXPORTER = "agentkit.export.background:attach"
 # what shows a run or a pipeline: function(it) → something that displays itself

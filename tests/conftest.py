@@ -13,6 +13,8 @@ from agentkit.testing import forbid_real_models
 
 forbid_real_models(allow=["local/"])
 
+collect_ignore = ["servers"]  # a project of its own: `cd tests/servers && uv run pytest`
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `pytest &`: what the tests start would ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -72,20 +74,34 @@ def pytest_xdist_auto_num_workers(config):
 def pytest_collection_modifyitems(config, items):
     """Minutes-long tests run where they are asked for: `-m slow`, or `.ci/run full`.
 
-    Tests in a browser share one: they run in one process, by `-m browser -n0` or where their file is named.
+    Tests in a browser share one: they run in one process, by `-m browser -n0` or where their file is named. Those of a
+    live service run where its key is in the environment; asked for by `-m live`, the others say which variable it is.
     """
-    if config.option.markexpr:
-        return
+    asked = config.option.markexpr
     out = {"slow", "browser"} if hasattr(config, "workerinput") and not lab.missing() else {"slow"}
-    left = [item for item in items if out.intersection(item.keywords)]
+    left = [item for item in items if not asked and out.intersection(item.keywords)]
+    left += [item for item in items if "live" not in asked and item not in left and live_without(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
 
 
+def live_without(item):
+    """The variable whose key a test of a live service lacks; None for any other test."""
+    marker = item.get_closest_marker("live")
+    return marker.args[0] if marker is not None and not os.environ.get(marker.args[0]) else None
+
+
+def pytest_runtest_setup(item):
+    """A test of a live service that was asked for says what it lacks."""
+    if variable := live_without(item):
+        pytest.skip(f"{variable} is not in the environment: see tests/test_export_live.py")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """In CI a skipped test is a failed one: what it needs is installed there."""
-    return _not_skipped((yield), item.nodeid)
+    """In CI a skipped test is a failed one: what it needs is installed there, all but a key of somebody's account."""
+    report = yield
+    return report if item.get_closest_marker("live") else _not_skipped(report, item.nodeid)
 
 
 @pytest.hookimpl(wrapper=True)

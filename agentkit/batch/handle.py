@@ -316,8 +316,8 @@ class Batch:
     def _again(self, index: int) -> Item:
         run_id = cast("str", self._work.table.run_id(index))
         started = first_event(self.log.store, run_id)
-        key = started.config.get("map", {}).get("item", "")
-        return Item(index, key, started.input)
+        recorded = started.config.get("map", {})
+        return Item(index, recorded.get("item", ""), started.input, recorded.get("source"))
 
 
 def _iterator(items: Any) -> Iterator[Any]:

@@ -7,7 +7,20 @@ from typing import Any
 from agentkit.definition import Definition
 from agentkit.errors import ConfigError, EncodingError
 from agentkit.ids import digest
-from agentkit.jsonvalue import JsonValue, canonical
+from agentkit.jsonvalue import JsonValue, as_json, canonical
+
+
+@dataclass(frozen=True, slots=True)
+class FromSource:
+    """What an iterable may give instead of an item that is to be found again where it came from: a dataset's.
+
+    Args:
+        given: the item.
+        source: recorded with its run, JSON: where it came from, for whoever tells that place what became of it.
+    """
+
+    given: Any  # as `run` takes it
+    source: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +31,21 @@ class Item:
         index: its place, from 0.
         key: what its runs are found by: the same in every call with the same item and the same definition.
         given: the run's input.
+        source: where it came from, where it says so.
         error: why it cannot be begun: it is not of the declared type.
     """
 
     index: int
     key: str
     given: JsonValue = None
+    source: JsonValue = None
     error: str | None = None
+
+    @property
+    def recorded(self) -> dict[str, JsonValue]:
+        """What its run records: how it is found, and where it came from."""
+        found: dict[str, JsonValue] = {"item": self.key, "index": self.index}
+        return found if self.source is None else {**found, "source": self.source}
 
 
 def read_items(items: Iterable[Any], definition: Definition, read: Callable[[Any], JsonValue]) -> Iterator[Item]:
@@ -40,12 +61,18 @@ def read_items(items: Iterable[Any], definition: Definition, read: Callable[[Any
     seen: dict[int, int] = {}  # two that share 64 bits share a count, and still have different keys
     for index, item in enumerate(items):
         try:
-            given = read(item)
+            given = read(item.given if isinstance(item, FromSource) else item)
+            source = as_json(item.source, "source") if isinstance(item, FromSource) else None
         except (ConfigError, EncodingError) as error:
             yield Item(index, "", error=f"{type(error).__name__}: {error}")
             continue
-        what = definition.redactor.value(given) if definition.redactor.suspects(canonical(given)) else given
-        sha256 = digest(what)
+        what = _without_secrets(given, definition)
+        source = _without_secrets(source, definition)
+        sha256 = digest(what if source is None else [what, source])
         short = int(sha256[:16], 16)
         seen[short] = occurrence = seen.get(short, 0) + 1
-        yield Item(index, digest([definition.name, definition.sha256, sha256, occurrence]), given)
+        yield Item(index, digest([definition.name, definition.sha256, sha256, occurrence]), given, source)
+
+
+def _without_secrets(value: JsonValue, definition: Definition) -> JsonValue:
+    return definition.redactor.value(value) if definition.redactor.suspects(canonical(value)) else value

@@ -1,10 +1,12 @@
 """Beginning the runs of a batch, a few at a time, and following them: the part that nobody sees."""
 
 import contextlib
+import contextvars
 import threading
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable
+from functools import partial
 
 from agentkit.batch.items import Item
 from agentkit.batch.options import MapOptions
@@ -94,7 +96,9 @@ class Work:
             self._feeding += 1
             self.stopped = self.settled_at = None
         work = self._take_all if whole else self._take_again
-        threading.Thread(target=self._feed, args=(work, items), name="agentkit-map", daemon=True).start()
+        here = contextvars.copy_context()  # the runs are in the trace of who called map
+        feed = partial(self._feed, work, items)
+        threading.Thread(target=lambda: here.run(feed), name="agentkit-map", daemon=True).start()
 
     def _feed(self, work: Callable[[Iterable[Item]], None], items: Iterable[Item]) -> None:
         try:
@@ -171,7 +175,7 @@ class Work:
                     tags=options.tags,
                     session=options.session,
                     user=options.user,
-                    item={"item": item.key, "index": item.index},
+                    item=item.recorded,
                 )
             else:
                 driver = resume(self.store, recorded.run_id, self.definition, deps=options.deps)

@@ -63,11 +63,13 @@ def show(run_id: NewestRun = None, json: AsJson = False, log: LogUrl = None) -> 
     run = find.run_by(place, run_id)
     if json:
         steps = place.sql("SELECT * FROM steps WHERE run_id = $run ORDER BY started_at, step", run=run.run_id)
-        out({**summary(run), "steps": steps.dicts()})
+        out({**summary(run), "steps": steps.dicts(), "links": dict(run.links)})
         return
     from rich.console import Console
 
     Console(highlight=False, markup=False, emoji=False, soft_wrap=True).print(coloured(Tree(run).text()))
+    for name, url in run.links:
+        say(f"{name}: {url}")
     for asked in run.pending:
         say(f"waits: {asked}\n  {how_to_answer(asked)}")
 

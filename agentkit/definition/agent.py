@@ -6,7 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
-from agentkit.definition.parts import Check, Model, Output, ToolSpec
+from agentkit.definition.parts import Check, KeptPrompt, Model, Output, ToolSpec
 from agentkit.events import Header, ToolFact
 from agentkit.messages import ToolSchema
 from agentkit.policy import Budget, Retry
@@ -58,8 +58,10 @@ class AgentDefinition:
     @cached_property
     def header(self) -> Header:
         """What every prompt begins with, and what a resumed run is compared by."""
+        kept = self.instructions if isinstance(self.instructions, KeptPrompt) else None
         header = Header(
-            instructions=self.instructions,
+            instructions=str(self.instructions),
+            prompt=kept.origin if kept is not None else None,
             tools=tuple(
                 ToolFact(
                     offered=self._offered(tool.schema),
@@ -79,6 +81,11 @@ class AgentDefinition:
         """Whether the header still says what its tools do: something that one of them uses may be another since."""
         facts = zip(self.header.tools, self.tools.values(), strict=True)
         return all(fact.source_sha256 == tool.source_sha256 for fact, tool in facts)
+
+    @property
+    def sent(self) -> dict[str, Any]:
+        """The header as far as it is sent to a model, JSON: another version with the same words is the same agent."""
+        return self.header.model_dump(mode="json", exclude={"prompt"})
 
     kind: ClassVar[Literal["agent"]] = "agent"
 

@@ -3,11 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from pydantic import TypeAdapter
 
 from agentkit.definition.context import Context
+from agentkit.events import PromptOrigin
 from agentkit.jsonvalue import JsonValue, as_json, canonical
 from agentkit.messages import ModelRequest, ModelResponse, OutputSchema, ToolSchema
 from agentkit.policy import Retry
@@ -155,6 +156,24 @@ class QueuedModel(Model, Protocol):
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for the turn, and hold it until the call ended; it must not raise."""
         ...
+
+
+class KeptPrompt(str):
+    """Instructions that are kept in a prompt registry: a text that knows which version of which prompt it is.
+
+    Args:
+        text: the instructions.
+        origin: where they are from.
+    """
+
+    __slots__ = ("origin",)
+    origin: PromptOrigin
+
+    def __new__(cls, text: str, origin: PromptOrigin) -> Self:
+        """A text with its origin."""
+        made = super().__new__(cls, text)
+        made.origin = origin
+        return made
 
 
 class Output:

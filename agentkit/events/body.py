@@ -49,10 +49,23 @@ class ToolFact(Fact):
     idempotent: bool = False
 
 
+class PromptOrigin(Fact):
+    """Where instructions are kept that are not in the code, and which of their versions these are.
+
+    `version` is None for the text that stands in where the registry could not be reached.
+    """
+
+    registry: str
+    name: str
+    version: int | None = None
+    label: str | None = None
+
+
 class Header(Fact):
     """What every prompt of a run begins with. Kept once; a prompt is this and the fold of the events before it."""
 
     instructions: str = ""
+    prompt: PromptOrigin | None = None  # where the instructions are from; a model is not told
     tools: tuple[ToolFact, ...] = ()
     output: OutputSchema | None = None
     parameters: dict[str, Any] = Field(default_factory=dict)  # JSON

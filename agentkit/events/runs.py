@@ -25,6 +25,7 @@ class RunStarted(Body):
     session: str | None = None
     user: str | None = None
     process: str | None = None
+    traceparent: str | None = None  # the trace that it is part of, as W3C Trace Context writes it
 
 
 class ModelRequested(Body):

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from agentkit.export.delivery import is_over
+from agentkit.export.langfuse_scores import newly_graded
 from agentkit.export.targets import Target
 from agentkit.store import Store
 
@@ -32,4 +33,5 @@ def backlog(store: Store, target: Target, *, since: datetime | None = None, agai
     if again:
         return chosen
     known = store.exports.read(target.key)
-    return [run_id for run_id in chosen if not is_over(known.get(run_id))]
+    graded = newly_graded(store, target, since)
+    return [run_id for run_id in chosen if run_id in graded or not is_over(known.get(run_id))]

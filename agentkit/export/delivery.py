@@ -13,6 +13,7 @@ from typing import Literal
 
 from agentkit import failpoints
 from agentkit.errors import AgentKitError, ConfigError, LogUnwritable
+from agentkit.export.langfuse_scores import Grades, newly_graded
 from agentkit.export.payload import Payload, payload, smaller, together
 from agentkit.export.post import Packet, Post
 from agentkit.export.recorded import FEW, Recorded, gather, gather_many
@@ -101,6 +102,8 @@ class Delivery:
         self._stop = stop or threading.Event()
         self._pace = pace
         self._known: Mapping[str | None, Exported] = {}
+        self._grades = Grades(store, target, self.post, again=again)
+        self._graded: set[str] = set()  # since they were sent
 
     def send(self, run_ids: Iterable[str]) -> Outcome:
         """Send runs; may be called again for more.
@@ -122,6 +125,7 @@ class Delivery:
             with self.store.exports.turn(self.target.key, timeout=TURN):
                 failpoints.hit("export.turn")
                 self._known = self.store.exports.read(self.target.key)
+                self._graded = newly_graded(self.store, self.target)
                 self._send_chunk(chunk)
         return self.outcome
 
@@ -147,9 +151,11 @@ class Delivery:
                 batch = []
         if batch:
             self._send_batch(batch)
+        if self.outcome.down is None:
+            self.outcome.down = self._grades.send()
 
     def _is_over(self, run_id: str) -> bool:
-        over = not self._again and is_over(self._known.get(run_id))
+        over = not self._again and is_over(self._known.get(run_id)) and run_id not in self._graded
         self.outcome.already += over
         return over
 
@@ -171,6 +177,7 @@ class Delivery:
         """A run that is to be sent, encoded; None where there is nothing to do."""
         try:
             recorded = read or gather(self.store, run_id)
+            self._grades.see(recorded)
             before = self._known.get(run_id)
             if not self._again and before is not None and _is_done(before, recorded.count()):
                 self.outcome.already += 1

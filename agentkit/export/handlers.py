@@ -63,6 +63,11 @@ def _model_requested(walk: Walk, event: Event, body: ModelRequested) -> None:
     node.prompt = walk.prompt
     if body.fallback:
         node.facts["agentkit.fallback"] = body.fallback
+    kept = walk.kept.get((event.step or "").rpartition("/model/")[0])
+    if kept is not None:
+        node.facts["agentkit.prompt.name"] = kept.name
+        if kept.version is not None:
+            node.facts["agentkit.prompt.version"] = kept.version
 
 
 @on(ModelResponded)
@@ -169,6 +174,9 @@ def _step_skipped(walk: Walk, event: Event, body: StepSkipped) -> None:
 @on(AskStarted)
 def _ask_started(walk: Walk, event: Event, body: AskStarted) -> None:
     walk.open("ask", event, event.name or "", input=body.prompt)
+    if body.header is not None:
+        walk.kept[body.header_sha256] = body.header.prompt
+    walk.kept[event.step or ""] = walk.kept.get(body.header_sha256)
 
 
 @on(Checked)
@@ -237,7 +245,9 @@ def _run_paused(walk: Walk, event: Event, body: RunPausedEvent) -> None:
 
 
 @on(RunResumed)
-def _run_resumed(walk: Walk, event: Event, _body: RunResumed) -> None:
+def _run_resumed(walk: Walk, event: Event, body: RunResumed) -> None:
+    if body.header is not None:
+        walk.kept[""] = body.header.prompt
     walk.leave_all(None, "interrupted")
     walk.happen(event, "run_resumed")
 

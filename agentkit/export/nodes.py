@@ -25,6 +25,7 @@ class RunFacts:
         session, user, tags: as they were given.
         origin: the run that this one was forked from, or goes on after.
         parent_run_id: the run that called it.
+        begun: the first event of the run at the top, as far as that is known.
         caller: the run and the seq of the call that started it.
     """
 
@@ -38,6 +39,7 @@ class RunFacts:
     tags: tuple[str, ...]
     origin: Origin | None
     parent_run_id: str | None
+    begun: Event
     caller: tuple[str, int] | None = None
 
 

@@ -27,6 +27,7 @@ class Packet:
         content_type: of the body.
         headers: beside those of the target.
         spans: how many spans it holds.
+        compressed: whether it may be: an API that is no OTLP may not understand it.
     """
 
     url: str
@@ -34,6 +35,7 @@ class Packet:
     content_type: str = "application/x-protobuf"
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     spans: int = 1
+    compressed: bool = True
 
 
 class Post:
@@ -74,8 +76,10 @@ class Post:
         """
         import httpx
 
-        headers = {**packet.headers, "Content-Type": packet.content_type, "Content-Encoding": "gzip"}
-        body = gzip.compress(packet.body, _FAST, mtime=0)
+        headers, body = {**packet.headers, "Content-Type": packet.content_type}, packet.body
+        if packet.compressed:
+            headers["Content-Encoding"] = "gzip"
+            body = gzip.compress(body, _FAST, mtime=0)
         try:
             answer = self._open().post(packet.url, content=body, headers=headers, timeout=self.timeout)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

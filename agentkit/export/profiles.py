@@ -12,6 +12,7 @@ from agentkit.errors import ConfigError
 from agentkit.events import Decided, ModelResponded
 from agentkit.export.attributes import Attributes, as_json, is_failure, usage
 from agentkit.export.content import Content
+from agentkit.export.experiments import experiment_attributes
 from agentkit.export.messages import openai_answer, openai_prompt, openai_tools
 from agentkit.export.nodes import Kind, Node
 
@@ -32,9 +33,12 @@ class Profile:
 
 
 def _plain(node: Node, _content: Content) -> Attributes:
-    """Phoenix reads a span's cost from here."""
+    """Our cost, in OpenInference's word for it and in MLflow's, which counts by its own prices where it is told none.
+
+    Phoenix shows the attribute, and beside it a cost of its own, which counts cached tokens by its own prices.
+    """
     cost = node.closed.cost_usd if node.kind == "model" and node.closed is not None else None
-    return {} if cost is None else {"llm.cost.total": cost}
+    return {} if cost is None else {"llm.cost.total": cost, "mlflow.llm.cost": as_json({"total_cost": cost})}
 
 
 # Langfuse ------------------------------------------------------------------------------------------------------------
@@ -56,6 +60,7 @@ def _langfuse(node: Node, content: Content) -> Attributes:
     found: Attributes = {
         "langfuse.observation.type": "chain" if is_workflow else _LANGFUSE_TYPES[node.kind],
         **_langfuse_trace(node),
+        **experiment_attributes(node.run.begun, content=content),
         **_told(node, content, _META),
     }
     if node.kind == "run" and node.parent is None and node.run.caller is None:
@@ -83,6 +88,9 @@ def _langfuse_trace(node: Node) -> Attributes:
 
 def _langfuse_generation(node: Node, content: Content) -> Attributes:
     found: Attributes = {}
+    if "agentkit.prompt.version" in node.facts:  # what stood in for a prompt that could not be read is no version of it
+        found["langfuse.observation.prompt.name"] = node.facts["agentkit.prompt.name"]
+        found["langfuse.observation.prompt.version"] = node.facts["agentkit.prompt.version"]
     cost = node.closed.cost_usd if node.closed is not None else None
     if is_failure(node):  # without these the server counts the prompt's tokens and makes up a price
         found["gen_ai.usage.input_tokens"] = 0

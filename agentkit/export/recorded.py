@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentkit.errors import ConfigError
-from agentkit.events import Event, RunStarted, StepStarted, ToolStarted
+from agentkit.events import Event, Graded, RunStarted, StepStarted, ToolStarted
 from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEvent, RunSucceeded
 from agentkit.runner.load import load_state
 from agentkit.state import State
@@ -25,6 +25,7 @@ class Recorded:
         base: the state that it began with: of the run that it was forked from, or that it goes on after.
         children: the runs that it called, by id.
         root_run_id: the run at the top, whose trace this is; None where it is this one.
+        grades: how it was judged after its end, the newest last.
         caller: of one that is exported without the run that called it: that run, and the seq of the call.
     """
 
@@ -32,12 +33,18 @@ class Recorded:
     base: State | None = None
     children: "Mapping[str, Recorded]" = field(default_factory=dict[str, "Recorded"])
     root_run_id: str | None = None
+    grades: tuple[Event, ...] = ()
     caller: tuple[str, int] | None = None
 
     @property
     def run_id(self) -> str:
         """The run."""
         return self.events[0].run_id
+
+    @property
+    def root(self) -> str:
+        """The run at the top."""
+        return self.root_run_id or self.run_id
 
     @property
     def ended(self) -> bool:
@@ -129,9 +136,11 @@ def _family(store: Store, known: dict[str, Sequence[Event]]) -> Mapping[str, Seq
 
 def _put_together(store: Store, run_id: str, root: str, left: dict[str, Sequence[Event]]) -> Recorded:
     """A run with those that it called; each is taken once, so that a damaged log cannot make one its own ancestor."""
-    own = until_end(left.pop(run_id))
+    events = left.pop(run_id)
+    own = until_end(events)
     children = {child: _put_together(store, child, root, left) for child in called(own) if child in left}
-    return Recorded(own, _base(store, own[0]), children, root)
+    grades = tuple(event for event in events[len(own) :] if isinstance(event.body, Graded))
+    return Recorded(own, _base(store, own[0]), children, root, grades=grades)
 
 
 def called(events: Iterable[Event]) -> list[str]:

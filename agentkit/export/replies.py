@@ -1,7 +1,7 @@
 """What an answer to a request means: taken, taken in part, too large, not now, never. Reading only, no sending."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeAlias, cast
@@ -25,6 +25,7 @@ class Reply:
         message: what the server or the network said.
         rejected: spans that were not taken.
         wait: seconds that the server asks to wait.
+        body: the whole answer of one that took it.
     """
 
     meaning: Meaning
@@ -32,6 +33,7 @@ class Reply:
     message: str | None = None
     rejected: int = 0
     wait: float | None = None
+    body: bytes = field(default=b"", repr=False)
 
     def __str__(self) -> str:
         return " ".join(str(part) for part in (self.http_status, self.message) if part is not None) or self.meaning
@@ -48,7 +50,7 @@ def read_reply(status: int, headers: Mapping[str, str], body: bytes, *, now: dat
     """
     if 200 <= status < 300:
         rejected, message = _partial(headers.get("content-type", ""), body)
-        return Reply("partial" if rejected else "taken", status, message or None, rejected)
+        return Reply("partial" if rejected else "taken", status, message or None, rejected, body=body)
     said = _said(body)
     if status == 413:
         return Reply("too_large", status, said)

@@ -6,7 +6,7 @@ What opens, what is open and what it hangs below is kept here; what each type of
 from datetime import datetime
 from typing import Any
 
-from agentkit.events import ErrorInfo, Event, ModelRequested, RunStarted
+from agentkit.events import ErrorInfo, Event, ModelRequested, PromptOrigin, RunStarted
 from agentkit.export.nodes import Happening, Node, Prompt, RunFacts, Scalar
 from agentkit.export.recorded import Recorded
 from agentkit.fold import advance
@@ -38,7 +38,8 @@ class Walk:
         self._begun: set[str] = set()
         self._latest: datetime
         self.prompt: Prompt | None = None  # the prompt of the model call that is being taken
-        self.run = _facts(recorded, root_name)
+        self.kept: dict[str, PromptOrigin | None] = {}  # where instructions are from: "" is the run's, an ask's by path
+        self.run = _facts(recorded, root_name, caller)
         self.root_name = self.run.root_name
         self.root: Node
 
@@ -50,11 +51,18 @@ class Walk:
         if isinstance(event.body, RunStarted):
             self._begin(event, event.body)
 
+    def see(self, event: Event, state: State | None) -> None:
+        """The same for a run that executes here: its state, with the event, is the runner's and need not be folded."""
+        self.state = state
+        self.prompt = self._prompt(event)
+        self.take(event)
+
     def took(self, event: Event) -> None:
         """The event did what it does; its time is the last one known."""
         self._latest = event.ts
 
     def _begin(self, event: Event, body: RunStarted) -> None:
+        self.kept[""] = body.header.prompt
         self.root = Node("run", self.run, event, self.run.name, event.ts, parent=self._caller, input=body.input)
         self.nodes.append(self.root)
 
@@ -165,7 +173,7 @@ class Walk:
             self.root.close(self._latest)
 
 
-def _facts(recorded: Recorded, root_name: str | None) -> RunFacts:
+def _facts(recorded: Recorded, root_name: str | None, caller: Node | None) -> RunFacts:
     first = recorded.events[0]
     body = first.body
     assert isinstance(body, RunStarted), "whoever gathered them saw to that"
@@ -181,5 +189,6 @@ def _facts(recorded: Recorded, root_name: str | None) -> RunFacts:
         tags=body.tags,
         origin=body.origin,
         parent_run_id=first.parent_run_id,
+        begun=caller.run.begun if caller is not None else first,
         caller=recorded.caller,
     )

@@ -115,6 +115,10 @@ class Activation:
         assert isinstance(self.definition, AgentDefinition), "only an agent's run asks a model by itself"
         return self.definition
 
+    def path_of(self, step: str) -> str:
+        """A model step's path in the run."""
+        return step
+
     def call(self, step: str) -> CallStep:
         """A call; one of a pipeline that nothing was recorded of yet is as it begins."""
         return self.state.calls.get(step) or steps.fresh_call(self, step)

@@ -70,9 +70,13 @@ class Asking:
         """Whether the run has the budget for it, and nobody wants it to stop."""
         return self._act.state.budget_reached is None and not self.pause_asked
 
+    def path_of(self, step: str) -> str:
+        """A model step's path in the run."""
+        return f"{self._path}/{step}"
+
     def on_text(self, step: str, piece: str) -> None:
         """Show a piece of text as it comes."""
-        self._act.on_text(f"{self._path}/{step}", piece)
+        self._act.on_text(self.path_of(step), piece)
 
     def record(self, body: Body, **envelope: Any) -> Event:
         """Record something of the conversation in the run; its end is a step's."""
@@ -80,7 +84,7 @@ class Asking:
             return self._end(StepSucceeded(result=body.output), "ok")
         if isinstance(body, RunFailedEvent):
             return self._end(StepFailed(error=body.error), "error")
-        envelope["step"] = f"{self._path}/{envelope['step']}"
+        envelope["step"] = self.path_of(envelope["step"])
         return self._act.record(body, **envelope)
 
     def _end(self, body: Body, status: str) -> Event:

@@ -54,9 +54,10 @@ def record_grade(
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
-        return recorder.state
     finally:
         store.release(claim)
+    settled.tell(store, recorder.state)
+    return recorder.state
 
 
 def _tell_nobody(_event: Event) -> None:

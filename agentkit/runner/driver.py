@@ -14,7 +14,7 @@ from agentkit.fold import advance
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
-from agentkit.runner import settled
+from agentkit.runner import observe, settled
 from agentkit.runner.activation import Activation
 from agentkit.runner.answers import withdraw
 from agentkit.runner.engine import engine
@@ -160,6 +160,7 @@ class Driver:
             self._waiters.append(call)
 
     def _publish(self, event: Event) -> None:
+        observe.tell(self, event)
         for listener in self._listeners:
             with contextlib.suppress(Exception):  # a broken view must not stop a run
                 listener(event)

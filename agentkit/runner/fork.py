@@ -10,6 +10,7 @@ from agentkit.errors import ForkError
 from agentkit.events import Event, Origin, ParentWrite, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
+from agentkit.runner import observe
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import run_started
@@ -58,6 +59,7 @@ def fork(
         session=base.session,
         user=base.user,
         process=store.process,
+        traceparent=observe.traceparent(),
     )
     driver = Driver(store, new_id(), definition, deps=deps)
     claim = store.claim(driver.run_id, new=True)

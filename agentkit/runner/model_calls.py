@@ -28,6 +28,7 @@ from agentkit.events import (
 from agentkit.jsonvalue import canonical, clean, clean_text
 from agentkit.messages import ModelRequest, ModelResponse, ToolCall, ToolMessage, Usage
 from agentkit.policy import LONGEST_WAIT
+from agentkit.runner import observe
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info
@@ -144,7 +145,8 @@ async def _ask(
 
 
 async def _respond(act: "Activation", step: str, model: Model, request: ModelRequest) -> ModelResponse:
-    response: Any = await model.respond(request, on_text=lambda piece: act.on_text(step, piece))
+    with observe.within(act.recorder.claim.run_id, act.path_of(step)):
+        response: Any = await model.respond(request, on_text=lambda piece: act.on_text(step, piece))
     if not isinstance(response, ModelResponse):
         raise ModelError(f"{model.name} answered with a {type(response).__name__}, not with a ModelResponse")
     return response

@@ -134,11 +134,6 @@ class Run:
         return sorted(waiting, key=lambda approval: approval.requested_at)
 
     @property
-    def links(self) -> list[tuple[str, str]]:
-        """Where else the run is shown, by those who said so here: names and http(s) addresses."""
-        return registry.links(self.run_id)
-
-    @property
     def trace(self) -> Any:
         """The run as a printable tree."""
         return registry.load(registry.DISPLAYS["text"])(self)
@@ -147,6 +142,11 @@ class Run:
     def graph(self) -> Any:
         """A pipeline's run as its graph, each step with its status, duration and cost."""
         return registry.load(registry.DISPLAYS["graph"])(self)
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Where else the run is shown, by its export or by who said so here: a name and an http(s) URL each."""
+        return [*registry.links(self.run_id), *registry.load(registry.LINKS)(self)]
 
     def __getitem__(self, step: str) -> Any:
         """The result of a pipeline's step or item ("classify[17]"). Raises `ConfigError` where it has none."""

@@ -11,6 +11,7 @@ from agentkit.events import Origin
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
 from agentkit.policy import Budget
+from agentkit.runner import observe
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import run_started
@@ -65,6 +66,7 @@ def start(
         origin=origin,
         process=store.process,
         item=item,
+        traceparent=observe.traceparent(),
         **given_labels,
     )
     driver = Driver(store, new_id(), definition, deps=deps)

@@ -14,7 +14,7 @@ from agentkit.errors import Deopt, LogError, Rejected, RunCancelled, RunError, R
 from agentkit.events import BudgetReached, ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
 from agentkit.redact import find_marker
-from agentkit.runner import deopt, words
+from agentkit.runner import deopt, observe, words
 from agentkit.runner.engine import engine, is_being_cancelled
 from agentkit.runner.recorder import since
 from agentkit.runner.records import error_info, place_of
@@ -196,9 +196,10 @@ async def perform(
     act: "Activation", action: StartCall, tool: ToolSpec, arguments: dict[str, Any], context: Context
 ) -> Any:
     """Have the function run, for as long as it may take, and return what it returns."""
-    if tool.is_async:
-        return await _in_time(tool, arguments, context)
-    return await _in_thread(act, action, tool, partial(tool.call, arguments, context))
+    with observe.within(context.run_id, action.step):
+        if tool.is_async:
+            return await _in_time(tool, arguments, context)
+        return await _in_thread(act, action, tool, partial(tool.call, arguments, context))
 
 
 async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Any:
