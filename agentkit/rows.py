@@ -109,14 +109,22 @@ def as_html(rows: Rows, shown: int) -> str:
         rows: the result.
         shown: at most so many rows.
     """
-    head = "".join(f"<th>{escape(name)}</th>" for name in rows.columns)
+    first = rows.rows[0] if rows.rows else (None,) * len(rows.columns)
+    names = zip(rows.columns, first, strict=True)
+    head = "".join(f"<th{_side(value)}>{escape(name)}</th>" for name, value in names)
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell_text(value))}</td>" for value in row) + "</tr>" for row in rows.rows[:shown]
+        "<tr>" + "".join(f"<td{_side(value)}>{escape(cell_text(value))}</td>" for value in row) + "</tr>"
+        for row in rows.rows[:shown]
     )
     return (
-        f'<table class="agentkit-rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<table class="agentkit-plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         f"<p>{escape(_summary(rows, shown))}</p>"
     )
+
+
+def _side(value: Any) -> str:
+    """Text stands at the left: a notebook puts all cells of a table to the right."""
+    return ' style="text-align:left"' if isinstance(value, str) else ""
 
 
 def cell_text(value: Any) -> str:  # any SQL value

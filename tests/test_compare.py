@@ -163,7 +163,20 @@ def test_a_fork_is_held_against_its_parent(log):
     assert both.same
     shared = {pair.path for pair in both.pairs if pair.shared}
     assert shared == {"square", "square[0]", "square[1]"}
-    assert "shared" in str(both)
+    assert "b is a fork of a" in str(both)
+    assert both.b.usage.model_calls == 1
+
+
+def test_an_agents_fork_parts_behind_what_it_shares(log):
+    """The steps before the fork are the parent's own, with the same prompts."""
+    parent = ran(log, PLUGGY, TQDM, "done")
+    seq = next(event.seq for event in parent.events() if event.type == "tool_succeeded")
+    fork = parent.fork(at=seq, agent=agent(PLUGGY, "short"))
+    fork.result(SOON)
+    both = ak.compare(fork)
+    assert both.parts_at == "model/2"
+    assert [pair.path for pair in both.pairs if pair.shared] == ["model/1", "tool/lookup/1"]
+    assert [pair.path for pair in both.pairs if pair.b is None] == ["tool/lookup/2", "model/3"]
 
 
 def test_a_run_that_is_no_fork_has_nothing_to_be_held_against(log):

@@ -1,8 +1,10 @@
 """`%log` and `%%log`: SQL in a cell, as a person types it, and what Tab offers there."""
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -222,6 +224,14 @@ def test_the_document_holds_the_first_page_and_says_so():
     assert html.count("<tr>") == table.FIRST + 1
     assert "500 rows, the first 20 shown" in html
     assert "<script" not in html
+
+
+def test_the_document_is_not_laid_out_as_a_trace():
+    """The style sheet of live traces, which is in the same page, says nothing of a plain table's class."""
+    html = table.bundle(Rows(("n",), [(1,)]))["text/html"]
+    [name] = re.findall(r'<table class="([^"]+)"', html)
+    style = (Path(table.__file__).parent / "page" / "trace.css").read_text()
+    assert f".{name}" not in style
 
 
 def test_the_page_gets_what_it_sorts_by():

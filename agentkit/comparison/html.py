@@ -61,7 +61,8 @@ def _totals(both: "Comparison") -> str:
         f"<td style='{_RIGHT}'>{_e(apart)}</td></tr>"
         for what, a, b, apart in text.totals(both)
     )
-    return f"<table><tr><th></th>{sides}<th style='{_RIGHT}'>b - a</th></tr>{rows}</table>"
+    note = f"<div style='opacity:.7'>{_e(text.note(both))}</div>"
+    return f"<table><tr><th></th>{sides}<th style='{_RIGHT}'>b - a</th></tr>{rows}</table>{note}"
 
 
 def _steps(both: "Comparison") -> str:

@@ -102,13 +102,21 @@ def _listed(differences: tuple[object, ...]) -> list[str]:
     return [*(f"    {difference}" for difference in differences[:_DETAILS]), *more]
 
 
+def note(both: "Comparison") -> str:
+    """What has to be known to read the totals, if anything."""
+    if not any(pair.shared for pair in both.pairs):
+        return ""
+    return "b is a fork of a: its calls, tokens, cost and time are those of what it did itself"
+
+
 def _totals(both: "Comparison") -> list[str]:
     table = [("", "a", "b", "b - a"), *totals(both)]
     widths = [max(len(row[column]) for row in table) for column in range(4)]
-    return [
+    rows = [
         f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}".rstrip()
         for row in table
     ]
+    return [*rows, *([said] if (said := note(both)) else [])]
 
 
 def _steps(both: "Comparison") -> list[str]:

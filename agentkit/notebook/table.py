@@ -78,9 +78,13 @@ def page(rows: Rows) -> dict[str, Any]:
 def _keys(column: list[Any]) -> list[float | None] | None:
     """A column's numbers, None where it is not of numbers: text sorts as text."""
     values = [value for value in column if value is not None]
-    if not values or not all(isinstance(value, int | float | Decimal) for value in values):
+    if not values or not all(map(_is_number, values)):
         return None
     return [None if value is None or math.isnan(value) else max(-1e308, min(1e308, float(value))) for value in column]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
 
 
 def _open_live(rows: Rows, place: str) -> None:

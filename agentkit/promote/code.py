@@ -58,8 +58,7 @@ class Writer:
         self.plan = plan
         self.agent = agent
         self._name = name
-        self.imports = Imports({*plan.inputs, *(step.name for step in plan.steps)})
-        self._name_modules(owner)
+        self.imports = Imports([*plan.inputs, *(step.name for step in plan.steps), "way", "result", "pipeline"])
         self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
         self._classes: list[str] = []
         self.types: dict[str, Any] = {}
@@ -70,6 +69,7 @@ class Writer:
         self._written: set[str] = set()
         self._class_names: set[str] = set()
         envs = plan.envs
+        self._name_modules()
         for given in plan.inputs:
             self.types[given] = input_type([env.get(given) for env in envs])
         for step in plan.steps:
@@ -81,12 +81,13 @@ class Writer:
             returned = getattr(agent.tools[step.tool], "return_type", Any)
             self.types[step.name] = list[returned] if step.over is not None else returned
 
-    def _name_modules(self, owner: Any) -> None:
-        """Name the modules of the tools and the agent first: what a function calls its own must not be one of them."""
-        tools = [place_of_tool(self.agent.tools[step.tool], step.tool) for step in self.plan.steps if step.tool]
-        for place in [*tools, place_of_agent(owner)]:
-            if place.module is not None and place.module != "__main__":
-                self.imports.module(place.module)
+    def _name_modules(self) -> None:
+        """Give every module its name first: what is chosen in a function is called something else."""
+        for step in self.plan.steps:
+            if step.tool:
+                place = place_of_tool(self.agent.tools[step.tool], step.tool)
+                self.imports.thing(place.value, place.module, place.name)
+        self.imports.type(self.agent.output.type)
 
     def module(self, heading: str) -> Module:
         """The whole text, under this docstring."""
@@ -141,7 +142,7 @@ class Writer:
         lines = body.ask(step) if step.asks else body.call(step)
         yield from self._patterns()
         decorator = (
-            "@pipeline.step" if step.way is None else f"@pipeline.step(when=lambda way: way == {literal(step.way)})"
+            "@pipeline.step" if step.way is None else f"@pipeline.step(when={_condition(step.way)})"
         )
         yield self._function(step, decorator, body.needs(step), lines, self.types[step.name])
 
@@ -184,7 +185,7 @@ class Writer:
         if step.writes:
             options.append("concurrency=1")
         if step.way is not None:
-            options.append(f"when=lambda way: way == {literal(step.way)}")
+            options.append(f"when={_condition(step.way)}")
         needs = [(element, self.imports.type(kind)), *body.needs(step, without={step.element, element})]
         returned = element_type(self.types[step.name]) if not step.asks else self.kind(step)
         yield self._function(step, f"@pipeline.step({', '.join(options)})", needs, lines, returned)
@@ -308,9 +309,12 @@ class Writer:
         counts = ", ".join(f"{way} {count} times" for way, count in plan.ways.items())
         value = codes[0] if len(codes) == 1 else f"ak.agree({', '.join(codes)})"
         needs = body.needs(None)
-        self.types["way"] = kind
+        self._constants["Way"] = (kind, "")
+        self.types["way"] = "Way"
         lines = [*body.opening(), f"return {value}"]
-        return self._plain("way", needs, lines, kind, f"Which way it goes, as far as the runs showed: {counts}.")
+        way = self._plain("way", needs, lines, "Way", f"Which way it goes, as far as the runs showed: {counts}.")
+        gone = dict.fromkeys(step.way for step in plan.steps if step.way is not None)
+        return "\n\n\n".join([way, *(_goes(one) for one in gone)])
 
     # names -----------------------------------------------------------------------------------------------------------
 
@@ -347,6 +351,15 @@ class Writer:
 
 def _joined_name(step: str) -> str:
     return f"{singular(Root(step))}_found" if singular(Root(step)) == step else singular(Root(step))
+
+
+def _condition(way: str) -> str:
+    return re.sub(r"\W", "_", f"is_{way}")
+
+
+def _goes(way: str) -> str:
+    """The condition of the steps of one way."""
+    return f"def {_condition(way)}(way: Way) -> bool:\n    return way == {literal(way)}"
 
 
 def _first_line(description: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from agentkit.promote.expressions import Best, Const, Expr, Field, Index, Pick, Where, walk
-from agentkit.promote.pool import Listed, Pool, Scalar
+from agentkit.promote.pool import Listed, Pool, Scalar, says_something
 from agentkit.promote.values import Miss, Vector, at, key, number_of
 
 
@@ -134,8 +134,8 @@ def _equals(
 ) -> Iterator[tuple[Where, bool]]:
     """Expressions that equal the field of a taken element in every run, and whether they single it out."""
     for scalar in scalars:
-        if len(set(scalar.vector)) == 1 and len(scalar.vector) > 1:
-            continue  # a constant by another name
+        if not says_something(scalar):
+            continue
         found = [here.get(value, set()) for here, value in zip(places, scalar.vector, strict=True)]
         if all(indexes & chosen for indexes, chosen in zip(found, taken, strict=True)):
             unique = all(len(indexes) == 1 for indexes in found)

@@ -162,6 +162,12 @@ def keyed(value: Any, path: Sequence[str]) -> tuple[bool, ...]:
     return tuple(found)
 
 
+def says_something(scalar: Scalar) -> bool:
+    """Whether an equality with it can be more than chance: it varied, or it is a word that is not everywhere."""
+    first = scalar.values[0] if scalar.values else None
+    return len(set(scalar.vector)) > 1 or (isinstance(first, str) and len(first) > 2)
+
+
 def scalar_of(expression: Expr, envs: Sequence[Env]) -> Scalar | None:
     """An expression with its values; None where it has none in some run."""
     try:

@@ -88,7 +88,7 @@ def _of_both(pool: Pool, values: Sequence[Any], target: Vector, typed: Sequence[
 def _survivors(pool: Pool, values: Sequence[Any], target: Vector) -> list[Expr]:
     if (never_varied := constant(target)) is not None:
         others = list(_by_another_name(pool, target)) if len(target) > 1 else _simple(pool, target)
-        return [never_varied, *others]
+        return others if others and len(target) == 1 else [never_varied, *others]  # one run shows no constant
     if all(is_list(value) for value in values):
         return list(_lists(pool, values, target))
     if all(isinstance(value, dict) for value in values):

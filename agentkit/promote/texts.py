@@ -27,7 +27,8 @@ def matches(pool: Pool, target: Vector) -> Iterator[Expr]:
     if len(values) < len(target):
         return
     for text in pool.texts:
-        if all(value in where for value, where in zip(values, text.values, strict=True)):
+        pairs = list(zip(values, text.values, strict=True))
+        if all(value in where for value, where in pairs) and any(value != where for value, where in pairs):
             shapes = [pattern for pattern in _shapes(values) if _finds(pattern, values, text.values)]
             around: Iterable[str] = () if shapes else _surroundings(values, text.values)
             for pattern in (*shapes, *(one for one in around if _finds(one, values, text.values))):

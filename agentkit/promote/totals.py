@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from agentkit.promote.computed import Total
 from agentkit.promote.expressions import Const, Expr, Where, walk
-from agentkit.promote.pool import Listed, Pool, Scalar, scalar_of
+from agentkit.promote.pool import Listed, Pool, Scalar, says_something, scalar_of
 from agentkit.promote.values import Miss, at, is_scalar, key, number_of
 
 _KINDS = 8  # a field with more different values is no category
@@ -61,16 +61,16 @@ def filters(pool: Pool, listed: Listed) -> Iterator[Where]:
                 if is_scalar(value) and (value is None or isinstance(value, bool | str)):
                     yield Where(path, by_key, Const(value))
         for scalar in outside:
-            if len(set(scalar.vector)) > 1 and _meets_some(listed, path, scalar.vector):
+            if says_something(scalar) and _meets_some(listed, path, scalar.vector):
                 yield Where(path, by_key, scalar.expression)
 
 
 def _meets_some(listed: Listed, path: tuple[str, ...], wanted: Sequence[Hashable]) -> bool:
-    """Whether in most runs some element meets it: a condition that hardly ever holds explains nothing."""
+    """Whether in most runs that have elements one meets it: a condition that hardly ever holds explains nothing."""
     held = 0
     for elements, value in zip(listed.elements, wanted, strict=True):
         try:
             held += any(key(at(element, path)) == value for element in elements)
         except Miss:
             return False
-    return held * 2 > len(listed.elements)
+    return held * 2 > sum(1 for elements in listed.elements if elements)

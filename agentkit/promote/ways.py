@@ -83,7 +83,7 @@ def _by_value(scalars: Sequence[Scalar], ways: Sequence[str]) -> Iterator[Split]
             if seen.setdefault(which, (value, way))[1] != way:
                 break
         else:
-            if 1 < len(seen) <= min(_KINDS, max(2, len(ways) - 1)):
+            if 1 < len(seen) <= min(_KINDS, max(2, len(ways) // 2)):
                 yield ByValue(scalar.expression, tuple(sorted(seen.values(), key=repr)))
 
 

@@ -82,7 +82,7 @@ class Table {
     this.back.disabled = this.page === 0;
     this.on.disabled = this.page >= pages - 1;
     const paged = this.data.cells.length > SIZES[0];
-    for (const part of [this.back, this.on, this.sizes]) part.hidden = !paged;
+    for (const part of [this.search, this.back, this.on, this.sizes]) part.hidden = !paged;
     const said = shown.length ? `${(first + 1).toLocaleString("en")} to ${(first + shown.length).toLocaleString("en")} of ${this.rows.length.toLocaleString("en")}` : "no row";
     const found = this.words ? ` with “${this.words}”` : "";
     const left = cells.length < total ? `; the first ${cells.length.toLocaleString("en")} of ${total.toLocaleString("en")} rows are here: ORDER BY sorts all` : "";
