@@ -141,9 +141,7 @@ class Writer:
         body = Body(self, step)
         lines = body.ask(step) if step.asks else body.call(step)
         yield from self._patterns()
-        decorator = (
-            "@pipeline.step" if step.way is None else f"@pipeline.step(when={_condition(step.way)})"
-        )
+        decorator = "@pipeline.step" if step.way is None else f"@pipeline.step(when={_condition(step.way)})"
         yield self._function(step, decorator, body.needs(step), lines, self.types[step.name])
 
     def _loop(self, step: PlannedStep, over: Each) -> Iterator[str]:
