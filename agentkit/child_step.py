@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agentkit.definition import AgentDefinition, Approve, Context, Definition
+from agentkit.definition.current import current_digest
 from agentkit.errors import ConfigError
 from agentkit.jsonvalue import JsonValue, as_json
 from agentkit.messages import ToolSchema
@@ -49,7 +50,6 @@ class ChildStep:
             said = f"The pipeline {definition.name}."
             parameters = definition.inputs.schema()
         self.schema = ToolSchema(name=definition.name, description=said, parameters=parameters)
-        self.source_sha256 = definition.sha256
         self.writes = any(tool.writes for tool in definition.tools.values())
         self.idempotent = False
         self.approve: Approve = approve
@@ -57,6 +57,11 @@ class ChildStep:
         self.retry_on: tuple[type[BaseException], ...] = ()
         self.timeout: float | None = None
         self.is_async = True
+
+    @property
+    def source_sha256(self) -> str:
+        """A digest of the child, and of what its tools or steps do now."""
+        return current_digest(self.child)
 
     def validate(self, arguments: Any) -> dict[str, Any]:
         """The child run's input; raises `InvalidArguments` where a pipeline's does not fit."""

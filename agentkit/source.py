@@ -1,5 +1,7 @@
-"""The source of a function as text: what a digest of it is taken of."""
+"""The source of a function: as it is written, and what of it a digest is taken of."""
 
+import ast
+import functools
 import inspect
 import textwrap
 import types
@@ -30,6 +32,31 @@ def _read(function: types.FunctionType) -> str:
         return textwrap.dedent(inspect.getsource(function.__code__))
     except (OSError, TypeError, SyntaxError, IndexError):  # no file, or it changed since
         return "\n".join(_code_lines(function.__code__))
+
+
+@functools.lru_cache(maxsize=4096)
+def essence(text: str) -> str:
+    """What source says, the same for every way to format it: comments, quotes, parentheses and lines do not count.
+
+    Args:
+        text: of a function; what is no Python by itself, some lambdas' lines, stays as it is.
+
+    Example:
+        >>> essence("x = ['a', ]  # a list") == essence('x = ["a"]')
+        True
+    """
+    try:
+        return _said(ast.parse(text))
+    except (SyntaxError, ValueError):
+        return text
+
+
+def _said(part: Any) -> str:
+    """A part of a syntax tree without what is empty: so it is the same in versions of Python that know more fields."""
+    if isinstance(part, ast.AST):
+        fields = ((name, value) for name, value in ast.iter_fields(part) if value not in (None, []) and name != "kind")
+        return f"{type(part).__name__}({','.join(f'{name}={_said(value)}' for name, value in fields)})"
+    return f"[{','.join(map(_said, cast('list[Any]', part)))}]" if isinstance(part, list) else repr(part)
 
 
 def _code_lines(code: types.CodeType) -> Iterator[str]:

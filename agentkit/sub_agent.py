@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from agentkit.definition import AgentDefinition, Approve, Context, InvalidArguments
+from agentkit.definition.current import current_digest
 from agentkit.errors import ConfigError
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
@@ -39,7 +40,6 @@ class SubAgent:
                 "additionalProperties": False,
             },
         )
-        self.source_sha256 = definition.sha256
         self.writes = any(tool.writes for tool in definition.tools.values())
         self.idempotent = False
         self.approve: Approve = False
@@ -47,6 +47,11 @@ class SubAgent:
         self.retry_on: tuple[type[BaseException], ...] = ()
         self.timeout: float | None = None
         self.is_async = True
+
+    @property
+    def source_sha256(self) -> str:
+        """A digest of the child, and of what its tools or steps do now."""
+        return current_digest(self.child)
 
     @property
     def name(self) -> str:

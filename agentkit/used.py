@@ -20,9 +20,10 @@ from typing import Any, cast
 from agentkit.code_names import changed_names, names_of
 from agentkit.own_code import is_own, package
 from agentkit.pieces import MOST, held_by, members_of, parts_of, stable_text
-from agentkit.source import own_text
+from agentkit.source import essence, own_text
 
 _MISSING = object()
+_WATCHED = 1_000_000  # characters of a container's text up to which it is seen when its entries change
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -74,7 +75,11 @@ class _Walk:
         self._copies: list[tuple[Any, Any]] = []
         self._open: deque[tuple[str, Any]] = deque([("", function)])
         while self._open:
-            self._visit(*self._open.popleft())
+            label, value = self._open.popleft()
+            try:
+                self._visit(label, value)
+            except Exception:  # noqa: BLE001  a proxy raises whatever is asked of it: it counts by its type
+                self._line(label, type(value).__qualname__)
         self.sha256 = self._digest.hexdigest()
 
     def holds(self) -> bool:
@@ -118,7 +123,7 @@ class _Walk:
             self._line(label, package(module), function.__qualname__)
             return self._later(number, wrapped)
         text = own_text(function)
-        self._line(label, "function", text)
+        self._line(label, "function", essence(text))
         changed = changed_names(text)
         chains = names_of(function.__code__)
         self._memory.update((id(function.__globals__), chain[0]) for chain in chains if chain[0] in changed)
@@ -174,7 +179,7 @@ class _Walk:
             return self._later(number, parts)
         text = stable_text(value)
         self._line(label, kind.__qualname__, text if text is not None else "")
-        if text is not None and isinstance(value, list | dict | set | bytearray):
+        if text is not None and len(text) <= _WATCHED and isinstance(value, list | dict | set | bytearray):
             self._copies.append((cast("Any", value), copy.deepcopy(cast("Any", value))))
         elif text is None and isinstance(value, list | tuple | dict) and len(cast("list[Any]", value)) <= MOST:
             self._container(number, value)

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import importlib
 import json
 import random
 import re
@@ -10,7 +11,9 @@ import sys
 from importlib import util
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 import agentkit as ak
 from agentkit.demo.pipeline import audit
@@ -195,6 +198,21 @@ def test_a_cell_executed_again_counts_in_its_newest_form(promoted):
     )
 
 
+def test_what_the_notebook_cached_is_used_by_the_module(promoted, cell, tmp_path):
+    """The module's steps are the notebook's: same source, same helpers, same classes."""
+    module = promoted(
+        BEGIN + "import enum",
+        "class Kind(enum.Enum):\n    ONE = 1\n\n\nclass Facts(BaseModel):\n    kind: Kind | None = None\n    text: str",
+        "LIMIT = {'most': 3}\n\n\ndef cut(text: str) -> str:\n    return text[: LIMIT['most']]",
+        "@triage.step(cache=True)\ndef facts(ticket: str) -> Facts:\n    return Facts(text=cut(ticket))",
+    )
+    cell("triage.run(ticket='abcd', log=log).result(20)")
+    run = load(module.write(tmp_path / "triage.py"), "triage").run(ticket="abcd", log=cell("log"))
+    assert run.result(20).text == "abc"
+    [done] = [event.body for event in run.events() if event.type == "step_succeeded"]
+    assert done.cached_from is not None
+
+
 def test_what_magics_ran_is_python(promoted, tmp_path):
     """%%time, %time and %%capture hold statements as any other; !commands and displays are left out."""
     module = promoted(
@@ -303,6 +321,43 @@ def test_a_script_and_a_factory_become_modules(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "__main__" not in (tmp_path / "out.py").read_text()
     assert load(tmp_path / "out.py", "p").run(x=2, log="memory:").result(20) == 6
+
+
+def test_a_real_kernels_cells_become_a_module(tmp_path):
+    """In Jupyter a cell's code is called after a file that is not there; its source is found all the same."""
+    cells = [
+        BEGIN,
+        "%%time\nRATE = 2\ndef fee(x):\n    return x * RATE",
+        STEP.format("str(fee(1))"),
+        "def fee(x):\n    return x * RATE * 10",
+        f"ak.promote(triage).write({str(tmp_path / 'triage.py')!r})",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=100, kernel_name="python3").execute()
+    assert load(tmp_path / "triage.py", "triage").run(ticket="", log="memory:").result(20) == "20"
+
+
+def test_relative_imports_become_absolute(tmp_path, monkeypatch):
+    """A module of a package is written where it has no package; what only types need is imported for them alone."""
+    folder = tmp_path / "goods" / "parts"
+    folder.mkdir(parents=True)
+    for place in (folder.parent, folder):
+        (place / "__init__.py").touch()
+    (folder / "rates.py").write_text("RATE = 2\n")
+    (folder / "line.py").write_text(
+        "from typing import TYPE_CHECKING\nimport agentkit as ak\nfrom . import rates\n"
+        "from .rates import RATE as rate\n"
+        "if TYPE_CHECKING:\n    from decimal import Decimal\n    from fractions import Fraction\n"
+        "def times(x: 'Decimal') -> int:\n    return x * rate * rates.RATE\n"
+        "p = ak.Pipeline('p', input={'x': int})\np.step(lambda x: times(x), name='times')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = ak.promote(importlib.import_module("goods.parts.line").p)
+    assert "from goods.parts import rates\nfrom goods.parts.rates import RATE as rate\n" in module.source
+    assert "if TYPE_CHECKING:\n    from decimal import Decimal\n\n" in module.source
+    assert "Fraction" not in module.source
+    monkeypatch.chdir(tmp_path)
+    assert load(module.write(tmp_path / "line_.py"), "p").run(x=3, log="memory:").result(20) == 12
 
 
 def test_a_module_shows_itself(promoted):
@@ -421,6 +476,14 @@ REFUSALS = {
         "str(TABLE)",
         (
             "needs `TABLE` (In [.], line 1): `for key in 'bc': TABLE[key] = 2` (In [.], line 2) changes it; write its "
+            "value as one statement"
+        ),
+    ),
+    "what got a key": (
+        "KEYS = dict([('a', 'b')])\nKEYS['c'] = 'sk-abcdefgh12345678ijklmnop'",
+        "str(KEYS)",
+        (
+            "needs `KEYS` (In [.], line 1): `KEYS['c'] = '[redacted:api-key]'` (In [.], line 2) changes it; write its "
             "value as one statement"
         ),
     ),

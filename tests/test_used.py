@@ -132,7 +132,7 @@ CHANGES = {
     "a class named in a text": ('Literal["x", "y"]', 'Literal["x", "z"]'),
     "a field's default in a dataclass": ("number: int = 3", "number: int = 4"),
     "what a method uses": ("FACTOR = 2", "FACTOR = 3"),
-    "what a decorator calls": ("return function(*args, **options)\n\n@", "return (function(*args, **options))\n\n@"),
+    "what a decorator calls": ("return function(*args, **options)\n\n@", "return [function(*args, **options)]\n\n@"),
     "a cached helper": ("return number + 1", "return number + 2"),
     "a helper of a helper": ("if number else shop.rate(1)", "if number else shop.rate(2)"),
     "what a tool uses": ("return 7", "return 8"),
@@ -175,6 +175,13 @@ def test_what_a_step_does_not_use_leaves_its_digest(first, tmp_path):
     """Other functions, other constants, another place in the file."""
     changed = PROGRAM.replace("UNUSED = 1", "UNUSED = 2").replace("return UNUSED", "return UNUSED + 1")
     assert digest(tmp_path, "\n\n" + changed) == first
+
+
+def test_comments_and_the_way_it_is_formatted_do_not_count(first, tmp_path):
+    """A formatter that went over a module loses no cached result."""
+    changed = PROGRAM.replace("    return number + 1", "    # one more\n    return (number +\n        1)")
+    changed = changed.replace("def again(function, *args, **options)", "def again(function, *args, **options,)")
+    assert digest(tmp_path, changed) == first
 
 
 def test_a_name_that_has_another_value_by_now_counts_at_once(monkeypatch):
@@ -239,6 +246,24 @@ def test_an_iterator_is_not_consumed():
     numbers = iter([1, 2])
     assert Used(lambda: numbers).sha256 == Used(lambda: numbers).sha256
     assert list(numbers) == [1, 2]
+
+
+def test_a_proxy_that_raises_counts_by_its_type():
+    """Whatever a user's object does when it is looked at, a step that uses it has a digest."""
+
+    class Proxy:
+        @property
+        def __class__(self):
+            raise RuntimeError("outside of its context")
+
+        def __eq__(self, other):
+            raise RuntimeError("outside of its context")
+
+        __hash__ = object.__hash__
+
+    proxy = Proxy()
+    used = Used(lambda: (proxy, [proxy]))
+    assert used.sha256 == used.sha256
 
 
 def test_tools_that_use_each_other_have_digests():
@@ -336,6 +361,18 @@ def test_an_agents_definition_follows_its_tools(cell):
     assert cell("agent.definition") is before
     cell("def helper(): return 2")
     assert cell("agent.definition").sha256 != before.sha256
+
+
+def test_an_agent_that_is_a_step_follows_its_tools(cell):
+    """The agent is the same object; what its tool uses is not."""
+    cell(BEGIN + "from agentkit.testing import FunctionModel\ndef helper(): return 1")
+    cell('@ak.tool\ndef look(text: str) -> dict:\n    """Look a text up. Returns it."""\n    return {"n": helper()}')
+    cell("agent = ak.Agent('a', FunctionModel(lambda request: 'x'), tools=[look])\np.step(agent, name='asked')")
+    assert cell("run = p.run(x=1, log=log); run.result(20)") == "x"
+    with pytest.raises(ak.AgentKitError, match="no step or input changed"):
+        cell("run.fork()")
+    cell("def helper(): return 2")
+    assert cell("run.fork().result(20)") == "x"
 
 
 def test_a_run_of_an_older_log_goes_on(tmp_path):

@@ -62,7 +62,7 @@ class ToolSpec(Protocol):
 
     @property
     def source_sha256(self) -> str:
-        """A digest of the source: an approval is bound to it."""
+        """A digest of the source and of what it uses, as they are now: an approval is bound to it."""
         ...
 
     @property

@@ -58,7 +58,8 @@ class Writer:
         self.plan = plan
         self.agent = agent
         self._name = name
-        self.imports = Imports([*plan.inputs, *(step.name for step in plan.steps), "way", "result", "pipeline"])
+        self.imports = Imports({*plan.inputs, *(step.name for step in plan.steps), "way", "result", "pipeline"})
+        self._name_modules(owner)
         self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
         self._classes: list[str] = []
         self.types: dict[str, Any] = {}
@@ -69,7 +70,6 @@ class Writer:
         self._written: set[str] = set()
         self._class_names: set[str] = set()
         envs = plan.envs
-        self._name_modules()
         for given in plan.inputs:
             self.types[given] = input_type([env.get(given) for env in envs])
         for step in plan.steps:
@@ -81,13 +81,12 @@ class Writer:
             returned = getattr(agent.tools[step.tool], "return_type", Any)
             self.types[step.name] = list[returned] if step.over is not None else returned
 
-    def _name_modules(self) -> None:
-        """Give every module its name first: what is chosen in a function is called something else."""
-        for step in self.plan.steps:
-            if step.tool:
-                place = place_of_tool(self.agent.tools[step.tool], step.tool)
-                self.imports.thing(place.value, place.module, place.name)
-        self.imports.type(self.agent.output.type)
+    def _name_modules(self, owner: Any) -> None:
+        """Name the modules of the tools and the agent first: what a function calls its own must not be one of them."""
+        tools = [place_of_tool(self.agent.tools[step.tool], step.tool) for step in self.plan.steps if step.tool]
+        for place in [*tools, place_of_agent(owner)]:
+            if place.module is not None and place.module != "__main__":
+                self.imports.module(place.module)
 
     def module(self, heading: str) -> Module:
         """The whole text, under this docstring."""

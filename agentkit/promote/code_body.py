@@ -26,7 +26,7 @@ class Body:
         self._given: dict[Expr, str] = dict(joined or {})
         self.used: set[str] = set()
         self._lines: list[str] = []
-        self._taken = set(writer.types) | {"ctx", "pair", *writer.imports.names()}
+        self._taken = set(writer.types) | writer.imports.called | {"ctx", "pair"}
 
     def call(self, step: PlannedStep) -> list[str]:
         """What a step that calls a tool does."""

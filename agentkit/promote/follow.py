@@ -139,7 +139,7 @@ class Followed:
 
     def refuse(self, asker: Asker, name: str | None, statement: Statement | None, why: str) -> None:
         """Say that something cannot be written, who needs it, and what to do."""
-        problem = f"{asker.needs(name, statement.place if statement else '')}: {why}"
+        problem = self.redactor.text(f"{asker.needs(name, statement.place if statement else '')}: {why}")
         if problem not in self.problems:
             self.problems.append(problem)
 

@@ -56,7 +56,8 @@ class PromotedModule:
             raise PromotionError(
                 f"{path} was not written: it is there, and {why}; write(…, overwrite=True) replaces it"
             )
-        prove(self.source, path, self.name, facts(self.owner.definition), timeout)
+        definition = self.owner.definition
+        prove(self.source, path, self.name, facts(definition), timeout, definition.redactor)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from agentkit.errors import PromotionError
 from agentkit.promote.facts import differences
+from agentkit.redact import Redactor
 from agentkit.text import one_line
 
 _CHILD = """\
@@ -44,7 +45,7 @@ with open(out, "w", encoding="utf-8") as file:
 """
 
 
-def prove(text: str, path: Path, name: str, wanted: Mapping[str, Any], seconds: float) -> None:
+def prove(text: str, path: Path, name: str, wanted: Mapping[str, Any], seconds: float, redactor: Redactor) -> None:
     """Execute a module in a clean process, and compare what it defines.
 
     Args:
@@ -53,6 +54,7 @@ def prove(text: str, path: Path, name: str, wanted: Mapping[str, Any], seconds: 
         name: what it calls the pipeline or the agent.
         wanted: the facts of what was promoted.
         seconds: how long it may take.
+        redactor: takes secrets out of what is said.
 
     Raises:
         PromotionError: it cannot be executed, or defines something else; all the differences.
@@ -79,13 +81,13 @@ def prove(text: str, path: Path, name: str, wanted: Mapping[str, Any], seconds: 
                 "into a step"
             ) from error
         if done.returncode or not out.exists():
-            raise PromotionError(
-                f"{path.name} was not written: in a process of its own it fails: {_said(done.stderr, module)}"
-            )
+            why = redactor.text(_said(done.stderr, module))
+            raise PromotionError(f"{path.name} was not written: in a process of its own it fails: {why}")
         found = cast("dict[str, Any]", json.loads(out.read_text("utf-8")))
     same_kind = json.loads(json.dumps(wanted))  # tuples are lists there
     if unlike := list(differences(same_kind, found)):
-        raise PromotionError(f"{path.name} was not written: what it defines differs from what was promoted", unlike)
+        said = [redactor.text(one) for one in unlike]
+        raise PromotionError(f"{path.name} was not written: what it defines differs from what was promoted", said)
 
 
 def _said(error: str, module: Path) -> str:

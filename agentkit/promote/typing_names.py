@@ -14,10 +14,14 @@ from agentkit.signature import NOTHING
 
 
 class Imports:
-    """The modules that generated code needs, and what their objects are called in it."""
+    """The modules that generated code needs, and what their objects are called in it.
+
+    Args:
+        taken: the names of inputs and steps: a module of that name is called something else.
+    """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
-        self._taken = set(taken)  # names that are something else there
+        self._taken = frozenset(taken)
         self.typing: set[str] = set()
         self.plain: set[str] = set()
         self.models = False  # whether it makes pydantic models of its own
@@ -27,14 +31,14 @@ class Imports:
     def module(self, name: str) -> str:
         """What a module is called: its last name, or more of it where that is taken."""
         if name not in self._modules:
-            short = name.rpartition(".")[2]
-            taken = {*self._modules.values(), *self._taken}
-            whole = name.replace(".", "_")
-            self._modules[name] = next(one for one in (short, whole, f"{whole}_module") if one not in taken)
+            taken = self._taken | self.called
+            names = (name.rpartition(".")[2], name.replace(".", "_"), f"{name.replace('.', '_')}_module")
+            self._modules[name] = next((one for one in names if one not in taken), names[-1])
         return self._modules[name]
 
-    def names(self) -> set[str]:
-        """What the modules are called."""
+    @property
+    def called(self) -> set[str]:
+        """What the modules so far are called."""
         return set(self._modules.values())
 
     def lines(self) -> list[str]:

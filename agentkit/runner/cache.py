@@ -30,7 +30,7 @@ class Found:
 
 
 def key_of(step: StepDefinition, input_sha256: str) -> str:
-    """What a result is found by: the step's source, its schema, and its arguments.
+    """What a result is found by: the step's source and what it uses, its schema, and its arguments.
 
     Returns:
         32 hex digits.

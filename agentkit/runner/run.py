@@ -466,7 +466,7 @@ class Run:
 
         Args:
             at: the last shared seq; nothing may be in flight there. Of a pipeline also a step or an item of one
-                ("classify[17]"): that, and what needs it, is done again; left out, what failed or was edited.
+                ("classify[17]"): that, and what needs it, is done again; left out, what failed, or changed since.
             agent: the `Agent` or `Pipeline` that goes on; the run's own, as it is defined now, by default.
             input: inputs of a pipeline that are other ones; what needs them is done again.
             deps: for `ctx.deps`.
