@@ -140,9 +140,7 @@ class Writer:
         body = Body(self, step)
         lines = body.ask(step) if step.asks else body.call(step)
         yield from self._patterns()
-        decorator = (
-            "@pipeline.step" if step.way is None else f"@pipeline.step(when=lambda way: way == {literal(step.way)})"
-        )
+        decorator = "@pipeline.step" if step.way is None else f"@pipeline.step(when={_condition(step.way)})"
         yield self._function(step, decorator, body.needs(step), lines, self.types[step.name])
 
     def _loop(self, step: PlannedStep, over: Each) -> Iterator[str]:
@@ -184,7 +182,7 @@ class Writer:
         if step.writes:
             options.append("concurrency=1")
         if step.way is not None:
-            options.append(f"when=lambda way: way == {literal(step.way)}")
+            options.append(f"when={_condition(step.way)}")
         needs = [(element, self.imports.type(kind)), *body.needs(step, without={step.element, element})]
         returned = element_type(self.types[step.name]) if not step.asks else self.kind(step)
         yield self._function(step, f"@pipeline.step({', '.join(options)})", needs, lines, returned)
@@ -308,9 +306,12 @@ class Writer:
         counts = ", ".join(f"{way} {count} times" for way, count in plan.ways.items())
         value = codes[0] if len(codes) == 1 else f"ak.agree({', '.join(codes)})"
         needs = body.needs(None)
-        self.types["way"] = kind
+        self._constants["Way"] = (kind, "")
+        self.types["way"] = "Way"
         lines = [*body.opening(), f"return {value}"]
-        return self._plain("way", needs, lines, kind, f"Which way it goes, as far as the runs showed: {counts}.")
+        way = self._plain("way", needs, lines, "Way", f"Which way it goes, as far as the runs showed: {counts}.")
+        gone = dict.fromkeys(step.way for step in plan.steps if step.way is not None)
+        return "\n\n\n".join([way, *(_goes(one) for one in gone)])
 
     # names -----------------------------------------------------------------------------------------------------------
 
@@ -347,6 +348,15 @@ class Writer:
 
 def _joined_name(step: str) -> str:
     return f"{singular(Root(step))}_found" if singular(Root(step)) == step else singular(Root(step))
+
+
+def _condition(way: str) -> str:
+    return re.sub(r"\W", "_", f"is_{way}")
+
+
+def _goes(way: str) -> str:
+    """The condition of the steps of one way."""
+    return f"def {_condition(way)}(way: Way) -> bool:\n    return way == {literal(way)}"
 
 
 def _first_line(description: str) -> str:

@@ -52,8 +52,11 @@ class Body:
         """What says which way, as an expression; what no run showed is guarded before. None where it only guards."""
         match split:
             case ByValue(subject, pairs):
-                known = ", ".join(f"{literal(_plain(value))}: {literal(way)}" for value, way in pairs if way in ways)
-                return f"{{{known}}}[{self.code(subject)}]"
+                known = {literal(_plain(value)): literal(way) for value, way in pairs if way in ways}
+                kinds = dict.fromkeys("None" if value is None else type(_plain(value)).__name__ for value, _ in pairs)
+                name, listed = self._free("ways"), ", ".join(f"{value}: {way}" for value, way in known.items())
+                self._lines.append(f"{name}: dict[{' | '.join(kinds)}, Way] = {{{listed}}}")
+                return f"{name}[{self.code(subject)}]"
             case ByLimit(subject, low, high, below, above):
                 code = self.code(subject)
                 if low + 1 != high or not isinstance(low, int):
