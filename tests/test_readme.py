@@ -75,7 +75,7 @@ def test_the_readme_runs_and_prints_what_it_shows(tmp_path, monkeypatch):
             (tmp_path / file[1]).write_text(block["code"])
         else:
             processes[-1].append(block)
-    assert [len(blocks) for blocks in processes] == [1, 3]
+    assert [len(blocks) for blocks in processes] == [1, 4]
     for blocks in processes:
         for block, output in zip(blocks, notebook(tmp_path, blocks), strict=True):
             assert normalised(output) == normalised(block["output"] or ""), block["code"]
@@ -94,4 +94,4 @@ def test_the_table_of_views_is_theirs(view):
 
 def test_the_readme_is_short():
     """A front door, not a manual."""
-    assert README.count("\n") < 150
+    assert README.count("\n") < 170
