@@ -7,6 +7,7 @@ order.
 
 import json
 import random
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from agentkit.testing import FunctionModel
 
 PackageName = Annotated[str, Field(description='its name, as it is installed, for example "pydantic"')]
 REGISTER = Path("licences.jsonl")
+_writing = threading.Lock()
 
 
 class Description(BaseModel):
@@ -112,10 +114,11 @@ def ask_for_review(package: str, reason: str) -> Entry:
 
 
 def _append(kind: str, **fields: str) -> Entry:
-    lines = REGISTER.read_text("utf-8").splitlines() if REGISTER.exists() else []
-    entry = f"{kind}-{len(lines) + 1}"
-    with REGISTER.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"entry": entry, **fields}) + "\n")
+    with _writing:  # several runs write at one time
+        lines = REGISTER.read_text("utf-8").splitlines() if REGISTER.exists() else []
+        entry = f"{kind}-{len(lines) + 1}"
+        with REGISTER.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"entry": entry, **fields}) + "\n")
     return Entry(entry=entry, package=fields["package"])
 
 

@@ -25,7 +25,8 @@ def highlighted(source: str) -> str:
     Args:
         source: the text.
     """
-    return f"<pre style='max-height:40em;overflow:auto;line-height:1.4'>{''.join(_pieces(source))}</pre>"
+    style = "max-height:40em;overflow:auto;line-height:1.4;font-family:ui-monospace,monospace"
+    return f"<pre style='{style}'>{''.join(_pieces(source))}</pre>"
 
 
 def _pieces(source: str) -> Iterator[str]:
