@@ -245,7 +245,7 @@ HELD_OUT = 12  # held-out cases each is judged on; the bench has more than 3,000
 
 @promoted
 @each_family
-@pytest.mark.parametrize("runs", RUNS)
+@pytest.mark.parametrize("runs", [one if one in {3, 5} else pytest.param(one, marks=pytest.mark.slow) for one in RUNS])
 def test_a_promoted_pipeline_writes_nothing_wrong(family, runs):
     """Whatever it learned from: each held-out case is settled right, or left alone."""
     found = family_figures(ak.promote, family, runs=runs, seeds=SEEDS, held_out=HELD_OUT)
