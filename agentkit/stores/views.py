@@ -27,6 +27,7 @@ ROWS: Mapping[str, str] = {
     "approvals": "one row a question to a person, with the answer once there is one",
     "costs": "one row an attempt at a model call: its tokens and US dollars",
     "errors": "one row a failed attempt, a refused check or a failed run",
+    "exports": "one row a run and a system that it is sent to: what was acknowledged, and when",
 }
 
 # view → column → what it means: the README and `%log` print this

@@ -34,6 +34,9 @@ FAIL_POINTS = (
     "fold.detached",
 )
 SEGMENT_WAIT = 2.0  # seconds that a query looks again when a segment was removed under it
+LONGEST = 4 * 1024 * 1024
+"""Bytes of a line: DuckDB holds twice as much for each thread of each scan, and all queries share its memory. A line of
+ours is far shorter: a larger body is a file of its own."""
 EMPTY = "empty.json"  # read_json refuses a pattern that matches nothing; this matches it, and is no segment
 
 _TYPES = {
@@ -269,7 +272,7 @@ class Warehouse:
         types = ", ".join(f"{name}: '{kind}'" for name, kind in views.LEDGER.items())
         return (
             f"SELECT {', '.join(views.LEDGER)} FROM read_json({pattern}, format = 'newline_delimited', "
-            f"columns = {{{types}}}, ignore_errors = true) WHERE target IS NOT NULL"
+            f"columns = {{{types}}}, ignore_errors = true, maximum_object_size = {LONGEST}) WHERE target IS NOT NULL"
         )
 
     def _hot(self) -> str:
@@ -278,7 +281,8 @@ class Warehouse:
         types = ", ".join(f"{name}: '{kind}'" for name, kind in _TYPES.items())
         return (
             f"SELECT {_COLUMNS} FROM read_json({pattern}, format = 'newline_delimited', columns = {{{types}}}, "
-            "ignore_errors = true, filename = true) WHERE run_id IS NOT NULL AND body IS NOT NULL"
+            f"ignore_errors = true, filename = true, maximum_object_size = {LONGEST}) "
+            "WHERE run_id IS NOT NULL AND body IS NOT NULL"
         )
 
 
