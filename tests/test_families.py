@@ -8,7 +8,7 @@ from families.catalogue import FAMILIES
 from families.controls import CONTROLS
 from families.harness import RUNS, control_figures, evaluate, family_figures, not_right, upper_bound
 from families.judging import all_done, same, untrue
-from families.solve import finish
+from families.solve import SOON, finish
 
 import agentkit as ak
 from agentkit.testing import FunctionModel
@@ -260,6 +260,17 @@ def test_ten_runs_are_enough_where_the_runs_determine_everything(name):
     found = family_figures(ak.promote, FAMILIES[name], runs=10, seeds=SEEDS, held_out=40)
     assert not found.refused
     assert found.equal_of_shown >= 0.95, found.whys("deopt")
+
+
+@promoted
+def test_an_agent_that_may_write_and_never_did_is_refused(log):
+    """Three runs in which nothing had to be written do not say when something has to be."""
+    agent = returns.new_agent(returns.policy())
+    for seed in range(3):
+        case = returns.case(seed, "training", status="lost")
+        agent.run(case.input, deps=case.world, log=log).result(SOON)
+    [why] = ak.promote(agent, log=log).refused
+    assert why.startswith("no run called create_return, and 3 runs do not say when one would")
 
 
 @promoted

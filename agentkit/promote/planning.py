@@ -11,6 +11,8 @@ from agentkit.promote.search import Source
 from agentkit.promote.traces import RecordedCall, Trace
 from agentkit.promote.ways import splits
 
+_SILENT = 10
+"""So many runs that wrote nothing are believed."""
 NOTHING_WRITTEN = "nothing"
 """What the way of runs is called that wrote nothing."""
 
@@ -32,8 +34,18 @@ def plan_runs(agent: AgentDefinition, traces: Sequence[Trace]) -> tuple[Plan | N
         kept, dropped = common(calls, loops)
         planner = Planner(agent, traces, slots_of(kept, loops), dropped)
         planner.place_all()
-        return planner.plan({"": planner.output()}), [*planner.problems, *planner.unproven()]
+        silent = _never_wrote(agent, ways)
+        return planner.plan({"": planner.output()}), [*planner.problems, *planner.unproven(), *silent]
     return _plan_ways(agent, traces, calls, loops, ways)
+
+
+def _never_wrote(agent: AgentDefinition, ways: Sequence[str]) -> list[str]:
+    """An agent that may write and never did: in few runs that says only that nobody saw when it does."""
+    writes = [name for name, tool in agent.tools.items() if tool.writes]
+    if not writes or set(ways) != {NOTHING_WRITTEN} or len(ways) >= _SILENT:
+        return []
+    found = f"no run called {' or '.join(writes)}, and {len(ways)} runs do not say when one would"
+    return [f"{found}: give runs that do, or {_SILENT} that do not"]
 
 
 def _plan_ways(
