@@ -8,6 +8,7 @@ calls, too.
 import math
 from typing import TYPE_CHECKING, Any
 
+from agentkit.interval import wilson
 from agentkit.log import Log
 from agentkit.plot.chosen import CHOSEN, Since, nothing, parameters
 from agentkit.rows import Rows
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from agentkit.plot.canvas import Axes
 
-_Z = 1.959964  # of the normal distribution, 95% lie within so many standard deviations
 _SHOWN = 30
 """Rows of the picture: those that fail most."""
 
@@ -98,26 +98,6 @@ class Reliability:
     def lengths(self, *, name: str | None = None, since: Since = None) -> Rows:
         """How runs of each length ended: `steps`, `runs` that succeeded or failed, and those that `succeeded`."""
         return self._log.sql(_LENGTHS, **parameters(name, since))
-
-
-def wilson(succeeded: int, steps: int) -> tuple[float, float]:
-    """The 95% interval of a share.
-
-    Args:
-        succeeded: how many did.
-        steps: of how many, at least 1.
-
-    Returns:
-        From and to, between 0 and 1.
-
-    Example:
-        >>> tuple(round(end, 3) for end in wilson(19, 20))
-        (0.764, 0.991)
-    """
-    share, square = succeeded / steps, _Z * _Z / steps
-    middle = (share + square / 2) / (1 + square)
-    half = _Z / (1 + square) * math.sqrt(share * (1 - share) / steps + square / (4 * steps))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _drawn(rows: list[dict[str, Any]], lengths: list[dict[str, Any]]) -> "Figure":

@@ -181,7 +181,7 @@ class Body:
         subject = self.code(guard.subject)
         value: Any = guard.value
         if isinstance(value, tuple):
-            low, high = (_number(one) for one in cast("tuple[Any, Any]", value))
+            low, high = cast("tuple[Any, Any]", value)
             said = f"{subject} was from {low} to {high} in all {guard.runs} runs"
             return f"ak.guard({low} <= {subject} <= {high}, {literal(said)})"
         value = literal(guard.value)
@@ -212,11 +212,6 @@ def _why(source: Source) -> str:
 def step_nodes(step: PlannedStep) -> set[Expr]:
     """Every expression that a step's arguments are made of."""
     return {node for source in step.arguments.values() for one in source.survivors for node in walk(one)}
-
-
-def _number(value: Any) -> str:
-    """A number as code compares it, also with a decimal."""
-    return str(value)
 
 
 def _plain(value: Any) -> Any:

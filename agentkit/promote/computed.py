@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from typing_extensions import override
 
 from agentkit.promote.changes import CHANGES, calculate
-from agentkit.promote.expressions import Env, Expr, Names, Where, filter_code, met, singular
+from agentkit.promote.expressions import Env, Expr, Names, Onward, Where, filter_code, met, singular
 from agentkit.promote.values import Miss, at, number_of
 from agentkit.promote.writing import field_code, literal, raw, text_piece
 
@@ -185,10 +185,9 @@ class Change(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class DateForm(Expr):
+class DateForm(Onward):
     """A date written in another form; `read` None where it is a date and no text."""
 
-    base: Expr
     read: str | None
     write: str
 
@@ -211,10 +210,6 @@ class DateForm(Expr):
     @override
     def cost(self) -> float:
         return self.base.cost + 1.5
-
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,10 +272,9 @@ class Template(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Match(Expr):
+class Match(Onward):
     """The one thing in a text that looks like this."""
 
-    base: Expr
     pattern: str
 
     @override
@@ -302,10 +296,6 @@ class Match(Expr):
     def cost(self) -> float:
         words_around = 0.5 if " " in self.pattern else 0.0
         return self.base.cost + 2.0 + words_around
-
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
 
 
 def as_text(value: Any) -> str:

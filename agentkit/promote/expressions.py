@@ -50,10 +50,6 @@ class Names:
         """Its name, or its code."""
         return self._given.get(expression) or expression.code(self)
 
-    def without(self, expression: Expr) -> "Names":
-        """The same but for one: its own definition is to be written out."""
-        return Names({node: name for node, name in self._given.items() if node != expression})
-
 
 def walk(expression: Expr) -> Iterator[Expr]:
     """The expression and everything in it, the inner ones first."""
@@ -62,14 +58,19 @@ def walk(expression: Expr) -> Iterator[Expr]:
     yield expression
 
 
+def by_position(expression: Expr) -> bool:
+    """Whether it takes the first or the last of something: an order that somebody else keeps."""
+    return any(isinstance(node, Index) for node in walk(expression))
+
+
 def roots(expression: Expr) -> set[str]:
     """The names that it needs."""
     return {node.name for node in walk(expression) if isinstance(node, Root)}
 
 
 @dataclass(frozen=True, slots=True)
-class Root(Expr):
-    """An input or a step's result."""
+class Named(Expr):
+    """Something that has a name at this point of a run."""
 
     name: str
 
@@ -82,6 +83,11 @@ class Root(Expr):
     @override
     def code(self, names: Names) -> str:
         return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Root(Named):
+    """An input or a step's result."""
 
     @property
     @override
@@ -90,25 +96,24 @@ class Root(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Element(Expr):
+class Element(Named):
     """One element of the list that a loop runs over."""
-
-    name: str
-
-    @override
-    def value(self, env: Env) -> Any:
-        if self.name not in env:
-            raise Miss(self.name)
-        return env[self.name]
-
-    @override
-    def code(self, names: Names) -> str:
-        return self.name
 
     @property
     @override
     def cost(self) -> float:
         return 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Onward(Expr):
+    """What goes on from one other expression."""
+
+    base: Expr
+
+    @override
+    def parts(self) -> tuple[Expr, ...]:
+        return (self.base,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +143,9 @@ class Const(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Expr):
+class Field(Onward):
     """A field of an object; `by_key` where that is a mapping."""
 
-    base: Expr
     name: str
     by_key: bool
 
@@ -159,16 +163,11 @@ class Field(Expr):
     def cost(self) -> float:
         return self.base.cost + 0.2
 
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
-
 
 @dataclass(frozen=True, slots=True)
-class Index(Expr):
+class Index(Onward):
     """The first or the last element of a list: an order that somebody else keeps."""
 
-    base: Expr
     index: Literal[0, -1]
 
     @override
@@ -187,16 +186,10 @@ class Index(Expr):
     def cost(self) -> float:
         return self.base.cost + 2.0
 
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
-
 
 @dataclass(frozen=True, slots=True)
-class Only(Expr):
+class Only(Onward):
     """The one element of a list that has one."""
-
-    base: Expr
 
     @override
     def value(self, env: Env) -> Any:
@@ -213,10 +206,6 @@ class Only(Expr):
     @override
     def cost(self) -> float:
         return self.base.cost + 0.5
-
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,10 +299,9 @@ class Pick(Expr):
 
 
 @dataclass(frozen=True, slots=True)
-class Best(Expr):
+class Best(Onward):
     """The element of a list whose field is the largest or the smallest."""
 
-    base: Expr
     path: tuple[str, ...]
     by_key: tuple[bool, ...]
     which: Literal["max", "min"]
@@ -345,10 +333,6 @@ class Best(Expr):
     @override
     def cost(self) -> float:
         return self.base.cost + 1.5
-
-    @override
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base,)
 
 
 def singular(base: Expr) -> str:

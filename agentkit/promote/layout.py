@@ -2,17 +2,14 @@
 
 import hashlib
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from agentkit.promote.imports import Import, write_imports
 from agentkit.promote.source_of import Statement
+from agentkit.promote.tidy import find_ruff, run_ruff
 
 _HEADER = re.compile(r"# Written by agentkit's promote; an edit of this file changes its digest: ([0-9a-f]{16})\n")
-_SECONDS = 30.0  # ruff takes milliseconds
 
 
 def lay_out(docstring: str, statements: Sequence[Statement], imports: Iterable[Import], *, postponed: bool) -> str:
@@ -63,13 +60,9 @@ def _is_apart(before: Statement | None, one: Statement) -> bool:
 
 def formatted(text: str) -> str:
     """As `ruff format` has it, with the settings of the folder; as it is where there is no ruff, or it fails."""
-    beside = Path(sys.executable).with_name("ruff")
-    ruff = str(beside) if beside.exists() else shutil.which("ruff")
+    ruff = find_ruff()
     if ruff is None:
         return text
-    command = [ruff, "format", "--quiet", "--stdin-filename", str(Path.cwd() / "promoted.py"), "-"]
-    try:
-        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_SECONDS, check=False)  # noqa: S603  a formatter: beside this Python, or on the path
-    except (OSError, subprocess.TimeoutExpired):
-        return text
-    return done.stdout.decode() if done.returncode == 0 and done.stdout else text
+    return run_ruff(
+        [ruff, "format", "--quiet", "--stdin-filename", str(Path.cwd() / "promoted.py"), "-"], text, Path.cwd()
+    )

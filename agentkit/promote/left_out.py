@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from agentkit.interval import wilson
 from agentkit.promote.kept import kept_run
 from agentkit.promote.loading import load_plan
 from agentkit.promote.planning import plan_runs
 from agentkit.promote.replay import compare, replay
 from agentkit.promote.traces import Trace
-from agentkit.promote.variants import wilson
 from agentkit.text import inert
 
 Fate: TypeAlias = Literal["equal", "deopt", "different", "refused"]

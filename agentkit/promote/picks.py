@@ -5,7 +5,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
-from agentkit.promote.expressions import Best, Const, Expr, Field, Index, Pick, Where, walk
+from agentkit.promote.expressions import Best, Const, Expr, Field, Pick, Where, by_position, walk
 from agentkit.promote.pool import Listed, Pool, Scalar, says_something
 from agentkit.promote.values import Miss, Vector, at, key, number_of
 
@@ -40,7 +40,7 @@ def name_elements(pool: Pool) -> None:
     for _ in range(2):  # lists within such elements too
         fresh, done = pool.lists[done:], len(pool.lists)
         for listed in fresh:
-            if listed.chooses and not any(isinstance(node, Index) for node in walk(listed.expression)):
+            if listed.chooses and not by_position(listed.expression):
                 _name_elements(pool, listed)
 
 

@@ -86,8 +86,3 @@ class Plan:
     doubts: list[str] = field(default_factory=list[str])
     runs: tuple[str, ...] = ()
     envs: list[Env] = field(default_factory=list[Env])
-
-    @property
-    def model_steps(self) -> int:
-        """How many model calls a run makes, at most."""
-        return sum(step.asks and step.over is None for step in self.steps)

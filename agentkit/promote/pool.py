@@ -4,7 +4,7 @@ Everything here is the same path in every run; what has to be chosen out of a li
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
@@ -175,8 +175,3 @@ def scalar_of(expression: Expr, envs: Sequence[Env]) -> Scalar | None:
     except Miss:
         return None
     return Scalar(expression, values, tuple(key(value) for value in values))
-
-
-def vector(values: Sequence[Any]) -> tuple[Hashable, ...]:
-    """The keys of values, one a run."""
-    return tuple(key(value) for value in values)

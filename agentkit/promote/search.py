@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from agentkit.promote.computed import Change, Each, Lookup, Made, Total
-from agentkit.promote.expressions import Best, Const, Element, Expr, Field, Index, Pick, Root, Where, walk
+from agentkit.promote.expressions import Best, Const, Element, Expr, Field, Index, Pick, Root, Where, by_position, walk
 from agentkit.promote.forms import dates, sums
 from agentkit.promote.picks import picks
 from agentkit.promote.pool import Listed, Pool, Scalar
@@ -81,7 +81,7 @@ def _of_both(pool: Pool, values: Sequence[Any], target: Vector, typed: Sequence[
     as_taken = target if typed is None else tuple(key(value) for value in typed)
     if typed is None or as_taken == target:
         return _survivors(pool, values, target)
-    copies = [one for one in pool.index.get(target, ()) if not any(isinstance(node, Index) for node in walk(one))]
+    copies = [one for one in pool.index.get(target, ()) if not by_position(one)]
     return [*copies, *_survivors(pool, typed, as_taken)] or _survivors(pool, values, target)
 
 
@@ -100,7 +100,7 @@ def _by_another_name(pool: Pool, target: Vector) -> Iterator[Expr]:
     """What a constant may be instead: it did not vary because nothing did."""
     value, number = target[0], next(iter(numbers_of(target[:1])), None)
     if (isinstance(value, str) and len(value) > 2) or number not in {None, 0, 1}:
-        yield from (one for one in pool.index.get(target, ()) if not any(isinstance(node, Index) for node in walk(one)))
+        yield from (one for one in pool.index.get(target, ()) if not by_position(one))
     if number is not None:
         yield from (one.expression for one in totals(pool, whole=True, constants=True) if one.vector == target)
 
@@ -193,7 +193,7 @@ def _firm(found: list[Expr]) -> list[Expr]:
     That the agent took the first of several in every run is no reason that somebody else's next list begins with it.
     And where a value from elsewhere names what is chosen, that it was also the largest is luck.
     """
-    named = [one for one in found if not any(isinstance(node, Index) for node in walk(one))]
+    named = [one for one in found if not by_position(one)]
     linked = [one for one in named if not _by_rank(one)]
     if linked:
         return linked if any(_links(one) for one in linked) else named

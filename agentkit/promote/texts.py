@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from agentkit.promote.computed import Change, Match, Template, as_text
-from agentkit.promote.expressions import Const, Expr, Index, walk
+from agentkit.promote.expressions import Const, Expr, by_position
 from agentkit.promote.pool import Pool
 from agentkit.promote.values import Vector, number_of
 
@@ -152,7 +152,7 @@ def _inside(pool: Pool, texts: Sequence[str]) -> list[tuple[tuple[str, ...], lis
     found: dict[tuple[str, ...], list[Expr]] = {}
     for scalar in (*pool.scalars, *pool.changed):
         expression = scalar.expression
-        if len(set(scalar.vector)) < 2 or any(isinstance(node, Index) for node in walk(expression)):
+        if len(set(scalar.vector)) < 2 or by_position(expression):
             continue
         if isinstance(expression, Change) and expression.how in _ODD:
             continue

@@ -18,7 +18,7 @@ def tidy(text: str, path: Path, *, beside: Sequence[str] = ()) -> str:
         path: where it is to be.
         beside: modules and packages that it imports and that are written together with it.
     """
-    ruff = _ruff()
+    ruff = find_ruff()
     if ruff is None:
         return text
     where = path.resolve()
@@ -29,10 +29,11 @@ def tidy(text: str, path: Path, *, beside: Sequence[str] = ()) -> str:
     own = [name for name in beside if where.parent in roots or any((folder / name).is_dir() for folder in roots)]
     known = ["--config", f"lint.isort.known-first-party={own!r}"] if own else []
     sort = [ruff, "check", "--quiet", "--exit-zero", "--select=I", "--fix-only", *known, *named, "-"]
-    return _done([ruff, "format", "--quiet", *named, "-"], _done(sort, text, here), here)
+    return run_ruff([ruff, "format", "--quiet", *named, "-"], run_ruff(sort, text, here), here)
 
 
-def _ruff() -> str | None:
+def find_ruff() -> str | None:
+    """The formatter beside this Python, or on the path; None where there is none."""
     beside = Path(sys.executable).with_name("ruff")
     return str(beside) if beside.exists() else shutil.which("ruff")
 
@@ -42,7 +43,8 @@ def _root(path: Path) -> Path:
     return next((folder for folder in path.parents if any((folder / name).exists() for name in _SETTINGS)), path.parent)
 
 
-def _done(command: Sequence[str], text: str, folder: Path) -> str:
+def run_ruff(command: Sequence[str], text: str, folder: Path) -> str:
+    """What a command of ruff makes of a text in a folder; the text as it is where it fails."""
     try:
         done = subprocess.run(  # noqa: S603  a formatter: beside this Python, or on the path
             command, input=text.encode(), capture_output=True, timeout=_SECONDS, check=False, cwd=folder

@@ -85,10 +85,6 @@ class Trace:
     seconds: float = 0.0
     trouble: str | None = None
 
-    def writes(self) -> tuple[str, ...]:
-        """The names of its writes, in order."""
-        return tuple(call.name for call in self.calls if call.writes)
-
 
 def read_traces(log: Log, agent: AgentDefinition, run_ids: Iterable[str] | None) -> list[Trace]:
     """Read an agent's runs from the log, in one query.

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from agentkit.definition import AgentDefinition
+from agentkit.interval import wilson
 from agentkit.promote.align import looped, without_repeats
 from agentkit.promote.traces import RecordedCall, Trace
 from agentkit.rows import Rows
@@ -132,25 +133,6 @@ def table(variants: Sequence[Variant], seen: int, succeeded: int) -> Rows:
     )
     note = None if seen == succeeded else f"{seen - succeeded} of {seen} runs are no examples"
     return Rows(columns, rows, note)
-
-
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson 1927).
-
-    Args:
-        count: how often it was so.
-        total: out of how many.
-
-    Returns:
-        Its lower and upper end, from 0 to 1.
-    """
-    if not total:
-        return 0.0, 1.0
-    z = 1.959963984540054
-    share, square = count / total, z * z
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = z * math.sqrt(share * (1 - share) / total + square / (4 * total * total)) / (1 + square / total)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

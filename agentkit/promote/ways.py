@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from agentkit.promote.expressions import Expr, Index, walk
+from agentkit.promote.expressions import Expr, by_position
 from agentkit.promote.pool import Pool, Scalar
 from agentkit.promote.values import number_of
 
@@ -67,7 +67,7 @@ def splits(pool: Pool, ways: Sequence[str]) -> list[Split]:
         pool: what is known before the ways part.
         ways: which way each run went.
     """
-    scalars = [one for one in pool.scalars if not any(isinstance(node, Index) for node in walk(one.expression))]
+    scalars = [one for one in pool.scalars if not by_position(one.expression)]
     found: list[Split] = [*_by_value(scalars, ways)]
     if len(set(ways)) == 2:
         found += [*_by_comparison(scalars, ways), *_by_limit(scalars, ways)]
