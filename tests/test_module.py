@@ -589,6 +589,13 @@ def test_what_cannot_be_written_is_refused_by_name(promoted, what):
     assert "sk-abc" not in said
 
 
+def test_an_output_is_refused_where_a_prompt_left_it_among_the_builtins(promoted, monkeypatch):
+    """A doctest and a plain prompt put `_` there: a module has it no more for that."""
+    monkeypatch.setattr("builtins._", 2, raising=False)
+    before, expression, said = REFUSALS["an output"]
+    assert refused(promoted, BEGIN, before, STEP.format(expression)) == [f"the step 'pay' {said}"]
+
+
 def test_a_closure_over_a_connection_is_refused(promoted):
     """A step that a function declares holds what that function was given."""
     build = f"def build(conn):\n    {STEP.format('str(conn)').strip().replace(chr(10), chr(10) + '    ')}"

@@ -22,6 +22,8 @@ from agentkit.promote.source_of import Sources, Statement, without_decorators
 from agentkit.redact import Redactor
 from agentkit.text import one_line
 
+_OF_A_PROMPT = frozenset({"get_ipython", "display", "_"})
+"""What a notebook, a doctest or a prompt puts among the builtins: a module finds none of it."""
 _GIVEN = frozenset({"__name__", "__doc__", "__builtins__", "__spec__", "__package__", "__annotations__"})
 """Names that every module has."""
 
@@ -149,7 +151,7 @@ class Followed:
             return
         names = self.sources.names
         found = self.sources.binding(name)
-        if found is None and name not in names and hasattr(builtins, name) and name not in {"get_ipython", "display"}:
+        if found is None and name not in names and hasattr(builtins, name) and name not in _OF_A_PROMPT:
             return
         self._known.add(name)
         if found is None:
