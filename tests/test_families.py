@@ -263,6 +263,15 @@ def test_ten_runs_are_enough_where_the_runs_determine_everything(name):
 
 
 @promoted
+@pytest.mark.parametrize("name", ["reminders", "restocks"])
+def test_five_runs_of_a_loop_that_writes_are_enough(name):
+    """What is written once for each element counts as written."""
+    found = family_figures(ak.promote, FAMILIES[name], runs=5, seeds=SEEDS, held_out=HELD_OUT)
+    assert not found.refused
+    assert found.equal_of_shown >= 0.95, found.whys("deopt")
+
+
+@promoted
 def test_an_agent_that_may_write_and_never_did_is_refused(log):
     """Three runs in which nothing had to be written do not say when something has to be."""
     agent = returns.new_agent(returns.policy())

@@ -34,17 +34,18 @@ def plan_runs(agent: AgentDefinition, traces: Sequence[Trace]) -> tuple[Plan | N
         kept, dropped = common(calls, loops)
         planner = Planner(agent, traces, slots_of(kept, loops), dropped)
         planner.place_all()
-        silent = _never_wrote(agent, ways)
+        silent = _never_wrote(agent, traces)
         return planner.plan({"": planner.output()}), [*planner.problems, *planner.unproven(), *silent]
     return _plan_ways(agent, traces, calls, loops, ways)
 
 
-def _never_wrote(agent: AgentDefinition, ways: Sequence[str]) -> list[str]:
+def _never_wrote(agent: AgentDefinition, traces: Sequence[Trace]) -> list[str]:
     """An agent that may write and never did: in few runs that says only that nobody saw when it does."""
     writes = [name for name, tool in agent.tools.items() if tool.writes]
-    if not writes or set(ways) != {NOTHING_WRITTEN} or len(ways) >= _SILENT:
+    wrote = any(call.writes for trace in traces for call in trace.calls)
+    if not writes or wrote or len(traces) >= _SILENT:
         return []
-    found = f"no run called {' or '.join(writes)}, and {len(ways)} runs do not say when one would"
+    found = f"no run called {' or '.join(writes)}, and {len(traces)} runs do not say when one would"
     return [f"{found}: give runs that do, or {_SILENT} that do not"]
 
 
