@@ -39,7 +39,7 @@ def test_the_source_is_printed_where_no_file_is_named(promote):
     """The code alone on standard output, and the doubts on standard error."""
     code, source, said = promote(AGENT)
     assert code == 0
-    assert source.startswith('"""What the agent refunds does, as a pipeline.')
+    assert source.startswith('"""Refund the line with that SKU.')
     compile(source, "printed", "exec")
     assert "refunds → refunds_pipeline" in said
 
@@ -61,7 +61,7 @@ def test_the_files_are_written_and_checked(promote, tmp_path):
 def test_an_agent_is_found_by_the_name_that_its_runs_have(promote):
     """Where the newest run that says it says that it is; nothing has to be typed twice."""
     code, source, _ = promote("refunds")
-    assert (code, source.startswith('"""What the agent refunds does')) == (0, True)
+    assert (code, source.startswith('"""Refund the line with that SKU')) == (0, True)
 
 
 def test_a_refusal_has_exit_code_1_and_its_reasons(promote, tmp_path):

@@ -7,8 +7,10 @@ import pytest
 from pydantic import BaseModel
 
 from agentkit.promote.align import reach
-from agentkit.promote.expressions import Names
+from agentkit.promote.computed import Change
+from agentkit.promote.expressions import Names, Root
 from agentkit.promote.search import explain
+from agentkit.promote.values import Miss
 
 
 class Line(BaseModel):
@@ -75,7 +77,7 @@ def lines(run):
             "sum(line.price * line.quantity for line in order.lines)",
         ),
         ([max(p for p, _ in lines(run).values()) for run in range(4)], "max(line.price for line in order.lines)"),
-        ([list(lines(run)) for run in range(4)], "[one.sku for one in order.lines]"),
+        ([list(lines(run)) for run in range(4)], "[line.sku for line in order.lines]"),
         ([f"{day[8:]}.{day[5:7]}.{day[:4]}" for day in DAYS], 'order.placed.strftime("%d.%m.%Y")'),
         ([e.lower() for e in ("Ann@Shop.com", "bo@x.org", "CY@x.org", "di@shop.com")], "email.lower()"),
         ([e.split("@")[1] for e in ("Ann@Shop.com", "bo@x.org", "CY@x.org", "di@shop.com")], 'email.split("@")[-1]'),
@@ -87,7 +89,7 @@ def lines(run):
         ),
         (
             [[{"item": sku, "n": q} for sku, (_, q) in lines(run).items()] for run in range(4)],
-            '[{"item": one.sku, "n": one.quantity} for one in order.lines]',
+            '[{"item": line.sku, "n": line.quantity} for line in order.lines]',
         ),
     ],
 )
@@ -118,7 +120,22 @@ def test_a_value_that_is_always_in_a_list_and_is_named_by_nothing_is_a_choice():
     """Then a model chooses, among what there is."""
     codes, grade = found(["cup", "lamp", "cup", "rug"])
     assert grade == "choice"
-    assert codes == ["[one.sku for one in order.lines]"]
+    assert codes == ["[line.sku for line in order.lines]"]
+
+
+def test_several_of_a_list_that_nothing_names_are_a_choice_of_several():
+    """None of them too; but not none in every run."""
+    source = explain(reach(envs()), [["cup"], ["rug", "lamp"], [], ["pen"]])
+    assert (source.grade, source.several) == ("choice", True)
+    assert source.survivors[0].code(Names()) == "[line.sku for line in order.lines]"
+    assert explain(reach(envs()), [["cup"], ["elsewhere"], [], ["pen"]]).grade == "model"
+
+
+def test_an_amount_with_a_fraction_of_a_cent_has_no_cents():
+    """19.995 in cents is 1999 or 2000, and no run says which."""
+    assert Change("cents", Root("amount")).value({"amount": 19.99}) == 1999
+    with pytest.raises(Miss):
+        Change("cents", Root("amount")).value({"amount": 19.995})
 
 
 def test_a_value_from_nowhere_is_made_by_a_model():

@@ -48,6 +48,8 @@ def _round(number: Any) -> Any:
 
 
 def _cents(number: Any) -> int:
+    if round(number, 2) != number:
+        raise ValueError(number)
     return round(number * 100)
 
 

@@ -4,17 +4,17 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
 from agentkit.definition import AgentDefinition
 from agentkit.promote.code_body import Body, step_nodes
 from agentkit.promote.computed import Each, Match
-from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular
+from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular, walk
 from agentkit.promote.find import place_of_agent, place_of_tool
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.search import Source
 from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
-from agentkit.promote.writing import literal
+from agentkit.promote.writing import first_sentence, literal
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Writer:
             if step.asks:
                 kind = self.kind(step)
                 written = self.imports.type(kind)
-                self.types[step.name] = f"list[{written}]" if step.over is not None else written
+                self.types[step.name] = f"list[{written}]" if step.over is not None else kind
                 continue
             returned = getattr(agent.tools[step.tool], "return_type", Any)
             self.types[step.name] = list[returned] if step.over is not None else returned
@@ -99,8 +99,10 @@ class Writer:
         if self.plan.ways and "way" not in self.types:
             way = self._way()
             functions += [*self._patterns(), way]
-        functions += self._output()
-        pipeline = self._pipeline()
+        end = self._end()
+        if end == "result":
+            functions += self._output()
+        pipeline = self._pipeline(end)
         constants = [
             f"{name} = {code}  # {comment}" if comment else f"{name} = {code}"
             for name, (code, comment) in self._constants.items()
@@ -116,9 +118,25 @@ class Writer:
         text = "\n\n".join(blocks[:2]) + "\n\n" + "\n\n\n".join(blocks[2:]) + "\n"
         return Module(text, dict(self.imports.bare))
 
-    def _pipeline(self) -> str:
+    def _end(self) -> str:
+        """The step whose result is the output: one of the plan's that gives all of it, or one that puts it together."""
+        fields, kind = self.plan.outputs.get("", {}), self.agent.output.type
+        survivors = [source.survivors[0] for source in fields.values() if len(source.survivors) == 1]
+        named = {one.name for one in survivors for one in walk(one) if isinstance(one, Root)}
+        if self.plan.guards or self.plan.ways or len(survivors) < len(fields) or len(named) != 1:
+            return "result"
+        end = named.pop()
+        step = next((one for one in self.plan.steps if one.name == end), None)
+        if step is None or step.over is not None or self.types[end] is not kind:
+            return "result"
+        parts = {name: Field(Root(end), name, by_key=False) for name in getattr(kind, "model_fields", ())} or {
+            "": Root(end)
+        }
+        return end if dict(zip(fields, survivors, strict=True)) == parts else "result"
+
+    def _pipeline(self, end: str) -> str:
         given = ", ".join(f"{literal(name)}: {self._input(name)}" for name in self.plan.inputs)
-        options = [literal(self._name), f"input={{{given}}}", 'output="result"']
+        options = [literal(self._name), f"input={{{given}}}", f"output={literal(end)}"]
         owner = self._owner
         called = self.imports.thing(owner.value, owner.module, owner.name)
         if any(step.asks for step in self.plan.steps):
@@ -152,11 +170,13 @@ class Writer:
         if source is None:
             body = Body(self, None)
             code = body.code(over)
-            source = self._free(over.base.name if isinstance(over.base, Field) else f"{step.name}_of")
+            if get_origin(type_of(over.base, self.types)) is tuple and not over.conditions:
+                code = f"list({code})"
+            source = self._free(_list_name(over))
             needs = body.needs(None)
             self.types[source] = list[of_element]
             yield from self._patterns()
-            yield self._plain(source, needs, [f"return {code}"], list[of_element], f"What {step.name} is done for.")
+            yield self._plain(source, needs, [f"return {code}"], list[of_element], f"What {step.tool} is called for.")
         self._lists[over.base, over.conditions] = source
         element, kind, opening, joined = step.element, of_element, list[str](), dict[Expr, str]()
         if used := [name for name in step.joined if Root(f"{name}[]") in step_nodes(step) or step.asks]:
@@ -198,7 +218,11 @@ class Writer:
                 text = roots(match).pop()
                 lines = [f"return {match.code(Names())}"]
                 yield self._plain(
-                    name, [(text, self.imports.type(self.types[text]))], lines, str, f"The {name} in the {text}."
+                    name,
+                    [(text, self.imports.type(self.types[text]))],
+                    lines,
+                    str,
+                    f"The {name} in the {text}; nothing else of it is read.",
                 )
 
     def match(self, match: Match, wanted: str) -> str:
@@ -216,7 +240,7 @@ class Writer:
         if step.asks:
             says = f"What a model makes of it: {', '.join(name or 'the answer' for name in step.arguments)}."
         else:
-            says = _first_line(self.agent.tools[step.tool].schema.description) or f"Call {step.tool}."
+            says = first_sentence(self.agent.tools[step.tool].schema.description) or f"Call {step.tool}."
         body = "\n".join(f"    {line}" if line else "" for line in lines)
         return f'{decorator}\ndef {step.name}({given}) -> {self.imports.type(returned)}:\n    """{says}"""\n{body}'
 
@@ -237,13 +261,17 @@ class Writer:
         if name not in self._class_names:
             self._class_names.add(name)
             self.imports.models = True
-            fields = "\n".join(
-                f"    {one}: {self.imports.type(self.argument_type(step.tool, one))}" for one in step.arguments
-            )
+            fields = "\n".join(self._field(step.tool, one) for one in step.arguments)
             self._classes.append(
                 f'class {name}(BaseModel):\n    """What a model gives for {step.tool or "the answer"}."""\n\n{fields}'
             )
         return name
+
+    def _field(self, tool: str, name: str) -> str:
+        says = self.described(tool, name)
+        given = f" = Field(description={literal(says)})" if says else ""
+        self.imports.fields |= bool(says)
+        return f"    {name}: {self.imports.type(self.argument_type(tool, name))}{given}"
 
     def argument_type(self, tool: str, name: str) -> Any:
         """The type of a tool's argument, or of a part of the agent's output."""
@@ -253,12 +281,20 @@ class Writer:
         return output if name == "" else type_of(Field(Root(""), name, by_key=False), {"": output})
 
     def described(self, tool: str, name: str) -> str:
-        """What is wanted, in the words of the tool's own description."""
-        if not tool:
-            return "the answer to the user" if name == "" else name
-        properties: Mapping[str, Any] = self.agent.tools[tool].schema.parameters.get("properties", {})
-        says = properties.get(name, {}).get("description", "")
-        return f"{name} for {tool}{': ' + says if says else ''}"
+        """What is wanted, in the words of the tool's own description, or of the output's."""
+        said = self.agent.output.schema
+        output = said.json_schema if said is not None else {}
+        shape: Mapping[str, Any] = self.agent.tools[tool].schema.parameters if tool else output
+        return shape.get("properties", {}).get(name, {}).get("description", "")
+
+    def wanted(self, step: PlannedStep) -> str:
+        """What a model is asked for, in a few words."""
+        names = list(step.arguments)
+        if names == [""]:
+            return "the answer to the user"
+        said = f": {says}" if len(names) == 1 and (says := self.described(step.tool, names[0])) else ""
+        listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+        return f"{listed}{f' for {step.tool}' if step.tool else ' of the answer'}{said}"
 
     # the output ------------------------------------------------------------------------------------------------------
 
@@ -268,7 +304,7 @@ class Writer:
         body = Body(self, None)
         for way in ways:
             here, last = body.of_way(), way == ways[-1]
-            if way == ways[0]:
+            if way == ways[0] and not self.plan.ways:
                 lines += here.guards(self.plan.guards)
             written = self._returned(here, self.plan.outputs[way], way)
             lines += written if last else [f"if way == {literal(way)}:", *(f"    {line}" for line in written)]
@@ -301,6 +337,7 @@ class Writer:
         self.imports.typing.add("Literal")
         kind = f"Literal[{', '.join(literal(way) for way in plan.ways)}]"
         body = Body(self, None)
+        guards = body.guards(plan.guards)
         codes = [body.split(split, set(plan.ways)) for split in plan.splits]
         codes = [code for code in codes if code]
         counts = ", ".join(f"{way} {count} times" for way, count in plan.ways.items())
@@ -308,7 +345,7 @@ class Writer:
         needs = body.needs(None)
         self._constants["Way"] = (kind, "")
         self.types["way"] = "Way"
-        lines = [*body.opening(), f"return {value}"]
+        lines = [*guards, *body.opening(), f"return {value}"]
         way = self._plain("way", needs, lines, "Way", f"Which way it goes, as far as the runs showed: {counts}.")
         gone = dict.fromkeys(step.way for step in plan.steps if step.way is not None)
         return "\n\n\n".join([way, *(_goes(one) for one in gone)])
@@ -350,6 +387,20 @@ def _joined_name(step: str) -> str:
     return f"{singular(Root(step))}_found" if singular(Root(step)) == step else singular(Root(step))
 
 
+def _list_name(over: Each) -> str:
+    """What a list is called of which each element is worked on: the low stock, the chosen lines."""
+    base = over.base.name if isinstance(over.base, Field | Root) else "elements"
+    if not over.conditions:
+        return base
+    wanted = over.conditions[0].equals
+    if len(over.conditions) == 1 and isinstance(wanted, Const):
+        if wanted.constant is True:
+            return f"{over.conditions[0].path[-1]}_{base}"
+        if isinstance(wanted.constant, str) and re.fullmatch(r"[A-Za-z]\w{0,20}", wanted.constant):
+            return f"{wanted.constant.lower()}_{base}"
+    return f"chosen_{base}"
+
+
 def _condition(way: str) -> str:
     return re.sub(r"\W", "_", f"is_{way}")
 
@@ -357,12 +408,6 @@ def _condition(way: str) -> str:
 def _goes(way: str) -> str:
     """The condition of the steps of one way."""
     return f"def {_condition(way)}(way: Way) -> bool:\n    return way == {literal(way)}"
-
-
-def _first_line(description: str) -> str:
-    line = description.strip().partition("\n")[0]
-    sentence = line.partition(". ")[0].rstrip(".")
-    return sentence.replace("\\", "\\\\").replace('"""', "'''") + "." if sentence else ""
 
 
 def _long_text(text: str) -> str:

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.jsonvalue import as_json
-from agentkit.promote.computed import DateForm, Match
-from agentkit.promote.expressions import Best, Const, Expr, Names, Pick, Root, singular, walk
+from agentkit.promote.computed import Change, DateForm, Match
+from agentkit.promote.expressions import Best, Const, Element, Expr, Names, Pick, Root, singular, walk
 from agentkit.promote.find import place_of_tool
-from agentkit.promote.plan import Guard, PlannedStep
+from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, PlannedStep
 from agentkit.promote.search import Source
 from agentkit.promote.ways import ByComparison, ByLimit, ByValue, Split
 from agentkit.promote.writing import literal
@@ -31,12 +32,25 @@ class Body:
     def call(self, step: PlannedStep) -> list[str]:
         """What a step that calls a tool does."""
         w = self._w
-        self._lines += [self._guard(guard) for guard in step.guards]
-        values = self.arguments(step.arguments, step.edited)
+        self._lines += self.guards(step.guards)
+        settled = {
+            name: replace(source, survivors=source.survivors[:1]) if name in step.settled else source
+            for name, source in step.arguments.items()
+        }
+        values = self.arguments(settled, step.edited)
         tool = place_of_tool(w.agent.tools[step.tool], step.tool)
         called = w.imports.thing(tool.value, tool.module, tool.name)
         ordered = ", ".join(f"{name}={values[name]}" for name in step.arguments)
-        return [*self._lines, f"return ctx.call({called}{', ' if ordered else ''}{ordered})"]
+        made = f"ctx.call({called}{', ' if ordered else ''}{ordered})"
+        if not step.echoes:
+            return [*self._lines, f"return {made}"]
+        found = self._free("found")
+        checks = [
+            f"ak.guard({Names({Root(step.name): found}).of(echo)} == {values[name]}, "
+            f"{literal(f'{step.tool} gave another {name}')})"
+            for name, echo in step.echoes.items()
+        ]
+        return [*self._lines, f"{found} = {made}", *checks, f"return {found}"]
 
     def of_way(self) -> "Body":
         """The body of one way of a function with several: with lines of its own."""
@@ -44,9 +58,9 @@ class Body:
         body.used = self.used
         return body
 
-    def guards(self, guards: Sequence[Guard]) -> list[str]:
+    def guards(self, guards: Sequence[Condition]) -> list[str]:
         """The lines of guards."""
-        return [self._guard(guard) for guard in guards]
+        return [line for guard in guards for line in self._condition(guard)]
 
     def split(self, split: Split, ways: set[str]) -> str | None:
         """What says which way, as an expression; what no run showed is guarded before. None where it only guards."""
@@ -92,10 +106,9 @@ class Body:
                 options[name] = self._free(f"{name}_options")
                 self._lines.append(f"# nothing in {source.runs} runs says which {name}: a model chooses")
                 self._lines.append(f"{options[name]} = {self.code(source.survivors[0])}")
-        wanted = "; ".join(w.described(step.tool, name) for name in step.arguments)
         shown = [name for name in w.order() if self._may_see(name, step)]
         self.used |= set(shown)
-        entries = [f'"give": {literal(wanted)}', *(f"{literal(name)}: {name}" for name in shown)]
+        entries = [f'"give": {literal(w.wanted(step))}', *(f"{literal(name)}: {name}" for name in shown)]
         if step.over is not None:
             entries.append(f"{literal(step.element)}: {step.element}")
             entries += [f"{literal(called)}: {called}" for called in self._given.values()]
@@ -108,7 +121,9 @@ class Body:
         self._lines.append(f"answer = {asked}")
         for name, called in options.items():
             chosen = "answer" if len(step.arguments) == 1 else f"answer.{name}"
-            self._lines.append(f'ak.guard({chosen} in {called}, "{name} is none of those there are")')
+            several = step.arguments[name].several
+            test = f"all(one in {called} for one in {chosen})" if several else f"{chosen} in {called}"
+            self._lines.append(f'ak.guard({test}, "{name} is none of those there are")')
         return [*self._lines, "return answer"]
 
     def needs(
@@ -131,7 +146,7 @@ class Body:
         if len(codes) == 1:
             return codes[0]
         agreed = f"ak.agree({', '.join(codes)})"
-        if source.grade == "certain":
+        if source.grade == "certain" and not _same_case(source):
             return agreed
         self._lines.append(f"# {name}: {_why(source)}")
         variable = self._free(name)
@@ -150,7 +165,7 @@ class Body:
             elif isinstance(node, DateForm) and node.read is not None:
                 w.imports.typing.add("datetime")
         self._need(expression)
-        return Names(self._given).of(expression)
+        return Names(self._given, says=True).of(expression)
 
     def _need(self, expression: Expr) -> None:
         """Note the names that it is written with."""
@@ -162,11 +177,23 @@ class Body:
             self._need(part)
 
     def _choose(self, expression: Expr) -> None:
-        """Give what is chosen out of a list a name."""
+        """Give what is chosen out of a list a name; an amount that becomes cents has to be one of whole cents."""
         for node in walk(expression):
+            if (
+                isinstance(node, Change)
+                and node.how == "cents"
+                and not any(isinstance(one, Element) for one in walk(node))
+            ):
+                amount = self.code(node.base)
+                check = f"ak.guard(round({amount}, 2) == {amount}, {literal(f'{amount} is no amount of whole cents')})"
+                self._lines += [check] if check not in self._lines else []
             if isinstance(node, Pick | Best) and node not in self._given:
                 code = self.code(node)
                 name = self._free(singular(node.base))
+                if isinstance(node, Best):
+                    limit, names = self._free(f"{node.which}_{_snake(node.path[-1])}"), Names(self._given, says=True)
+                    self._lines.append(f"{limit} = {node.limit(names)}")
+                    code = node.beyond(limit, names)
                 self._lines.append(f"{name} = {code}")
                 self._given[node] = name
 
@@ -176,6 +203,18 @@ class Body:
             found, number = f"{name}_{number}", number + 1
         self._taken.add(found)
         return found
+
+    def _condition(self, condition: Condition) -> list[str]:
+        match condition:
+            case Guard():
+                return [self._guard(condition)]
+            case NotEmpty(subject, runs):
+                code = self.code(subject)
+                return [f"ak.guard({code}, {literal(f'{code} had elements in all {runs} runs')})"]
+            case Agreed(tool, argument, source):
+                codes = dict.fromkeys(self.code(one, argument) for one in source.survivors)
+                said = f"# {argument} of {tool}, before anything is written: {_why(source)}"
+                return [said, f"ak.agree({', '.join(codes)})"]
 
     def _guard(self, guard: Guard) -> str:
         subject = self.code(guard.subject)
@@ -201,12 +240,23 @@ class Body:
         return names.index(name) < names.index(step.name)
 
 
+def _same_case(source: Source) -> bool:
+    """Whether nothing but capitals, which no run had to change, tells the explanations apart."""
+    return any(isinstance(one, Change) and one.how in {"lower", "upper"} for one in source.survivors[1:])
+
+
 def _why(source: Source) -> str:
+    if source.grade == "certain" and _same_case(source):
+        return f"{source.runs} runs do not show what becomes of {'capitals' if _lowers(source) else 'small letters'}"
     if source.different == 1:
         return f"the same in all {source.runs} runs, and so was each of these"
     if source.different < 3:
         return f"{source.runs} runs with {source.different} different values tell these apart no further"
     return f"{source.runs} runs do not tell these apart"
+
+
+def _lowers(source: Source) -> bool:
+    return any(isinstance(one, Change) and one.how == "lower" for one in source.survivors)
 
 
 def step_nodes(step: PlannedStep) -> set[Expr]:

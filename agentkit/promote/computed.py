@@ -10,7 +10,19 @@ from typing import Any, Literal, cast
 from typing_extensions import override
 
 from agentkit.promote.changes import CHANGES, calculate
-from agentkit.promote.expressions import Env, Expr, Names, Onward, Where, filter_code, met, singular
+from agentkit.promote.expressions import (
+    ANY,
+    Element,
+    Env,
+    Expr,
+    Names,
+    Onward,
+    Where,
+    element_of,
+    filter_code,
+    met,
+    roots,
+)
 from agentkit.promote.values import Miss, at, number_of
 from agentkit.promote.writing import field_code, literal, raw, text_piece
 
@@ -54,7 +66,7 @@ class Total(Expr):
 
     @override
     def code(self, names: Names) -> str:
-        one = singular(self.base)
+        one = element_of(self.base, self.conditions, names)
         base, condition = names.of(self.base), filter_code(self.conditions, one, names)
         if self.how == "len":
             return f"sum(1 for {one} in {base}{condition})" if condition else f"len({base})"
@@ -91,11 +103,12 @@ class Each(Expr):
 
     @override
     def code(self, names: Names) -> str:
-        body, base = names.of(self.body), names.of(self.base)
-        condition = filter_code(self.conditions, self.element, names)
-        if body == self.element and not condition:
-            return f"list({base})"
-        return f"[{body} for {self.element} in {base}{condition}]"
+        one, base = self.element, names.of(self.base)
+        if one == ANY and (better := element_of(self.base, self.conditions, names)) not in roots(self.body):
+            one = better
+        body = names.also({Element(self.element): one}).of(self.body)
+        condition = filter_code(self.conditions, one, names)
+        return f"[{body} for {one} in {base}{condition}]" if body != one or condition else base
 
     @property
     @override

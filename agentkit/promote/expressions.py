@@ -5,6 +5,7 @@ would write; `cost` says how much has to be believed for it: the cheaper explana
 that lead to something that is there; `computed` has those that make something new.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -16,6 +17,8 @@ from agentkit.promote.writing import field_code, literal, singular_of
 
 Env: TypeAlias = Mapping[str, Any]
 """What has a name at some point of a run: the inputs and the results so far."""
+ANY = "one"
+"""What an element is called as long as nothing better is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +44,24 @@ class Expr:
 
 
 class Names:
-    """What nodes are called where their code is written: a node that has a name is not written out again."""
+    """What nodes are called where their code is written: a node that has a name is not written out again.
 
-    def __init__(self, given: Mapping[Expr, str] | None = None) -> None:
+    Args:
+        given: names of nodes.
+        says: whether the code says what is missing where a choice finds none, or several.
+    """
+
+    def __init__(self, given: Mapping[Expr, str] | None = None, *, says: bool = False) -> None:
         self._given = dict(given or {})
+        self._says = says
+
+    def only(self, chosen: str, wanted: str) -> str:
+        """The code for the one element of a generator; `wanted`: what it is, in words."""
+        return f"ak.only(({chosen}), {literal(wanted)})" if self._says else f"ak.only({chosen})"
+
+    def also(self, given: Mapping[Expr, str]) -> "Names":
+        """These names, and more."""
+        return Names({**self._given, **given}, says=self._says)
 
     def of(self, expression: Expr) -> str:
         """Its name, or its code."""
@@ -285,8 +302,19 @@ class Pick(Expr):
 
     @override
     def code(self, names: Names) -> str:
-        one = singular(self.base)
-        return f"ak.only({one} for {one} in {names.of(self.base)}{filter_code(self.conditions, one, names)})"
+        one = element_of(self.base, self.conditions, names)
+        chosen = f"{one} for {one} in {names.of(self.base)}{filter_code(self.conditions, one, names)}"
+        return names.only(chosen, self._wanted())
+
+    def _wanted(self) -> str:
+        """What is chosen, in words: of it there may be none, or several."""
+        things = self.base.name if isinstance(self.base, Field | Root) else "elements"
+        known = [
+            f"{'.'.join(one.path)} is {one.equals.constant}" for one in self.conditions if isinstance(one.equals, Const)
+        ]
+        given = ["that " + ".".join(one.path) for one in self.conditions if not isinstance(one.equals, Const)]
+        with_given = f" with {' and '.join(given)}" if given else ""
+        return things + with_given + (f" whose {' and '.join(known)}" if known else "")
 
     @property
     @override
@@ -323,16 +351,32 @@ class Best(Onward):
 
     @override
     def code(self, names: Names) -> str:
+        return self.beyond(self.limit(names), names)
+
+    def limit(self, names: Names) -> str:
+        """The Python for the largest or smallest value of the field."""
         one = singular(self.base)
-        base = names.of(self.base)
-        field = field_code(one, self.path, self.by_key)
-        limit = f"{self.which}({field} for {one} in {base})"
-        return f"ak.only({one} for {one} in {base} if {field} == {limit})"
+        return f"{self.which}({field_code(one, self.path, self.by_key)} for {one} in {names.of(self.base)})"
+
+    def beyond(self, limit: str, names: Names) -> str:
+        """The Python for the element that has it."""
+        one = singular(self.base)
+        words = "largest" if self.which == "max" else "smallest"
+        test = f"{field_code(one, self.path, self.by_key)} == {limit}"
+        chosen = f"{one} for {one} in {names.of(self.base)} if {test}"
+        return names.only(chosen, f"{one} with the {words} {'.'.join(self.path)}")
 
     @property
     @override
     def cost(self) -> float:
         return self.base.cost + 1.5
+
+
+def element_of(base: Expr, conditions: tuple[Where, ...], names: Names) -> str:
+    """What one element of a list is called where conditions are about it: never what they compare it with."""
+    name = singular(base)
+    others = [names.of(one.equals) for one in conditions]
+    return f"one_{name}" if any(re.search(rf"\b{name}\b", other) for other in others) else name
 
 
 def singular(base: Expr) -> str:

@@ -1,34 +1,112 @@
 """What held in every run, and has to hold before something is written."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.promote.expressions import Const, Field, Root, roots, walk
-from agentkit.promote.plan import Guard, Plan, PlannedStep
+from agentkit.promote.computed import Match, Total
+from agentkit.promote.expressions import Const, Element, Env, Expr, Field, Root, roots, walk
+from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar, scalar_of
-from agentkit.promote.values import number_of
+from agentkit.promote.values import Miss, number_of
 
 _FIRST = 24  # runs that guards are looked for in; they have to hold in all
 _WORD = 24  # characters: what is longer is no status
 
 
 def guards_of(plan: Plan, agent: AgentDefinition) -> None:
-    """Put the guards before the first write, where every run makes it, and else before the end.
+    """Put the guards before the first write, where every run makes it, and else where the ways part or all ends.
 
-    They are about what the inputs and the reads before it say.
+    They are about what the inputs and the reads before it say. What writes may be in doubt about is settled before
+    the first of them as far as it can be: a pipeline that hands over then has written nothing.
     """
     pool = Pool(plan.envs[:_FIRST])
     reads = [step.name for step in plan.steps if not step.writes and step.over is None and step.way is None]
     strict = [step for step in plan.steps if step.writes and _chose_once(agent, step)]
-    first = next((step for step in plan.steps if step.writes and step.way is None), None)
-    if first is None:
+    writes = [step for step in plan.steps if step.writes and step.way is None]
+    if not writes:
         plan.guards = list(_guards(plan, pool, [*plan.inputs, *reads]))
-    else:  # what comes later is guarded by this one
+    else:
+        first = writes[0]
         seen = [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]
-        first.guards = list(_guards(plan, pool, seen))
+        found: list[Condition] = list(_guards(plan, pool, seen))
         if strict:
-            first.guards += _bounds(plan, pool, seen)
+            found += _bounds(plan, pool, seen)
+        for step in _each_run(writes):
+            step.guards = list(found)
+    for way in dict.fromkeys(step.way for step in plan.steps):
+        _settle(plan, [step for step in plan.steps if step.writes and step.way == way])
+    for step in plan.steps:
+        if step.writes and step.over is None:
+            step.guards += _not_empty(plan, step)
+
+
+def _each_run(writes: Sequence[PlannedStep]) -> Iterator[PlannedStep]:
+    """The writes that have to have the guards, so that none comes without: a loop may have nothing to do."""
+    for step in writes:
+        yield step
+        if step.over is None:
+            return
+
+
+def _settle(plan: Plan, writes: Sequence[PlannedStep]) -> None:
+    """Compare explanations of later writes before the first one of the same way."""
+    if not writes or writes[0].over is not None:
+        return
+    first = writes[0]
+    seen = {*plan.inputs, *(step.name for step in plan.steps if _is_before(plan, step.name, first) and not step.writes)}
+    for step in writes[1:]:
+        doubtful = {
+            name: source
+            for name, source in step.arguments.items()
+            if len(source.survivors) > 1 and all(_reads_only(one, seen) for one in source.survivors)
+        }
+        first.guards += [Agreed(step.tool, name, source) for name, source in doubtful.items()]
+        step.settled = frozenset(doubtful)
+
+
+def _reads_only(expression: Expr, names: set[str]) -> bool:
+    nodes = list(walk(expression))
+    return roots(expression) <= names and not any(isinstance(node, Element) for node in nodes)
+
+
+def _not_empty(plan: Plan, step: PlannedStep) -> Iterable[NotEmpty]:
+    """The lists that a write's sums are of, where no run had an empty one: nobody saw what is done then."""
+    nodes = (node for source in step.arguments.values() for one in source.survivors for node in walk(one))
+    bases = [node.base for node in nodes if isinstance(node, Total) and node.how == "sum"]
+    for base in dict.fromkeys(bases):
+        lists = [_found(base, env) for env in plan.envs]
+        there = [one for one in lists if one is not None]
+        if there and all(there):
+            yield NotEmpty(base, len(there))
+
+
+def _found(expression: Expr, env: Env) -> Any:
+    try:
+        return expression.value(env)
+    except Miss:
+        return None
+
+
+def unread(plan: Plan) -> list[str]:
+    """What is said of an input that is prose, and of which only some pieces are read before something is written."""
+    asks = next((at for at, step in enumerate(plan.steps) if step.asks), len(plan.steps))
+    first = next((at for at, step in enumerate(plan.steps) if step.writes), None)
+    if first is None or asks < first:
+        return []
+    sources = [(name, source) for step in plan.steps for name, source in step.arguments.items()]
+    found: list[str] = []
+    for given in plan.inputs:
+        pieces = [
+            name
+            for name, source in sources
+            for one in source.survivors
+            if any(isinstance(node, Match) and node.base == Root(given) for node in walk(one))
+        ]
+        if pieces:
+            only = " and ".join(dict.fromkeys(pieces))
+            found.append(f"of {given} nothing but {only} is read: whatever else it says changes nothing")
+    return found
 
 
 def _chose_once(agent: AgentDefinition, step: PlannedStep) -> bool:

@@ -9,8 +9,10 @@ from typing import Any
 from agentkit.definition import AgentDefinition
 from agentkit.promote.align import Slot, explained_calls, find_list, reach, tell_apart
 from agentkit.promote.answers import answer_of, answered
-from agentkit.promote.expressions import Const, Env, Field, Names, Root, roots, walk
-from agentkit.promote.guarding import guards_of
+from agentkit.promote.computed import Total
+from agentkit.promote.expressions import Const, Env, Expr, Field, Names, Root, roots, walk
+from agentkit.promote.find import place_of_tool
+from agentkit.promote.guarding import guards_of, unread
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.pool import Pool
 from agentkit.promote.recordings import argument_names, edited_in, input_names, inputs_of, result_of, typed_arguments
@@ -21,12 +23,14 @@ from agentkit.promote.sources import (
     element_name,
     inside,
     renamed,
+    replace_in,
     same_list,
     sample,
     sources_of,
 )
 from agentkit.promote.traces import RecordedCall, Trace
-from agentkit.promote.values import fields_of
+from agentkit.promote.values import Miss, fields_of
+from agentkit.promote.writing import plural_of
 
 _ENOUGH = 3
 """A constant is believed after so many runs."""
@@ -43,6 +47,8 @@ class Planner:
         self._traces = traces
         self._left = list(slots)
         self._way: str | None = None
+        homes = (place_of_tool(tool, name).module for name, tool in agent.tools.items())
+        self._modules = {home.rpartition(".")[2] for home in homes if home is not None}
         self._others: set[str] = set()  # names of other ways
         self.steps: list[PlannedStep] = []
         self.doubts = [
@@ -55,6 +61,7 @@ class Planner:
         self._writes_done = 0
         self._pool: Pool | None = None
         self._parts: dict[str, Pool] = {}  # what can be reached from each name
+        self._echoes: dict[Expr, Expr] = {}  # what a read gave back → the argument
 
     def place_all(self) -> None:
         """Place every slot."""
@@ -67,6 +74,7 @@ class Planner:
         branch.envs = [dict(self.envs[run]) for run in chosen]
         branch.steps = list(self.steps)
         branch._way = way
+        branch._echoes = dict(self._echoes)
         branch.doubts = [f"on the way {way}, {doubt}" for doubt in branch.doubts]
         branch._others = {*self._others, *(step.name for step in self.steps)}
         return branch
@@ -104,6 +112,7 @@ class Planner:
         )
         _order_writes(plan)
         guards_of(plan, self._agent)
+        plan.doubts += unread(plan)
         return plan
 
     @property
@@ -178,8 +187,10 @@ class Planner:
     # placing ---------------------------------------------------------------------------------------------------------
 
     def _place(self, found: Explained) -> None:
-        slot, over, arguments = found.slot, found.over, found.arguments
-        name = self._name(slot.tool)
+        slot, over = found.slot, found.over
+        arguments = {one: self._once(source, writes=slot.writes) for one, source in found.arguments.items()}
+        found = replace(found, arguments=arguments)
+        name = self._name(slot.tool, several=over is not None and not slot.writes)
         if over is not None:
             found = renamed(found, element_name(over.base, {*self.envs[0], name}))
             over, arguments = found.over, found.arguments
@@ -213,6 +224,36 @@ class Planner:
         for env, calls in zip(self.envs, slot.calls, strict=True):
             results = [result_of(self._agent, slot.tool, call.result) for call in calls]
             env[name] = results[0] if over is None and found.calls else results
+        if over is None and found.calls and not slot.writes:
+            self._echo(step)
+        elif over is not None:  # as many results as elements
+            self._echoes[Total("len", over.base, (), over.conditions)] = Total("len", Root(name))
+
+    def _echo(self, step: PlannedStep) -> None:
+        """Find the arguments that a read gives back under the same name: the step checks them, nobody else has to."""
+        for name, source in step.arguments.items():
+            if len(source.survivors) != 1 or source.different < 2 or isinstance(source.survivors[0], Const):
+                continue
+            fields = fields_of(self.envs[0][step.name])
+            if fields is None or name not in fields:
+                continue
+            echo = Field(Root(step.name), name, by_key=isinstance(self.envs[0][step.name], Mapping))
+            if all(_is_same(echo, source.survivors[0], env) for env in self.envs):
+                step.echoes[name] = echo
+                self._echoes[echo] = source.survivors[0]
+
+    def _once(self, source: Source, *, writes: bool) -> Source:
+        """A source without what a read only gave back; a write takes it from there: the read has checked it."""
+        plain = [replace_in(one, self._echoes) for one in source.survivors]
+        if plain == list(source.survivors):
+            return source
+        kept = tuple(dict.fromkeys(plain))
+        if writes:
+            used = {node for one in source.survivors for node in walk(one)} & set(self._echoes)
+            back = {self._echoes[echo]: echo for echo in self._echoes if echo in used}
+            kept = tuple(replace_in(one, back) for one in kept)
+        is_certain = len(kept) == 1 and source.grade == "ambiguous" and source.different >= _ENOUGH
+        return replace(source, survivors=kept, grade="certain" if is_certain else source.grade)
 
     def _ask_first(self, step: PlannedStep, made: Mapping[str, Source], found: Explained) -> None:
         """A model's part of the arguments is a step of its own, so that what comes later can use it too."""
@@ -240,10 +281,14 @@ class Planner:
         root = Root(f"{name}[]") if step.over is not None else Root(name)
         step.arguments |= answered(made, root)
 
-    def _name(self, tool: str) -> str:
+    def _name(self, tool: str, *, several: bool = False) -> str:
         """A step's name: what a read finds, what a write does; never an input's or another step's."""
         short = _VERBS.sub("", tool) or tool
-        return self._free(short if short.isidentifier() and short not in self._taken() else tool)
+        if several:
+            short = plural_of(short)
+        if not short.isidentifier():
+            return self._free(tool)
+        return self._free(f"found_{short}" if short != tool and short in self._taken() else short)
 
     def _free(self, name: str) -> str:
         name = re.sub(r"\W", "_", name)
@@ -256,6 +301,7 @@ class Planner:
         return {
             *self.envs[0],
             *self._others,
+            *self._modules,
             "way",
             "text",
             "ctx",
@@ -281,7 +327,7 @@ class Planner:
             for name in rows[0]
         }
         written = {step.name for step in self.steps if step.writes}
-        found = {name: _as_written(source, written) for name, source in found.items()}
+        found = {name: _as_written(self._once(one, writes=False), written) for name, one in found.items()}
         made = {name: source for name, source in found.items() if not source.is_known}
         if made:
             found |= self._ask_for_output(made, rows)
@@ -303,6 +349,15 @@ class Planner:
         for env, row in zip(self.envs, rows, strict=True):
             env[name] = answer_of(made, row)
         return answered(made, Root(name))
+
+
+def _is_same(one: Expr, other: Expr, env: Env) -> bool:
+    """Whether two expressions have the same value in a run, one that `==` calls the same too."""
+    try:
+        left, right = one.value(env), other.value(env)
+    except Miss:
+        return False
+    return isinstance(left, str | int) and type(left) is type(right) and left == right
 
 
 def _as_written(source: Source, written: set[str]) -> Source:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentkit.promote.computed import Each
 from agentkit.promote.expressions import Env, Expr
@@ -25,6 +25,38 @@ class Guard:
     runs: int
 
 
+@dataclass(frozen=True, slots=True)
+class NotEmpty:
+    """A list that had elements in every run, and of which something is made that would be 0 of none.
+
+    Args:
+        subject: the list.
+        runs: how many runs there are.
+    """
+
+    subject: Expr
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Explanations of an argument of a later write: where they differ, nothing has been written yet.
+
+    Args:
+        tool: the later write's.
+        argument: its name.
+        source: the explanations.
+    """
+
+    tool: str
+    argument: str
+    source: Source
+
+
+Condition: TypeAlias = Guard | NotEmpty | Agreed
+"""What has to hold before something is written."""
+
+
 @dataclass(slots=True)
 class PlannedStep:
     """One call of a tool or one question to a model, or one for each element of a list.
@@ -40,6 +72,8 @@ class PlannedStep:
         joined: the names of earlier loops over the same list, whose results of the same element may be used.
         after: steps that came before it in every run and give it nothing.
         guards: what has to hold before it.
+        echoes: arguments that a read's result has again, under the same name: the field of the result by the name.
+        settled: arguments whose explanations an earlier write's guards have compared.
         edited: in how many runs a person changed an argument, by its name.
         way: the only way on which it is made; None where it always is.
         runs: how many runs it was seen in.
@@ -53,7 +87,9 @@ class PlannedStep:
     element: str = "one"
     joined: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    guards: list[Guard] = field(default_factory=list[Guard])
+    guards: list[Condition] = field(default_factory=list[Condition])
+    echoes: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    settled: frozenset[str] = frozenset()
     edited: dict[str, int] = field(default_factory=dict[str, int])
     runs: int = 0
     asks: bool = False
@@ -71,7 +107,7 @@ class Plan:
             where there is only one.
         splits: what tells the ways apart.
         ways: how many runs went each way; empty where there is only one.
-        guards: what has to hold at the end, where no write has them.
+        guards: what has to hold before the ways part, or at the end, where no write has them.
         doubts: what a reader should know.
         runs: the runs it was made of.
         envs: in each of them, the values of all names; for checks.
@@ -82,7 +118,7 @@ class Plan:
     outputs: Mapping[str, Mapping[str, Source]]
     splits: list[Split] = field(default_factory=list[Split])
     ways: dict[str, int] = field(default_factory=dict[str, int])
-    guards: list[Guard] = field(default_factory=list[Guard])
+    guards: list[Condition] = field(default_factory=list[Condition])
     doubts: list[str] = field(default_factory=list[str])
     runs: tuple[str, ...] = ()
     envs: list[Env] = field(default_factory=list[Env])

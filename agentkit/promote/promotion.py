@@ -1,5 +1,6 @@
 """What comes of recorded runs: a pipeline with its tests, or the reasons why there is none."""
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,8 +24,10 @@ from agentkit.promote.runs_file import RunsFile, chosen
 from agentkit.promote.shadow import Shadow, shadow
 from agentkit.promote.tidy import tidy
 from agentkit.promote.variants import Selection, Variant, table
+from agentkit.promote.writing import first_sentence
 from agentkit.rows import Rows
 
+_WIDTH = 100  # characters of a docstring's line
 _SHOWN_SECONDS = 2.0
 """So long a display may take for leave-one-out where nobody asked for it before, beside the one that it is in."""
 _SHOWN_RUNS = 100
@@ -262,14 +265,14 @@ class Promotion:
         return self._module
 
     def _heading(self, plan: Plan) -> str:
-        count = len(plan.runs)
-        lines = [
-            f"What the agent {self.agent.name} does, as a pipeline.",
-            "",
-            f"Made by agentkit from {count} recorded run{'' if count == 1 else 's'} of {self.selection.seen}.",
-        ]
+        said = first_sentence(self.agent.definition.instructions) or f"What the agent {self.agent.name} does."
+        made = (
+            f"A pipeline that agentkit made from {len(plan.runs)} of {self.selection.seen} recorded runs of the agent "
+            f"{self.agent.name}. Edit it as you like: promoting again keeps what you changed."
+        )
+        lines = [said, "", *textwrap.wrap(made, _WIDTH)]
         if plan.doubts:
-            lines += ["", *(f"- {doubt}." for doubt in plan.doubts)]
+            lines += ["", "What the runs showed:", "", *(f"- {doubt}." for doubt in plan.doubts)]
         return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from agentkit.promote.computed import Change, Each, Lookup, Made, Total
-from agentkit.promote.expressions import Best, Const, Element, Expr, Field, Index, Pick, Root, Where, by_position, walk
+from agentkit.promote.expressions import (
+    ANY,
+    Best,
+    Const,
+    Element,
+    Expr,
+    Field,
+    Index,
+    Pick,
+    Root,
+    Where,
+    by_position,
+    walk,
+)
 from agentkit.promote.forms import dates, sums
 from agentkit.promote.picks import picks
 from agentkit.promote.pool import Listed, Pool, Scalar
@@ -44,6 +57,7 @@ class Source:
         refuted: tempting explanations that runs contradict.
         different: how many different values the runs have.
         runs: how many runs there are.
+        several: of a choice, whether several are chosen.
     """
 
     grade: Grade
@@ -51,6 +65,7 @@ class Source:
     refuted: tuple[Refutation, ...] = ()
     different: int = 0
     runs: int = 0
+    several: bool = False
 
     @property
     def is_known(self) -> bool:
@@ -71,8 +86,9 @@ def explain(pool: Pool, values: Sequence[Any], typed: Sequence[Any] | None = Non
     found = _distinct(_of_both(pool, values, target, typed))
     if found:
         return Source(_grade(found, different), found[:KEPT], _refuted(pool, target, found), different, len(target))
-    if (chosen := next(_choices(pool, target), None)) is not None:
-        return Source("choice", (chosen,), _refuted(pool, target, ()), different, len(target))
+    if (chosen := next(_choices(pool, values), None)) is not None:
+        several = any(is_list(value) for value in values)
+        return Source("choice", (chosen,), _refuted(pool, target, ()), different, len(target), several)
     return Source("model", (), _refuted(pool, target, ()), different, len(target))
 
 
@@ -237,18 +253,21 @@ def _refuted(pool: Pool, target: Vector, found: Sequence[Expr]) -> tuple[Refutat
     return tuple(sorted(wrong, key=lambda one: (one.runs, one.expression.cost))[:3])
 
 
-def _choices(pool: Pool, target: Vector) -> Iterator[Expr]:
-    """Lists in which the value always stands."""
+def _choices(pool: Pool, values: Sequence[Any]) -> Iterator[Expr]:
+    """Lists in which the value always stands, or everything that is in it."""
+    chosen = [[key(item) for item in value] if is_list(value) else [key(value)] for value in values]
+    if not any(chosen):
+        return
     for listed in pool.lists:
         if not listed.chooses:
             continue
         fields = listed.fields or (((), ()),)
         for path, by_key in fields:
             if all(
-                any(_at_is(element, path, wanted) for element in elements)
-                for elements, wanted in zip(listed.elements, target, strict=True)
+                all(any(_at_is(element, path, one) for element in elements) for one in wanted)
+                for elements, wanted in zip(listed.elements, chosen, strict=True)
             ):
-                yield Each(listed.expression, _body(path, by_key), _ELEMENT)
+                yield Each(listed.expression, _body(path, by_key), ANY)
 
 
 def _at_is(element: Any, path: tuple[str, ...], wanted: Any) -> bool:
@@ -260,11 +279,9 @@ def _at_is(element: Any, path: tuple[str, ...], wanted: Any) -> bool:
 
 # lists and objects ---------------------------------------------------------------------------------------------------
 
-_ELEMENT = "one"
-
 
 def _body(path: tuple[str, ...], by_key: tuple[bool, ...]) -> Expr:
-    body: Expr = Element(_ELEMENT)
+    body: Expr = Element(ANY)
     for name, keyed in zip(path, by_key, strict=True):
         body = Field(body, name, keyed)
     return body
@@ -283,7 +300,7 @@ def _mapped(
     pool: Pool, listed: Listed, conditions: tuple[Where, ...], values: Sequence[Sequence[Any]]
 ) -> Iterator[Expr]:
     """The list made of another, element by element."""
-    chosen = Each(listed.expression, Element(_ELEMENT), _ELEMENT, conditions)
+    chosen = Each(listed.expression, Element(ANY), ANY, conditions)
     try:
         kept = [chosen.value(env) for env in pool.envs]
     except Miss:
@@ -292,18 +309,18 @@ def _mapped(
         return
     if conditions and all(len(one) == len(every) for one, every in zip(kept, listed.elements, strict=True)):
         return  # a condition that nothing ever failed
-    envs = [{**env, _ELEMENT: element} for env, elements in zip(pool.envs, kept, strict=True) for element in elements]
-    inner = Pool(envs, names=(_ELEMENT,), element=_ELEMENT)
+    envs = [{**env, ANY: element} for env, elements in zip(pool.envs, kept, strict=True) for element in elements]
+    inner = Pool(envs, names=(ANY,), element=ANY)
     wanted = [item for one in values for item in one]
     for body in _survivors_inside(inner, wanted):
         if any(isinstance(node, Element) for node in walk(body)):
-            yield Each(listed.expression, body, _ELEMENT, conditions)
+            yield Each(listed.expression, body, ANY, conditions)
 
 
 def _survivors_inside(inner: Pool, wanted: Sequence[Any]) -> list[Expr]:
     target = tuple(key(value) for value in wanted)
     if all(fields_of(value) is not None for value in wanted):
-        whole: list[Expr] = [Element(_ELEMENT)] if target == tuple(key(env[_ELEMENT]) for env in inner.envs) else []
+        whole: list[Expr] = [Element(ANY)] if target == tuple(key(env[ANY]) for env in inner.envs) else []
         return whole or list(_objects(inner, wanted))
     if not all(is_scalar(value) for value in wanted):
         return []

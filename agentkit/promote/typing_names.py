@@ -25,6 +25,7 @@ class Imports:
         self.typing: set[str] = set()
         self.plain: set[str] = set()
         self.models = False  # whether it makes pydantic models of its own
+        self.fields = False  # whether their fields are described
         self.bare: dict[str, Any] = {}  # of a notebook: they have no module to come from
         self._modules: dict[str, str] = {}
 
@@ -53,7 +54,7 @@ class Imports:
             standard.append(f"from typing import {', '.join(names)}")
         others = ["import agentkit as ak"]
         if self.models:
-            others.append("from pydantic import BaseModel")
+            others.append(f"from pydantic import BaseModel{', Field' if self.fields else ''}")
         for module, called in sorted(self._modules.items()):
             if not _is_standard(module):
                 others.append(_import(module, called))

@@ -17,6 +17,13 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
+def first_sentence(text: str) -> str:
+    """The first sentence of a text, as it can stand in a docstring; nothing where there is none."""
+    line = text.strip().partition("\n")[0]
+    sentence = line.partition(". ")[0].rstrip(".")
+    return sentence.replace("\\", "\\\\").replace('"""', "'''") + "." if sentence else ""
+
+
 def raw(pattern: str) -> str:
     """A pattern as a raw string."""
     return f'r"{pattern}"' if '"' not in pattern else repr(pattern)
@@ -37,6 +44,15 @@ def singular_of(name: str) -> str:
         if name.endswith(ending) and len(name) > len(ending) + 1:
             return name[: -len(ending)] + instead
     return "one"
+
+
+def plural_of(name: str) -> str:
+    """What several things are called, each of which has this name: a line is one of lines."""
+    if name.endswith("s"):
+        return name
+    if name.endswith("y") and name[-2:-1] not in "aeiou":
+        return name[:-1] + "ies"
+    return name + ("es" if name.endswith(("ch", "sh", "x", "z")) else "s")
 
 
 def text_piece(text: str) -> str:
