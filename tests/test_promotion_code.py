@@ -3,7 +3,7 @@
 import functools
 import re
 
-from families import contacts, discounts, expenses, meetings, payouts, refunds, restocks, returns, tickets
+from families import contacts, discounts, expenses, meetings, parcels, payouts, refunds, restocks, returns, tickets
 from families.harness import record
 from families.solve import SOON
 
@@ -106,6 +106,12 @@ def test_a_doubt_stops_the_pipeline_before_it_has_written_anything():
 def test_a_sum_of_nothing_is_not_paid():
     """No run had a report without receipts: what is done then nobody saw."""
     assert 'ak.guard(receipts, "receipts had elements in all 8 runs")' in function(promoted(expenses), "pay_back")
+
+
+def test_a_status_that_no_run_had_stops_the_write():
+    """A parcel that has arrived is not said to be delayed."""
+    guard = 'ak.guard(parcel.status in ("at depot", "in transit"), "parcel.status was none other in all 8 runs")'
+    assert guard in function(promoted(parcels), "send_notice")
 
 
 def test_an_amount_that_becomes_cents_has_whole_cents():

@@ -9,7 +9,7 @@ from agentkit.jsonvalue import as_json
 from agentkit.promote.computed import Change, DateForm, Match
 from agentkit.promote.expressions import Best, Const, Element, Expr, Names, Pick, Root, singular, walk
 from agentkit.promote.find import place_of_tool
-from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, PlannedStep
+from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, OneOf, PlannedStep
 from agentkit.promote.search import Source
 from agentkit.promote.ways import ByComparison, ByLimit, ByValue, Split
 from agentkit.promote.writing import literal
@@ -208,6 +208,9 @@ class Body:
         match condition:
             case Guard():
                 return [self._guard(condition)]
+            case OneOf(subject, values, runs):
+                code, listed = self.code(subject), ", ".join(map(literal, values))
+                return [f"ak.guard({code} in ({listed}), {literal(f'{code} was none other in all {runs} runs')})"]
             case NotEmpty(subject, runs):
                 code = self.code(subject)
                 return [f"ak.guard({code}, {literal(f'{code} had elements in all {runs} runs')})"]

@@ -1,17 +1,20 @@
 """What held in every run, and has to hold before something is written."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agentkit.definition import AgentDefinition
 from agentkit.promote.computed import Match, Total
 from agentkit.promote.expressions import Const, Element, Env, Expr, Field, Root, roots, walk
-from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, Plan, PlannedStep
+from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, OneOf, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar, scalar_of
 from agentkit.promote.values import Miss, number_of
 
 _FIRST = 24  # runs that guards are looked for in; they have to hold in all
 _WORD = 24  # characters: what is longer is no status
+_STATUS = re.compile(r"(?:^|_)(?:status|state|stage|phase)$")
+_STATUSES = 6
 
 
 def guards_of(plan: Plan, agent: AgentDefinition) -> None:
@@ -29,7 +32,7 @@ def guards_of(plan: Plan, agent: AgentDefinition) -> None:
     else:
         first = writes[0]
         seen = [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]
-        found: list[Condition] = list(_guards(plan, pool, seen))
+        found: list[Condition] = [*_guards(plan, pool, seen), *_statuses(plan, pool, seen)]
         if strict:
             found += _bounds(plan, pool, seen)
         for step in _each_run(writes):
@@ -125,6 +128,19 @@ def _bounds(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterable[Guard]:
         whole = scalar_of(scalar.expression, plan.envs)
         if whole is not None and all(number_of(value) is not None for value in whole.values):
             yield Guard(scalar.expression, (min(whole.values), max(whole.values)), len(whole.values))
+
+
+def _statuses(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterator[OneOf]:
+    """What has a status, of which the runs had several: what is done in another one nobody saw."""
+    for scalar in pool.scalars:
+        node = scalar.expression
+        if not isinstance(node, Field) or not _STATUS.search(node.name) or not roots(node) <= set(names):
+            continue
+        whole = scalar_of(node, plan.envs)
+        if whole is not None and all(isinstance(value, str) for value in whole.values):
+            values = sorted(set(whole.values))
+            if 1 < len(values) <= _STATUSES and all(isinstance(one, Root | Field) for one in walk(node)):
+                yield OneOf(node, tuple(values), len(whole.values))
 
 
 def _is_before(plan: Plan, name: str, step: PlannedStep) -> bool:

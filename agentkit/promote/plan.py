@@ -26,6 +26,21 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """A status, and those that it was in the runs.
+
+    Args:
+        subject: what says it.
+        values: what it was; sorted.
+        runs: how many runs there are.
+    """
+
+    subject: Expr
+    values: tuple[str, ...]
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class NotEmpty:
     """A list that had elements in every run, and of which something is made that would be 0 of none.
 
@@ -53,7 +68,7 @@ class Agreed:
     source: Source
 
 
-Condition: TypeAlias = Guard | NotEmpty | Agreed
+Condition: TypeAlias = Guard | OneOf | NotEmpty | Agreed
 """What has to hold before something is written."""
 
 
