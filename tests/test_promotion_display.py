@@ -36,7 +36,7 @@ def html(promotion):
 def test_doubts_come_before_everything_else(refunding):
     """What a reader has to know stands above the table, the picture and the code; in the text too."""
     shown = html(refunding)
-    doubt = "its result was never needed"
+    doubt = "nothing of its result was used"
     assert refunding.plan.doubts
     assert shown.index(doubt) < shown.index("<table") < shown.index("<svg") < shown.index("<pre")
     assert repr(refunding).splitlines()[1].startswith("! ")

@@ -11,10 +11,13 @@ from agentkit.promote.code_body import Body, step_nodes
 from agentkit.promote.computed import Each, Match
 from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular, walk
 from agentkit.promote.find import place_of_agent, place_of_tool
-from agentkit.promote.plan import Plan, PlannedStep
+from agentkit.promote.plan import Plan, PlannedStep, Wanted
 from agentkit.promote.search import Source
+from agentkit.promote.shared import shared_values
 from agentkit.promote.typing_names import Imports, element_type, input_type, type_of
 from agentkit.promote.writing import first_sentence, literal
+
+_OWN_NAMES = ("way", "result", "pipeline")
 
 
 @dataclass
@@ -58,7 +61,9 @@ class Writer:
         self.plan = plan
         self.agent = agent
         self._name = name
-        self.imports = Imports({*plan.inputs, *(step.name for step in plan.steps), "way", "result", "pipeline"})
+        self.imports = Imports(
+            {*plan.inputs, *(one.name for one in plan.steps), *(one.step for one in plan.wanted), *_OWN_NAMES}
+        )
         self._name_modules(owner)
         self._constants: dict[str, tuple[str, str]] = {}  # name → (code, comment)
         self._classes: list[str] = []
@@ -67,6 +72,8 @@ class Writer:
         self._lists: dict[tuple[Expr, Any], str] = {}
         self._zipped: dict[tuple[str, ...], str] = {}
         self._matches: dict[Match, str] = {}
+        self.shared: dict[Expr, str] = {}
+        self._to_share = shared_values(plan)
         self._written: set[str] = set()
         self._class_names: set[str] = set()
         envs = plan.envs
@@ -90,7 +97,7 @@ class Writer:
 
     def module(self, heading: str) -> Module:
         """The whole text, under this docstring."""
-        functions: list[str] = []
+        functions = [self._wanted(one) for one in self.plan.wanted]
         for step in self.plan.steps:
             if step.way is not None and "way" not in self.types:
                 way = self._way()
@@ -139,8 +146,10 @@ class Writer:
         options = [literal(self._name), f"input={{{given}}}", f"output={literal(end)}"]
         owner = self._owner
         called = self.imports.thing(owner.value, owner.module, owner.name)
-        if any(step.asks for step in self.plan.steps):
+        if self.plan.wanted or any(step.asks for step in self.plan.steps):
             options.append(f"model={called}.definition.models[0]")
+            if len(self.agent.models) > 1:
+                options.append(f"fallback={called}.definition.models[1:]")
         options.append(f"deopt={called}")
         return "pipeline = ak.Pipeline(\n    " + ",\n    ".join(options) + ",\n)"
 
@@ -149,9 +158,42 @@ class Writer:
         missing = any(env.get(name) is None for env in self.plan.envs)
         return f"({written}, None)" if missing else written
 
+    def _wanted(self, wanted: Wanted) -> str:
+        """The step that has a model say whether a text asks for what the runs did."""
+        self.types[wanted.step] = bool
+        tools = (self.agent.tools[step.tool] for step in self.plan.steps if step.writes)
+        said = self.agent.instructions.strip() or " ".join(first_sentence(tool.schema.description) for tool in tools)
+        asked = "Say true only where the text asks for what is done by these instructions, and for nothing else:"
+        self._constants["WANTED"] = (_long_text(f"{asked}\n{said}\n"), "")
+        kind, pieces = self.imports.type(self.types[wanted.text]), " and ".join(wanted.pieces)
+        return (
+            f"@pipeline.step\ndef {wanted.step}({wanted.text}: {kind}, ctx: ak.Context) -> bool:\n"
+            f'    """Whether the {wanted.text} asks for what the runs did: {pieces} alone does not say that."""\n'
+            f'    return ctx.ask({{"text": {wanted.text}}}, output=bool, instructions=WANTED)'
+        )
+
     # a step ----------------------------------------------------------------------------------------------------------
 
+    def _shared(self, step: PlannedStep) -> Iterator[str]:
+        """The steps that find a value for this one and for others."""
+        for source in step.arguments.values():
+            value = source.survivors[0] if len(source.survivors) == 1 else None
+            if value is None or value not in self._to_share or value in self.shared:
+                continue
+            tool, argument = self._to_share[value]
+            name = argument if argument not in self.types else self._free(f"{step.name}_{argument}")
+            body = Body(self, None)
+            written = body.arguments({argument: source}, {})[argument]
+            lines = [*body.opening(), f"return {written}"]
+            said = f"The {argument}, for {step.name} and what comes after it."
+            kind = self.argument_type(tool, argument)
+            needs = body.needs(None)
+            self.shared[value], self.types[name] = name, kind
+            yield from self._patterns()
+            yield self._plain(name, needs, lines, kind, said)
+
     def _step(self, step: PlannedStep) -> Iterator[str]:
+        yield from self._shared(step)
         if step.over is not None:
             yield from self._loop(step, step.over)
             return
@@ -222,7 +264,7 @@ class Writer:
                     [(text, self.imports.type(self.types[text]))],
                     lines,
                     str,
-                    f"The {name} in the {text}; nothing else of it is read.",
+                    f"The {name} in the {text}.",
                 )
 
     def match(self, match: Match, wanted: str) -> str:

@@ -9,10 +9,10 @@ from agentkit.jsonvalue import as_json
 from agentkit.promote.computed import Change, DateForm, Match
 from agentkit.promote.expressions import Best, Const, Element, Expr, Names, Pick, Root, singular, walk
 from agentkit.promote.find import place_of_tool
-from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, OneOf, PlannedStep
+from agentkit.promote.plan import Agreed, Condition, Formed, Guard, NotEmpty, OneOf, PlannedStep, Wanted
 from agentkit.promote.search import Source
 from agentkit.promote.ways import ByComparison, ByLimit, ByValue, Split
-from agentkit.promote.writing import literal
+from agentkit.promote.writing import literal, raw
 
 if TYPE_CHECKING:
     from agentkit.promote.code import Writer
@@ -94,7 +94,8 @@ class Body:
         """The code of each value; what it chooses out of lists is chosen before, once."""
         for source in sources.values():
             for survivor in source.survivors:
-                self._choose(survivor)
+                if survivor not in self._w.shared:
+                    self._choose(survivor)
         return {name: self._one(name, source, edited.get(name)) for name, source in sources.items()}
 
     def ask(self, step: PlannedStep) -> list[str]:
@@ -142,27 +143,46 @@ class Body:
             codes[0] = self._w.constant(name, source)
         codes = list(dict.fromkeys(codes))
         if edited:
-            self._lines.append(f"# a person changed {name} in {edited} of {source.runs} runs: the approval asks again")
+            self._lines.append(
+                f"# a person changed {name} in {edited} of {source.runs} runs: a person approves it here too"
+            )
         if len(codes) == 1:
             return codes[0]
         agreed = f"ak.agree({', '.join(codes)})"
-        if source.grade == "certain" and not _same_case(source):
-            return agreed
+        if source.grade == "certain":
+            if (check := self._capitals(name, source)) is None:
+                return agreed
+            self._lines.append(check)
+            return codes[0]
         self._lines.append(f"# {name}: {_why(source)}")
         variable = self._free(name)
         self._lines.append(f"{variable} = {agreed}")
         return variable
 
+    def _capitals(self, name: str, source: Source) -> str | None:
+        """The check of a value whose explanations differ in capitals alone, which no run had to change."""
+        *plain, changed = source.survivors
+        if len(plain) != 1 or not isinstance(changed, Change) or changed.base != plain[0]:
+            return None
+        if changed.how not in {"lower", "upper"}:
+            return None
+        odd = "capitals" if changed.how == "lower" else "small letters"
+        said = f"no run had {odd} in {name}: whether they stay it does not say"
+        return f"ak.guard({self.code(plain[0], name)} == {self.code(changed, name)}, {literal(said)})"
+
     def code(self, expression: Expr, wanted: str = "found") -> str:
         """An expression's Python, with what it needs noted."""
         w = self._w
+        if expression in w.shared:
+            self.used.add(w.shared[expression])
+            return w.shared[expression]
         for node in walk(expression):
             if isinstance(node, Match) and isinstance(node.base, Root):
                 self._given[node] = w.match(node, _snake(wanted))
                 self.used.add(self._given[node])
             elif isinstance(node, Match):
                 w.imports.plain.add("re")
-            elif isinstance(node, DateForm) and node.read is not None:
+            elif (isinstance(node, DateForm) and node.read is not None) or (isinstance(node, Best) and node.times):
                 w.imports.typing.add("datetime")
         self._need(expression)
         return Names(self._given, says=True).of(expression)
@@ -208,6 +228,14 @@ class Body:
         match condition:
             case Guard():
                 return [self._guard(condition)]
+            case Formed(subject, pattern, runs):
+                code = self.code(subject)
+                self._w.imports.plain.add("re")
+                said = literal(f"{code} had this form in all {runs} runs")
+                return [f"ak.guard(re.fullmatch({raw(pattern)}, {code}), {said})"]
+            case Wanted(step, text):
+                self.used.add(step)
+                return [f"ak.guard({step}, {literal(f'the {text} does not clearly ask for this')})"]
             case OneOf(subject, values, runs):
                 code, listed = self.code(subject), ", ".join(map(literal, values))
                 return [f"ak.guard({code} in ({listed}), {literal(f'{code} was none other in all {runs} runs')})"]
@@ -215,6 +243,8 @@ class Body:
                 code = self.code(subject)
                 return [f"ak.guard({code}, {literal(f'{code} had elements in all {runs} runs')})"]
             case Agreed(tool, argument, source):
+                if (check := self._capitals(argument, source)) is not None:
+                    return [check]
                 codes = dict.fromkeys(self.code(one, argument) for one in source.survivors)
                 said = f"# {argument} of {tool}, before anything is written: {_why(source)}"
                 return [said, f"ak.agree({', '.join(codes)})"]
@@ -243,23 +273,12 @@ class Body:
         return names.index(name) < names.index(step.name)
 
 
-def _same_case(source: Source) -> bool:
-    """Whether nothing but capitals, which no run had to change, tells the explanations apart."""
-    return any(isinstance(one, Change) and one.how in {"lower", "upper"} for one in source.survivors[1:])
-
-
 def _why(source: Source) -> str:
-    if source.grade == "certain" and _same_case(source):
-        return f"{source.runs} runs do not show what becomes of {'capitals' if _lowers(source) else 'small letters'}"
     if source.different == 1:
         return f"the same in all {source.runs} runs, and so was each of these"
     if source.different < 3:
         return f"{source.runs} runs with {source.different} different values tell these apart no further"
     return f"{source.runs} runs do not tell these apart"
-
-
-def _lowers(source: Source) -> bool:
-    return any(isinstance(one, Change) and one.how == "lower" for one in source.survivors)
 
 
 def step_nodes(step: PlannedStep) -> set[Expr]:

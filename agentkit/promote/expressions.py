@@ -5,6 +5,7 @@ would write; `cost` says how much has to be believed for it: the cheaper explana
 that lead to something that is there; `computed` has those that make something new.
 """
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -328,11 +329,12 @@ class Pick(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Best(Onward):
-    """The element of a list whose field is the largest or the smallest."""
+    """The element of a list whose field is the largest or the smallest; `times`: texts that are points in time."""
 
     path: tuple[str, ...]
     by_key: tuple[bool, ...]
     which: Literal["max", "min"]
+    times: bool = False
 
     @override
     def value(self, env: Env) -> Any:
@@ -340,9 +342,9 @@ class Best(Onward):
         if not is_list(elements) or not elements:
             raise Miss("an element")
         try:
-            ranked = [(at(element, self.path), element) for element in elements]
+            ranked = [(self._rank(element), element) for element in elements]
             best = (max if self.which == "max" else min)(rank for rank, _ in ranked)
-        except TypeError:
+        except (TypeError, ValueError):
             raise Miss("an order") from None
         found = [element for rank, element in ranked if rank == best]
         if len(found) != 1:
@@ -356,13 +358,21 @@ class Best(Onward):
     def limit(self, names: Names) -> str:
         """The Python for the largest or smallest value of the field."""
         one = singular(self.base)
-        return f"{self.which}({field_code(one, self.path, self.by_key)} for {one} in {names.of(self.base)})"
+        return f"{self.which}({self._rank_code(one)} for {one} in {names.of(self.base)})"
+
+    def _rank(self, element: Any) -> Any:
+        found = at(element, self.path)
+        return dt.datetime.fromisoformat(found) if self.times else found
+
+    def _rank_code(self, one: str) -> str:
+        field = field_code(one, self.path, self.by_key)
+        return f"datetime.fromisoformat({field})" if self.times else field
 
     def beyond(self, limit: str, names: Names) -> str:
         """The Python for the element that has it."""
         one = singular(self.base)
         words = "largest" if self.which == "max" else "smallest"
-        test = f"{field_code(one, self.path, self.by_key)} == {limit}"
+        test = f"{self._rank_code(one)} == {limit}"
         chosen = f"{one} for {one} in {names.of(self.base)} if {test}"
         return names.only(chosen, f"{one} with the {words} {'.'.join(self.path)}")
 
@@ -381,4 +391,4 @@ def element_of(base: Expr, conditions: tuple[Where, ...], names: Names) -> str:
 
 def singular(base: Expr) -> str:
     """What one element of a list is called: an order's lines are each a `line`."""
-    return singular_of(base.name if isinstance(base, Field | Root) else "one")
+    return singular_of(base.name if isinstance(base, Field | Root) else "item")

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agentkit.definition import AgentDefinition
-from agentkit.promote.computed import Match, Total
+from agentkit.promote.computed import Total
 from agentkit.promote.expressions import Const, Element, Env, Expr, Field, Root, roots, walk
 from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, OneOf, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar, scalar_of
+from agentkit.promote.prose import read_prose
 from agentkit.promote.values import Miss, number_of
 
 _FIRST = 24  # runs that guards are looked for in; they have to hold in all
@@ -27,12 +28,13 @@ def guards_of(plan: Plan, agent: AgentDefinition) -> None:
     reads = [step.name for step in plan.steps if not step.writes and step.over is None and step.way is None]
     strict = [step for step in plan.steps if step.writes and _chose_once(agent, step)]
     writes = [step for step in plan.steps if step.writes and step.way is None]
+    prose = list(read_prose(plan))
     if not writes:
-        plan.guards = list(_guards(plan, pool, [*plan.inputs, *reads]))
+        plan.guards = [*prose, *_guards(plan, pool, [*plan.inputs, *reads])]
     else:
         first = writes[0]
         seen = [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]
-        found: list[Condition] = [*_guards(plan, pool, seen), *_statuses(plan, pool, seen)]
+        found: list[Condition] = [*prose, *_guards(plan, pool, seen), *_statuses(plan, pool, seen)]
         if strict:
             found += _bounds(plan, pool, seen)
         for step in _each_run(writes):
@@ -89,27 +91,6 @@ def _found(expression: Expr, env: Env) -> Any:
         return expression.value(env)
     except Miss:
         return None
-
-
-def unread(plan: Plan) -> list[str]:
-    """What is said of an input that is prose, and of which only some pieces are read before something is written."""
-    asks = next((at for at, step in enumerate(plan.steps) if step.asks), len(plan.steps))
-    first = next((at for at, step in enumerate(plan.steps) if step.writes), None)
-    if first is None or asks < first:
-        return []
-    sources = [(name, source) for step in plan.steps for name, source in step.arguments.items()]
-    found: list[str] = []
-    for given in plan.inputs:
-        pieces = [
-            name
-            for name, source in sources
-            for one in source.survivors
-            if any(isinstance(node, Match) and node.base == Root(given) for node in walk(one))
-        ]
-        if pieces:
-            only = " and ".join(dict.fromkeys(pieces))
-            found.append(f"of {given} nothing but {only} is read: whatever else it says changes nothing")
-    return found
 
 
 def _chose_once(agent: AgentDefinition, step: PlannedStep) -> bool:

@@ -99,7 +99,7 @@ def kept_run(agent: AgentDefinition, plan: Plan, trace: Trace) -> KeptRun:
 def _answers(agent: AgentDefinition, plan: Plan, trace: Trace, calls: Sequence[RecordedCall]) -> dict[str, Any]:
     """What the agent made itself in a run, by the step that asks for it."""
     at = plan.runs.index(trace.run_id) if trace.run_id in plan.runs else None
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {one.step: True for one in plan.wanted}
     for step in plan.steps:
         if not step.asks:
             continue

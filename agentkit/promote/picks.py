@@ -88,9 +88,9 @@ def _elements(pool: Pool, listed: Listed, taken: list[set[int]]) -> Iterator[Exp
             else:
                 singles.append(condition)
         for which in ("max", "min"):
-            best = Best(listed.expression, field, by_key, which)
+            times = all(isinstance(_at(one, field), str) for elements in listed.elements for one in elements)
             if _is_best(listed, field, which, taken):
-                yield best
+                yield Best(listed.expression, field, by_key, which, times)
     yield from _pairs(pool, listed, singles, taken)
 
 

@@ -12,7 +12,7 @@ from agentkit.promote.answers import answer_of, answered
 from agentkit.promote.computed import Total
 from agentkit.promote.expressions import Const, Env, Expr, Field, Names, Root, roots, walk
 from agentkit.promote.find import place_of_tool
-from agentkit.promote.guarding import guards_of, unread
+from agentkit.promote.guarding import guards_of
 from agentkit.promote.plan import Plan, PlannedStep
 from agentkit.promote.pool import Pool
 from agentkit.promote.recordings import argument_names, edited_in, input_names, inputs_of, result_of, typed_arguments
@@ -29,7 +29,7 @@ from agentkit.promote.sources import (
     sources_of,
 )
 from agentkit.promote.traces import RecordedCall, Trace
-from agentkit.promote.values import Miss, fields_of
+from agentkit.promote.values import Miss, field_of, fields_of
 from agentkit.promote.writing import plural_of
 
 _ENOUGH = 3
@@ -52,7 +52,8 @@ class Planner:
         self._others: set[str] = set()  # names of other ways
         self.steps: list[PlannedStep] = []
         self.doubts = [
-            f"{count} of {len(traces)} runs also called {name}; its result was never needed, and it is left out"
+            f"{count} of {len(traces)} runs also called {name}; nothing of its result was used, and it is left out: "
+            "if it is a check, put it back"
             for name, count in sorted(dropped.items())
         ]
         self.inputs = input_names(traces)
@@ -112,7 +113,6 @@ class Planner:
         )
         _order_writes(plan)
         guards_of(plan, self._agent)
-        plan.doubts += unread(plan)
         return plan
 
     @property
@@ -224,23 +224,28 @@ class Planner:
         for env, calls in zip(self.envs, slot.calls, strict=True):
             results = [result_of(self._agent, slot.tool, call.result) for call in calls]
             env[name] = results[0] if over is None and found.calls else results
-        if over is None and found.calls and not slot.writes:
-            self._echo(step)
-        elif over is not None:  # as many results as elements
+        if found.calls and not slot.writes:
+            self._echo(step, found.envs, [result for env in self.envs for result in _results(env[name], over)])
+        if over is not None:  # as many results as elements
             self._echoes[Total("len", over.base, (), over.conditions)] = Total("len", Root(name))
 
-    def _echo(self, step: PlannedStep) -> None:
-        """Find the arguments that a read gives back under the same name: the step checks them, nobody else has to."""
+    def _echo(self, step: PlannedStep, envs: Sequence[Env], results: Sequence[Any]) -> None:
+        """Find the arguments that a read gives back under the same name: the step checks them, nobody else has to.
+
+        Args:
+            step: the read.
+            envs: what has a name where each call is made.
+            results: of each call.
+        """
         for name, source in step.arguments.items():
             if len(source.survivors) != 1 or source.different < 2 or isinstance(source.survivors[0], Const):
                 continue
-            fields = fields_of(self.envs[0][step.name])
-            if fields is None or name not in fields:
-                continue
-            echo = Field(Root(step.name), name, by_key=isinstance(self.envs[0][step.name], Mapping))
-            if all(_is_same(echo, source.survivors[0], env) for env in self.envs):
+            given = source.survivors[0]
+            if all(_gives_back(result, name, given, env) for env, result in zip(envs, results, strict=True)):
+                echo = Field(Root(step.name), name, by_key=isinstance(results[0], Mapping))
                 step.echoes[name] = echo
-                self._echoes[echo] = source.survivors[0]
+                if step.over is None:
+                    self._echoes[echo] = given
 
     def _once(self, source: Source, *, writes: bool) -> Source:
         """A source without what a read only gave back; a write takes it from there: the read has checked it."""
@@ -351,13 +356,17 @@ class Planner:
         return answered(made, Root(name))
 
 
-def _is_same(one: Expr, other: Expr, env: Env) -> bool:
-    """Whether two expressions have the same value in a run, one that `==` calls the same too."""
+def _results(found: Any, over: Any) -> list[Any]:
+    return [found] if over is None else found
+
+
+def _gives_back(result: Any, name: str, given: Expr, env: Env) -> bool:
+    """Whether a result has under this name what was given, and `==` says so too."""
     try:
-        left, right = one.value(env), other.value(env)
+        there, value = field_of(result, name), given.value(env)
     except Miss:
         return False
-    return isinstance(left, str | int) and type(left) is type(right) and left == right
+    return isinstance(there, str | int) and type(there) is type(value) and there == value
 
 
 def _as_written(source: Source, written: set[str]) -> Source:

@@ -68,7 +68,37 @@ class Agreed:
     source: Source
 
 
-Condition: TypeAlias = Guard | OneOf | NotEmpty | Agreed
+@dataclass(frozen=True, slots=True)
+class Formed:
+    """A text that in every run had the same words around what varies.
+
+    Args:
+        subject: the text.
+        pattern: a regular expression that all of it matches.
+        runs: how many runs there are.
+    """
+
+    subject: Expr
+    pattern: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A text that asks for what the runs did: a model has read it.
+
+    Args:
+        step: the step that asks the model.
+        text: the input.
+        pieces: what plain code takes from it.
+    """
+
+    step: str
+    text: str
+    pieces: tuple[str, ...]
+
+
+Condition: TypeAlias = Guard | OneOf | NotEmpty | Agreed | Formed | Wanted
 """What has to hold before something is written."""
 
 
@@ -123,6 +153,7 @@ class Plan:
         splits: what tells the ways apart.
         ways: how many runs went each way; empty where there is only one.
         guards: what has to hold before the ways part, or at the end, where no write has them.
+        wanted: inputs in prose of which a model says whether they ask for what the runs did.
         doubts: what a reader should know.
         runs: the runs it was made of.
         envs: in each of them, the values of all names; for checks.
@@ -134,6 +165,7 @@ class Plan:
     splits: list[Split] = field(default_factory=list[Split])
     ways: dict[str, int] = field(default_factory=dict[str, int])
     guards: list[Condition] = field(default_factory=list[Condition])
+    wanted: list[Wanted] = field(default_factory=list[Wanted])
     doubts: list[str] = field(default_factory=list[str])
     runs: tuple[str, ...] = ()
     envs: list[Env] = field(default_factory=list[Env])

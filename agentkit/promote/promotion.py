@@ -272,8 +272,12 @@ class Promotion:
         )
         lines = [said, "", *textwrap.wrap(made, _WIDTH)]
         if plan.doubts:
-            lines += ["", "What the runs showed:", "", *(f"- {doubt}." for doubt in plan.doubts)]
+            lines += ["", "What the runs showed:", "", *(line for doubt in plan.doubts for line in _bullet(doubt))]
         return "\n".join(lines) + "\n"
+
+
+def _bullet(doubt: str) -> list[str]:
+    return textwrap.wrap(f"- {doubt}.", _WIDTH, subsequent_indent="  ", break_long_words=False)
 
 
 def _notebook_only(agent: str, names: Sequence[str]) -> str:

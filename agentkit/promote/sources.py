@@ -113,7 +113,9 @@ def renamed(found: Explained, element: str) -> Explained:
         name: replace(source, survivors=tuple(replace_in(one, mapping) for one in source.survivors))
         for name, source in found.arguments.items()
     }
-    return replace(found, over=Each(over.base, Element(element), element, over.conditions), arguments=arguments)
+    envs = [{**env, element: env[over.element]} for env in found.envs]
+    over = Each(over.base, Element(element), element, over.conditions)
+    return replace(found, over=over, arguments=arguments, envs=envs)
 
 
 def replace_in(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:

@@ -37,13 +37,13 @@ def field_code(base: str, path: tuple[str, ...], by_key: tuple[bool, ...]) -> st
 
 
 def singular_of(name: str) -> str:
-    """What one of several things of this name is called: one of lines is a line; "one" where nothing says."""
+    """What one of several things of this name is called: one of lines is a line; "item" where nothing says."""
     name = re.sub(r"\W", "_", name)
     endings = (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("xes", "x"), ("ss", "ss_one"), ("s", ""))
     for ending, instead in endings:
         if name.endswith(ending) and len(name) > len(ending) + 1:
             return name[: -len(ending)] + instead
-    return "one"
+    return "item"
 
 
 def plural_of(name: str) -> str:

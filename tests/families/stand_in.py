@@ -90,6 +90,8 @@ def _filled(schema: dict[str, Any], defs: dict[str, Any], name: str | None, know
         return known[name]
     if schema.get("type") == "string":
         return FREE
+    if schema.get("type") == "boolean" and name is None:
+        return True  # whether a text asks for what the runs did: every case does
     if schema.get("type") == "array" and (lists := [value for value in known.values() if isinstance(value, list)]):
         return lists[0]
     raise NotShown(f"what {name or 'the answer'} is (a {schema.get('type', schema)}) is not in the prompt")
