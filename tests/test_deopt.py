@@ -553,6 +553,52 @@ def test_another_write_does_not(log):
     assert shop.wrote == [("A-1", 8.0), ("A-1", 2.0)]
 
 
+def test_what_was_written_at_once_is_told_in_the_pipelines_order(log):
+    """Which of two items wrote first is chance: what the agent reads is not."""
+    shop = Shop("fine")
+
+    def pays(order_id: str, ctx: ak.Context) -> dict:
+        if order_id == "A-1":
+            wait_until(lambda: shop.wrote)
+        return ctx.call(shop.refund, order_id=order_id, amount=1.0)
+
+    def ends(pays: list) -> str:
+        return answer({"status": "lost"})
+
+    pipeline = kept(ak.Pipeline("shop", input={"order_ids": list[str]}, deopt=shop.agent))
+    pipeline.step(pays, each=("order_id", "order_ids"))
+    pipeline.step(ends)
+    run = pipeline.run(order_ids=["A-1", "A-2"], log=log)
+    paused(run)
+    assert [order_id for order_id, _ in shop.wrote] == ["A-2", "A-1"]
+    calls = ["pays[0]/call/refund/1", "pays[1]/call/refund/1"]
+    assert [write.step for write in deopted(run).writes] == calls
+    assert [made.step for made in deopted(run).calls] == calls
+
+
+def test_a_read_that_was_made_again_is_handed_over_once(log):
+    """With what it gave the last time: a step that is tried again asks for the same."""
+    shop = Shop("fine")
+    tries = []
+
+    def reads(text: str, ctx: ak.Context) -> dict:
+        shop.status = f"seen {len(tries) + 1} times"
+        order = ctx.call(shop.find_order, order_id=text)
+        tries.append(order)
+        if len(tries) == 1:
+            raise ConnectionError("the line dropped")
+        return order
+
+    pipeline = kept(ak.Pipeline("shop", input={"text": str}, deopt=shop.agent))
+    pipeline.step(reads, retry=ak.Retry(max_attempts=2, initial=0.01))
+    pipeline.step(answer, name="ends", needs={"order": "reads"})
+    run = pipeline.run(text="A-1", log=log)
+    assert run.result(SOON) == "fine"
+    assert shop.read == ["A-1", "A-1"]
+    [found] = [message.content for message in shop.model.requests[0].messages if message.role == "tool"]
+    assert found == tries[-1]
+
+
 def test_what_a_step_wrote_by_itself_is_told_and_every_write_asks(log):
     """No tool of the agent's says what would repeat it."""
     shop = Shop(call("refund", order_id="A-1", amount=2.0), "fine")

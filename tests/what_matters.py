@@ -94,9 +94,15 @@ def _messages(state: State) -> list[Any]:
     vouched = {state.calls[step].call_id for step in happened if step}
     said = [message.model_dump(mode="json") for message in state.messages]
     for message in said:
-        if message["role"] == "tool" and message["call_id"] in vouched:
+        if message["role"] == "tool" and (message["call_id"] in vouched or _was_told_elsewhere(message)):
             message["content"] = _as_if_reported(message["content"])
     return [_without_child_ids(message) for message in said]
+
+
+def _was_told_elsewhere(message: dict[str, Any]) -> bool:
+    """Whether an agent that took over is handed a result that a person vouched for."""
+    content = message["content"]
+    return message["call_id"].startswith("made_") and isinstance(content, dict) and TOLD in str(content.get("note"))
 
 
 def _as_if_reported(content: dict[str, Any]) -> Any:

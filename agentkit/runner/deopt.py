@@ -3,6 +3,8 @@
 What is thrown away is only what has not begun: see `agentkit.decide.deopt` for the order in which a run gets there.
 """
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from agentkit import failpoints, wiring
 from agentkit.definition import AgentDefinition, InvalidArguments, PipelineDefinition, ToolSpec
 from agentkit.errors import AskFailed, CallFailed, ConfigError, Deopt, ToolError
 from agentkit.events import Deopted, ErrorInfo, MadeCall, ParentWrite, RunFailedEvent, RunSucceeded
+from agentkit.ids import digest
 from agentkit.runner import answers
 from agentkit.runner.records import error_info, place_of
 from agentkit.state import CallStep
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 FAIL_POINTS = ("deopt.met", "deopt.recorded")
 
+_ROOT = re.compile(r"[^/\[]+")
+_NUMBERS = re.compile(r"([0-9]+)")
 _NOT_FOUND = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError)
 """What Python raises where a value is not as the code expects it: a key, an index, an attribute, a number, a date."""
 
@@ -91,20 +96,40 @@ def record(act: "Activation", step: str) -> None:
         context=error.context,
         agent=definition.deopt.schema.name if definition.deopt is not None else None,
         calls=tuple(_made(act)),
-        writes=tuple(_write(act, write) for write in wiring.begun_writes(act.state)),
+        writes=tuple(_write(act, write) for write in _in_order(act, wiring.begun_writes(act.state))),
     )
     act.record(body, step=step, name=call.name)
     failpoints.hit("deopt.recorded")
 
 
 def _made(act: "Activation") -> list[MadeCall]:
-    """The calls that ended, as the agent would have made them."""
-    ended = [call for call in act.state.calls.values() if call.status == "done" and call.outcome is not None]
-    return [
-        MadeCall(step=call.step, name=name, arguments=_arguments(act, call))
-        for call in ended
-        if (name := _tool_name(act, call)) is not None
-    ]
+    """The calls that ended, as the agent would have made them; of a read that was made again, the last time."""
+    ended = (call for call in act.state.calls.values() if call.status == "done" and call.outcome is not None)
+    found: dict[str, MadeCall] = {}
+    for call in _in_order(act, ended):
+        name = _tool_name(act, call)
+        if name is None:
+            continue
+        made = MadeCall(step=call.step, name=name, arguments=_arguments(act, call))
+        same = call.step if call.writes else digest([name, made.arguments])
+        found.pop(same, None)
+        found[same] = made
+    return list(found.values())
+
+
+def _in_order(act: "Activation", calls: Iterable[CallStep]) -> list[CallStep]:
+    """Calls as the pipeline has its steps, and by number within one: which of several at once ended first is chance."""
+    places = {name: place for place, name in enumerate(_pipeline(act).steps)}
+
+    def place(call: CallStep) -> tuple[int, list[tuple[int, str]]]:
+        step = _ROOT.match(call.step)
+        parts = _NUMBERS.split(call.step)  # words and numbers in turn
+        return (
+            places.get(step[0], len(places)) if step is not None else len(places),
+            [(int(part), "") if part.isdigit() else (0, part) for part in parts],
+        )
+
+    return sorted(calls, key=place)
 
 
 def _tool_name(act: "Activation", call: CallStep) -> str | None:
