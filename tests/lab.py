@@ -225,6 +225,12 @@ class Notebook:
         row = self.output(index).locator(f'.agentkit-row[data-step="{step}"][data-status="{status}"]')
         row.first.wait_for(timeout=seconds * 1000)
 
+    def has_rows(self, index, count):
+        """Wait until a cell's live trace shows so many rows."""
+        from playwright.sync_api import expect
+
+        expect(self.output(index).locator(".agentkit-row")).to_have_count(count, timeout=20_000)
+
     def card(self, index):
         """The first question of a cell's live trace."""
         return self.output(index).locator(".agentkit-card").first

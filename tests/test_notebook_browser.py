@@ -368,7 +368,7 @@ def test_a_thousand_items_are_one_row_until_they_are_opened(pages):
     notebook.run(0)
     notebook.run(1)
     notebook.is_at(1, "keep", "asked", seconds=60)
-    assert notebook.output(1).locator(".agentkit-row").count() == 3
+    notebook.has_rows(1, 3)  # a view that missed something asks for all of it, and is empty meanwhile
     notebook.picture("fan-out")
     notebook.row(1, "double").locator(".agentkit-fold").click()
     notebook.is_at(1, "double[3]", "ok")
