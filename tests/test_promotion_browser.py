@@ -33,7 +33,7 @@ def notebook(tmp_path_factory):
         with lab.chromium() as browser:
             server.wait()
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            server.write("promote.ipynb", RUNS, PROMOTE, "import os\nos.chmod('.', 0o500)")
+            server.write("promote.ipynb", RUNS, PROMOTE)
             notebook = lab.Notebook(page, server, "promote.ipynb").open()
             notebook.run(0)
             notebook.run(1)
