@@ -4,7 +4,7 @@ A row is a band as high as its highest box. Within a band an edge goes straight 
 two bands it may go anywhere, for no box is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.picture.columns import centres, spread
@@ -60,20 +60,23 @@ class Layout:
     height: float
 
 
-def layout(sizes: Sequence[tuple[float, float]], links: Sequence[Link], first: set[int]) -> Layout:
+def layout(
+    sizes: Sequence[tuple[float, float]], links: Sequence[Link], first: set[int], last: Collection[int] = ()
+) -> Layout:
     """Where to draw each node and each edge.
 
     Args:
         sizes: width and height of each node's box, pixels.
         links: the edges; a cycle's are drawn too.
         first: the nodes that belong at the top: inputs.
+        last: the nodes that belong at the bottom.
 
     Returns:
         Boxes that do not touch, and routes that touch no box but their own two.
     """
     down = downward(len(sizes), [(source, target) for source, target, _ in links])
     falling = [_upper_first(link, falls=falls) for link, falls in zip(links, down, strict=True) if link[0] != link[1]]
-    row = levels(len(sizes), [(upper, lower) for upper, lower, _ in falling], first)
+    row = levels(len(sizes), [(upper, lower) for upper, lower, _ in falling], first, last)
     edges = lined(falling, row)
     rows = ordered(row, edges)
     loops = {source for source, target, _ in links if source == target}

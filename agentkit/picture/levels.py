@@ -1,6 +1,6 @@
 """Which row a node stands in: below all that it needs, in rows that a page can show."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from heapq import heappop, heappush
 
 ROW = 7
@@ -41,13 +41,14 @@ def downward(count: int, pairs: Iterable[tuple[int, int]]) -> list[bool]:
     return [left[target] < left[source] for source, target in pairs]
 
 
-def levels(count: int, pairs: list[tuple[int, int]], first: set[int]) -> list[int]:
+def levels(count: int, pairs: list[tuple[int, int]], first: set[int], last: Collection[int] = ()) -> list[int]:
     """The row of each node, from 0 at the top: the longest path to it, unless its row is full.
 
     Args:
         count: how many nodes there are.
         pairs: source and target of each edge; no cycle.
         first: the nodes that stand at the top where nothing is above them: a pipeline's inputs.
+        last: the node that stands at the bottom where nothing is below it: the end of a run.
 
     Returns:
         A row a node; none has more than `ROW` nodes, each edge leads to a row further down.
@@ -72,7 +73,8 @@ def levels(count: int, pairs: list[tuple[int, int]], first: set[int]) -> list[in
                 used[row[node]] -= 1
                 used[near] = used.get(near, 0) + 1
                 row[node] = near
-    return _dense(row)
+    bottom = max(row, default=0) + 1
+    return _dense([bottom if node in last and not below[node] else at for node, at in enumerate(row)])
 
 
 def topological(count: int, pairs: list[tuple[int, int]]) -> list[int]:
