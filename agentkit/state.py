@@ -86,6 +86,7 @@ class CallStep(Attempts):
     key: str | None = None
     keep_key: str | None = None
     child_run_id: str | None = None
+    child_usage: Usage | None = None  # once that run ended
     approval: str | None = None
     cleared_digest: str | None = None
     edited: bool = False
