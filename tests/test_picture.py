@@ -419,6 +419,9 @@ def test_a_way_that_was_taken_more_often_is_broader_and_says_how_often():
     """Its number stands at it, and in its tooltip; one that was taken once needs none."""
     kinds = [re.search(r'class="edge([^"]*)"', way(count))[1] for count in (1, 3, 30, 300)]
     assert kinds == ["", " often1", " often2", " often3"]
+    nodes = (Node("a", "step"), Node("b", "step"), Node("c", "step"))
+    main = svg(Graph("g", nodes, (Edge("a", "b", count=1000), Edge("b", "c", count=150))))
+    assert main.count(" often3") == main.count(" often1") == 1
     assert ">30x</text>" in way(30)
     assert "a → b: 30 times" in way(30)
     assert "once" in way(1)

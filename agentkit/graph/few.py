@@ -7,7 +7,7 @@ from dataclasses import replace
 from agentkit.graph.way import Place
 from agentkit.picture import Edge, Graph, Node
 
-MOST_NODES = 36
+MOST_NODES = 24
 """Nodes that are drawn; the rarest of more of them are one."""
 MOST_EDGES = 40
 """Edges that are drawn, besides those without which a node would hang in the air."""

@@ -99,8 +99,9 @@ def ways(links: list[Link], edges: list[Edge]) -> list[Link]:
 def _edges(where: Layout, nodes: list[Node], links: list[Link], edges: list[Edge]) -> list[str]:
     """Each edge, with what it joins as its tooltip."""
     drawn: Drawn = set()
+    most = max((edge.count or 0 for edge in edges), default=0)
     return [
-        edge_shape(route, edge, passage(nodes, link, edge), drawn)
+        edge_shape(route, edge, passage(nodes, link, edge), drawn, most)
         for route, link, edge in zip(where.routes, links, edges, strict=True)
     ]
 

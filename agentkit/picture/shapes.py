@@ -14,7 +14,9 @@ _TIP = 7.0  # an arrow's head, pixels
 _STACK = 4.0  # pixels that the sheet behind a fan-out's box looks out
 _FRAME = 3.0  # pixels between the two lines around an agent's box
 _OFTEN = (2, 10, 100)
-"""From so many times on an edge is drawn broader, and broader again."""
+"""From so many times on an edge is drawn broader, and broader again: "often1", "often2", "often3"."""
+_SHARES = (0.0, 0.2, 0.5)
+"""And from such a part of the times that the one most often taken was: the main way stands out of a long run too."""
 _GATES = {"writes", "approve"}
 """Marks that stand out: what changes the world, and where a person is asked."""
 
@@ -101,12 +103,13 @@ Drawn = set[tuple[str, Point, Point]]
 """What is drawn already: a line that edges share is drawn once, else it would look bolder with each of them."""
 
 
-def edge_shape(route: Route, edge: Edge, title: str, drawn: Drawn) -> str:
+def edge_shape(route: Route, edge: Edge, title: str, drawn: Drawn, most: int) -> str:
     """An edge with its arrow; dashed where it has a label, red where it closes a cycle.
 
-    One that was taken so often is so broad; red after a failure alone, in a colour of its own where it leads back.
+    One that is counted is as broad as it was taken often, of `most`; red after failures alone, and in a colour of its
+    own where it leads back.
     """
-    kind = f"edge{_kind(route, edge)}"
+    kind = f"edge{_kind(route, edge, most)}"
     way = _bow(route) if route.loop else _way(route, kind, drawn)
     line = f'<path class="{kind}" d="{way}"/>' if way else ""
     head = (f"{kind} head", route.points[-1], route.points[-1])
@@ -115,10 +118,10 @@ def edge_shape(route: Route, edge: Edge, title: str, drawn: Drawn) -> str:
     return f"<g><title>{safe(title)}</title>{line}{tip}</g>"
 
 
-def _kind(route: Route, edge: Edge) -> str:
+def _kind(route: Route, edge: Edge, most: int) -> str:
     if edge.count is None:
         return f"{' when' if edge.label.strip() else ''}{' back' if route.back else ''}"
-    broad = sum(edge.count >= least for least in _OFTEN)
+    broad = sum(edge.count >= max(least, share * most) for least, share in zip(_OFTEN, _SHARES, strict=True))
     way = " back" if edge.is_failure else " again" if route.back else ""
     return f"{way}{f' often{broad}' if broad else ''}"
 
