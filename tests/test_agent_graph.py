@@ -97,9 +97,9 @@ def test_the_text_of_an_agents_run(log, monkeypatch):
         "a: 5 model calls, 6 tool calls (1 failed)\n"
         "    start\n"
         "      go\n"
-        "  ✓ measure  1 call              ← start ∥\n"
-        "  ✓ look     4 calls · 1 failed  ← start ∥, itself 2x, measure  [2 at once]\n"
+        "  ✓ look     4 calls · 1 failed  ← start ∥, itself 2x, measure (again)  [2 at once]\n"
         "      ToolError: there is nothing\n"
+        "  ✓ measure  1 call              ← start ∥\n"
         "  ✓ pay?     1 edited · by Ada   ← look  [a person]\n"
         "      too much\n"
         "  ✓ pay      1 call              ← pay?  [writes]\n"
@@ -150,6 +150,23 @@ def test_what_was_called_in_one_turn_stands_side_by_side(log):
     run = ran(log, [call("look", what="x"), call("look", what="y")], "Done.")
     assert drawn(run)["look"].marks == ("2 at once",)
     assert ways(run) == {("start", "look"): 1, ("look", "end"): 1}
+
+
+def test_what_began_together_stands_in_one_row(log):
+    """However often it was called after: only what had not been there yet is further down."""
+    turns = [[call(name, what=f"{at}") for name in ("look", "measure")] for at in range(2)]
+    run = ran(log, turns[0], call("lok"), turns[1], call("lok"), "Done.")
+    assert rows(run) == [["start"], ["look", "measure"], ["lok"], ["end"]]
+
+
+def rows(run):
+    """The names in each row of the picture, from the top."""
+    found = {}
+    for group in ET.fromstring(run.graph.svg()).iter("{http://www.w3.org/2000/svg}g"):
+        if "node" in group.get("class", "").split():
+            y = float(group.get("transform")[10:-1].split()[1])
+            found.setdefault(y, []).append(group[0].text.partition("\n")[0])
+    return [sorted(found[y]) for y in sorted(found)]
 
 
 def test_a_failed_call_is_told_with_its_error_and_the_way_after_it_is_red(log):

@@ -17,7 +17,7 @@ from agentkit.picture.drawing import ends, ways
 from agentkit.picture.graph import MARKS, edges_of, linked
 from agentkit.picture.icons import icon
 from agentkit.picture.layout import layout
-from agentkit.picture.levels import ROW, downward, levels, topological
+from agentkit.picture.levels import ROW, downward, falling, levels, topological
 from agentkit.picture.style import CLASS, DARK, LIGHT, SHEET, STATUSES
 from agentkit.text import columns_of
 
@@ -88,8 +88,8 @@ def laid_out(graph):
     """A graph's nodes, links and layout, as `svg` makes them."""
     nodes, links = linked(graph)
     contents = [content(node) for node in nodes]
-    sizes = [(one.width, one.height) for one in contents]
-    return links, layout(sizes, ways(links, edges_of(graph, links)), *ends(nodes))
+    sizes, edges = [(one.width, one.height) for one in contents], edges_of(graph, links)
+    return links, layout(sizes, ways(links, edges), falling(len(nodes), links, edges), *ends(nodes))
 
 
 def touch(one, other):
@@ -445,8 +445,9 @@ def test_where_a_run_ended_is_below_all_else(graph):
     """Unless something comes after it, as nothing does in a run."""
     nodes, _ = linked(graph)
     links, where = laid_out(graph)
-    left = {source for source, target, _ in links if source != target}
-    for place in ends(nodes)[1] - left:
+    falls = falling(len(nodes), links, edges_of(graph, links))
+    above = {link[0] if down else link[1] for link, down in zip(links, falls, strict=True) if link[0] != link[1]}
+    for place in ends(nodes)[1] - above:
         others = [box for other, box in enumerate(where.boxes) if other not in ends(nodes)[1]]
         assert all(box.y + box.height <= where.boxes[place].y for box in others)
 

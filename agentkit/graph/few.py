@@ -55,8 +55,8 @@ def _fewer_nodes(graph: Graph) -> Graph:
     often = sorted(inner, key=lambda node: (node.status == "failed", node.calls or 1), reverse=True)
     rare = {node.name for node in often[MOST_NODES - 1 :]}
     more = _as_one([node for node in inner if node.name in rare])
-    nodes = [*ends[:1], *(node for node in inner if node.name not in rare), more, *ends[1:]]
-    return replace(graph, nodes=tuple(nodes), edges=tuple(_joined(graph.edges, rare, more.name)))
+    nodes = dict.fromkeys(more if node.name in rare else node for node in inner)  # where the first of them was
+    return replace(graph, nodes=(*ends[:1], *nodes, *ends[1:]), edges=tuple(_joined(graph.edges, rare, more.name)))
 
 
 def _as_one(nodes: Sequence[Node]) -> Node:

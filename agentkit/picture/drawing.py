@@ -8,6 +8,7 @@ from agentkit.picture.boxes import SMALL, content, width_of
 from agentkit.picture.graph import Edge, Graph, Link, Node, edges_of, linked, passage, shown, summary, whole
 from agentkit.picture.labels import labelled
 from agentkit.picture.layout import Layout, layout
+from agentkit.picture.levels import falling
 from agentkit.picture.shapes import Drawn, box_shape, edge_label, edge_shape, number, safe, words
 from agentkit.picture.style import CLASS, SHEET
 
@@ -40,7 +41,8 @@ def svg(graph: Graph) -> str:
         nodes, links, said = [], [], f"{said}, too many for a picture: as text they can be read"
     edges = edges_of(graph, links)
     contents = [content(node) for node in nodes]
-    where = layout([(one.width, one.height) for one in contents], ways(links, edges), *ends(nodes))
+    falls = falling(len(nodes), links, edges)
+    where = layout([(one.width, one.height) for one in contents], ways(links, edges), falls, *ends(nodes))
     title = shown(graph.name, 60)
     wide = max(where.width, width_of(title, 16), width_of(said, SMALL))
     said_at = [(route, shown(edge.words, 16)) for route, edge in zip(where.routes, edges, strict=True)]

@@ -1,7 +1,9 @@
 """Which row a node stands in: below all that it needs, in rows that a page can show."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
+
+from agentkit.picture.graph import Edge, Link
 
 ROW = 7
 """So many nodes stand side by side; more than that make another row, for a page is only so wide."""
@@ -39,6 +41,19 @@ def downward(count: int, pairs: Iterable[tuple[int, int]]) -> list[bool]:
                 entered[fresh] = clock
                 path.append((fresh, iter(below[fresh])))
     return [left[target] < left[source] for source, target in pairs]
+
+
+def falling(count: int, links: Sequence[Link], edges: Sequence[Edge]) -> list[bool]:
+    """Which links point down: what is needed by what; or, in a run, to where it had not been before.
+
+    Args:
+        count: how many nodes there are, in a run in the order in which it first came to them.
+        links: the links between them.
+        edges: the edges of the links.
+    """
+    if any(edge.count is not None for edge in edges):
+        return [source < target for source, target, _ in links]
+    return downward(count, [link[:2] for link in links])
 
 
 def levels(count: int, pairs: list[tuple[int, int]], first: set[int], last: Collection[int] = ()) -> list[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from agentkit.picture.graph import MARKS, Edge, Graph, Link, Node, edges_of, facts, linked, shown, summary
-from agentkit.picture.levels import downward, topological
+from agentkit.picture.levels import falling, topological
 from agentkit.text import columns_of, cut
 
 _NARROWEST = 32
@@ -36,9 +36,10 @@ def text(graph: Graph, width: int = 100) -> str:
     """
     width = max(width, _NARROWEST)
     nodes, links = linked(graph)
-    falls = downward(len(nodes), [link[:2] for link in links])
+    edges = edges_of(graph, links)
+    falls = falling(len(nodes), links, edges)
     order = topological(len(nodes), [link[:2] for link, down in zip(links, falls, strict=True) if down])
-    needs = _needs(nodes, links, falls, edges_of(graph, links))
+    needs = _needs(nodes, links, falls, edges)
     ran = any(node.status is not None for node in nodes)
     signs = [f"  {_sign(node)} " if ran else "  " for node in nodes]
     heads = _table([[shown(node.called, width // 4) or "(no name)", shown(node.type, width // 5)] for node in nodes])
