@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from agentkit.state import CallStep, State
 
-Kind: TypeAlias = Literal["input", "instructions", "result", "answer", "person", "default", "model"]
+Kind: TypeAlias = Literal["input", "instructions", "result", "asked", "answer", "person", "default", "model", "code"]
 
 _NODES = 5000
 """Values of one result or input that are compared; a table of a million cells is no reason to wait."""
@@ -25,9 +25,10 @@ class ValueOrigin:
     """Where one value came from.
 
     Args:
-        kind: the run's input; its agent's instructions; the result of an earlier step; a person's answer to a question;
-            a person who edited the call; the tool's default; or none of these: the model's own.
-        step: the earlier step's path, for a result or an answer; "" else.
+        kind: the run's input; its agent's instructions; the result of an earlier step; what a model said when a step
+            asked it; a person's answer to a question; a person who edited the call; the tool's default; or none of
+            these: the model's own, or made by the code of the step that makes the call.
+        step: the earlier step's path, for a result or an answer; the step's whose code it is; "" else.
         path: where in it: "total", "items[0].sku"; "" where it is the whole.
         within: whether it is a part of a longer text there.
         who: the person who edited it.
@@ -45,12 +46,15 @@ class ValueOrigin:
             "input": f"the run's input{at}",
             "instructions": "the agent's instructions",
             "result": f"the result of {self.step}{at}",
+            "asked": f"a model's answer to {self.step}{at}",
             "answer": f"a person's answer to {self.step}",
             "person": f"edited by {self.who or 'a person'}",
             "default": "the tool's default",
             "model": "the model's own",
+            "code": f"the code of {self.step}",
         }
-        return f"{words[self.kind]}{', in its text' if self.within and self.kind in {'result', 'answer'} else ''}"
+        is_text = self.within and self.kind in {"result", "asked", "answer"}
+        return f"{words[self.kind]}{', in its text' if is_text else ''}"
 
 
 def origins(state: State, step: str) -> dict[str, ValueOrigin]:
@@ -104,10 +108,20 @@ def _trace(state: State, call: CallStep, path: str, value: Any, found: dict[str,
     name = re.split(r"[.\[]", path)[-1] if not path.endswith("]") else path.rpartition("[")[0].rpartition(".")[2]
     origin = _find(state, call, name, value)
     if origin is not None or not isinstance(value, dict | list) or not value or len(found) >= _LEAVES:
-        found[path] = origin or ValueOrigin("model")
+        found[path] = origin or _own(state, call, path, value)
         return
     for key, inner in _children(path, cast("dict[str, Any]", value)):
         _trace(state, call, key, inner, found)
+
+
+def _own(state: State, call: CallStep, path: str, value: Any) -> ValueOrigin:
+    """Where a value came from that nothing before the call held."""
+    if call.within is None:
+        return ValueOrigin("model")
+    asked = state.approvals.get(call.approval or "")  # which has the tool
+    offered = asked.offered.parameters.get("properties", {}).get(path) if asked is not None and asked.offered else None
+    is_default = isinstance(offered, dict) and "default" in offered and _same(value, offered["default"])
+    return ValueOrigin("default") if is_default else ValueOrigin("code", call.within)
 
 
 def _find(state: State, call: CallStep | None, name: str, value: Any) -> ValueOrigin | None:
@@ -133,6 +147,12 @@ def _sources(state: State, call: CallStep | None) -> Iterator[tuple[Kind, str, A
         asked = state.approvals.get(other.approval or "")
         is_answer = asked is not None and asked.kind == "question"
         yield ("answer" if is_answer else "result"), other.step, other.result
+    if call is not None and call.within is not None:
+        for path in state.inner.get(call.within, ()):
+            if path == call.step:
+                break
+            if path in state.asks and state.asks[path].outcome == "ok":
+                yield "asked", path, state.asks[path].result
 
 
 def _is_before(other: CallStep, call: CallStep) -> bool:

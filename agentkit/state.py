@@ -20,7 +20,7 @@ from agentkit.events import (
     RunStatus,
     Verdict,
 )
-from agentkit.messages import AssistantMessage, Message, ModelRequest, Usage
+from agentkit.messages import AssistantMessage, Message, ModelRequest, ToolSchema, Usage
 from agentkit.policy import Budget
 from agentkit.text import call_text, one_line
 
@@ -86,6 +86,7 @@ class CallStep(Attempts):
     key: str | None = None
     keep_key: str | None = None
     child_run_id: str | None = None
+    child_usage: Usage | None = None  # once that run ended
     approval: str | None = None
     cleared_digest: str | None = None
     edited: bool = False
@@ -137,7 +138,10 @@ class Ask:
 
 @dataclass(slots=True, repr=False)
 class Approval:
-    """A question to a person and, once there is one, its answer. It prints as one line: id, kind, what it is about."""
+    """A question to a person and, once there is one, its answer. It prints as one line: id, kind, what it is about.
+
+    `offered` is the tool of the call that is asked about, where the log says it.
+    """
 
     id: str
     run_id: str
@@ -153,6 +157,7 @@ class Approval:
     options: tuple[str, ...]
     expires: datetime | None
     requested_at: datetime
+    offered: ToolSchema | None = None
     verdict: Verdict | None = None
     value: Any = None
     edits: dict[str, Any] | None = None
@@ -229,6 +234,7 @@ class State:
     skipped: dict[str, tuple[str, str | None]] = field(default_factory=dict[str, tuple[str, str | None]])
     judged: dict[str, bool] = field(default_factory=dict[str, bool])  # what `when` said
     headers: dict[str, Header] = field(default_factory=dict[str, Header])
+    offered: dict[str, ToolSchema] = field(default_factory=dict[str, ToolSchema])  # the tools that steps asked about
     again: tuple[str, ...] = ()
     deopted: Deopted | None = None
     deopted_by: str | None = None  # the step
@@ -328,6 +334,7 @@ class State:
             "skipped": dict(self.skipped),
             "judged": dict(self.judged),
             "headers": dict(self.headers),
+            "offered": dict(self.offered),
         }
 
     def request(self) -> ModelRequest:

@@ -117,6 +117,17 @@ def test_a_wrong_edit_is_refused_and_uses_nothing_up(log, edit):
     assert run.result(SOON) == "ok"
 
 
+def test_a_wrong_edit_is_refused_where_only_the_log_knows_the_tool(log):
+    """By its recorded schema; what was not edited is not held against it."""
+    run = agent_of(ScriptedModel([call("pay", amount=500), "ok"]), Till().tool).run("hi", log=log)
+    [asked] = paused(run)
+    elsewhere = ak.Run(log.store, run.run_id)
+    with pytest.raises(ApprovalError, match="'much' is not of type 'number'"):
+        elsewhere.approve(asked.id, edit={"amount": "much"})
+    elsewhere.approve(asked.id, edit={"amount": 5})
+    assert run.result(SOON) == "ok"
+
+
 def test_reject_tells_the_model_the_reason(log):
     """The run goes on; nothing ran."""
     till = Till()

@@ -303,6 +303,18 @@ def test_a_conversation_goes_on_and_a_run_is_forked(agentkit):
     assert (code, out) == (0, "hi\n")
 
 
+def test_a_runs_graph_is_printed_as_lines_mermaid_or_svg(agentkit):
+    """An agent's and a pipeline's alike; --json has the steps instead."""
+    agentkit("run", "shop:support", "hi", "--approve", "all")
+    code, out, _ = agentkit("show", "--graph", "text")
+    assert (code, "✓ refund" in out, "✓ end" in out) == (0, True, True)
+    assert agentkit("show", "--graph", "mermaid")[1].startswith("flowchart TD\n")
+    agentkit("run", "shop:twice", "21")
+    assert agentkit("show", "--graph", "svg")[1].startswith("<svg ")
+    code, _, err = agentkit("show", "--graph", "svg", "--json")
+    assert (code, "give one of them" in err) == (2, True)
+
+
 def test_pruning_asks_first(agentkit):
     """Without --yes nothing is removed unasked."""
     agentkit("run", "shop:echo", "hi")

@@ -111,14 +111,6 @@ def test_a_run_is_drawn_from_the_log_alone(triage, log):
     assert elsewhere.edges == drawn_here.edges
 
 
-def test_an_agents_run_has_no_graph(log):
-    """It says what shows what it did."""
-    run = ak.Agent("a", ScriptedModel(["hi"])).run("x", log=log)
-    run.result(timeout=10)
-    with pytest.raises(ak.ConfigError, match=r"run\.trace"):
-        _ = run.graph
-
-
 def test_the_tree_of_a_run_tells_its_steps(triage, log):
     """Items that failed or wait, what was skipped and why, and what a step asked."""
     run = triage.run(tickets=["a", "b", "c"], log=log)

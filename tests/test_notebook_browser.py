@@ -20,6 +20,8 @@ HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>
 SHOP = f"""
 import time
 import warnings
+from typing import Annotated, Literal
+from pydantic import Field
 import agentkit as ak
 from agentkit.testing import FunctionModel, call
 
@@ -81,6 +83,22 @@ def double(number: int) -> int:
 @fan.step(approve=True, writes=True)
 def keep(double: list[int]) -> int:
     return len(double)
+
+@ak.tool(writes=True, approve=True)
+def ship(weight: Annotated[float, Field(gt=0, le=50)], way: Literal["land", "air"] = "land") -> str:
+    '''Ship a parcel. Returns how it went.
+
+    Args:
+        weight: of the parcel, in kilograms.
+        way: how it travels.
+    '''
+    return f"{{weight:g}} kg by {{way}}"
+
+parcel = ak.Pipeline("parcel", input={{"weight": float}})
+
+@parcel.step
+def sends(weight: float, ctx: ak.Context) -> str:
+    return ctx.call(ship, weight=weight)
 """
 
 
@@ -468,6 +486,54 @@ def test_what_a_trace_shows_is_filtered_copied_linked_and_graded(pages):
     notebook.run(2)
     notebook.sees(2, "('good', 'as it should be')")
     notebook.until("JSON.stringify(panel.content.widgets[1].model.outputs.toJSON()).includes('graded good')")
+
+
+def test_a_call_within_a_step_is_edited_by_its_types_after_a_restart_too(pages):
+    """By a kernel that never saw the pipeline: bounds, a choice, what each argument means, and where it came from."""
+    notebook = pages(
+        "from shop import *",
+        "run = parcel.run(weight=8.5)\nrun",
+        "open('parcel', 'w').write(run.run_id)",
+        "import agentkit as ak\nak.open_log().run(open('parcel').read())",
+    )
+    for cell in (0, 1, 2):
+        notebook.run(cell)
+    notebook.is_at(1, "sends/call/ship/1", "asked")
+    notebook.js("await panel.sessionContext.session.kernel.restart();")
+    notebook.until("panel.sessionContext.session?.kernel?.status === 'idle'")
+    notebook.run(3)
+    notebook.sees(3, "of the parcel, in kilograms. · from: the run's input at weight")
+    weight, way = notebook.card(3).get_by_label("weight"), notebook.card(3).get_by_label("way")
+    weight.fill("80")
+    notebook.click(3, "approve as edited")
+    notebook.sees(3, "weight: 80 is too large: 50 is the most")
+    notebook.picture("step-call")
+    weight.fill("12")
+    way.select_option("air")
+    notebook.click(3, "approve as edited")
+    notebook.is_at(3, "", "ok")
+    notebook.sees(3, "12 kg by air")
+
+
+def test_the_graph_of_an_agents_run_is_a_picture_in_its_cell(pages):
+    """In the notebook's colours, with all that it says as words that can be read."""
+    notebook = pages("from shop import *", "run = asker.run('go')\nrun", "run.graph")
+    notebook.run(0)
+    notebook.run(1)
+    notebook.sees(1, "Which colour?")
+    notebook.click(1, "blue")
+    notebook.is_at(1, "", "ok")
+    notebook.run(2)
+    picture = notebook.output(2).get_by_role("img", name="asker")
+    picture.locator("text", has_text="1 answered").wait_for()
+    paper = "el => getComputedStyle(el.querySelector('.page')).fill"
+    light = picture.evaluate(paper)
+    notebook.picture("agent-graph-light")
+    notebook.js("await jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'});")
+    notebook.until("document.body.dataset.jpThemeLight === 'false'")
+    assert picture.evaluate(paper) != light
+    notebook.picture("agent-graph-dark")
+    notebook.js("await jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'});")
 
 
 def test_a_budget_is_raised_in_the_card(pages):

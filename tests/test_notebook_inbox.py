@@ -57,6 +57,25 @@ def test_it_lists_what_waits_oldest_first_at_each_look_anew(log):
     runs[1].cancel()
 
 
+def test_the_cards_of_a_fan_out_are_made_of_one_reading_of_their_run(log, monkeypatch):
+    """However many of its items ask, each with its own arguments."""
+    pipeline = ak.Pipeline("many", input={"amounts": list[float]})
+
+    @pipeline.step(each="amounts", concurrency=20)
+    def item(amount: float, ctx: ak.Context) -> dict:
+        return ctx.call(pay, amount=amount)
+
+    run = pipeline.run(amounts=[float(at) for at in range(20)], log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    read, found = [], log.run
+    monkeypatch.setattr(log, "run", lambda run_id: read.append(run_id) or found(run_id))
+    cards = ak.pending(log).cards()
+    assert sorted(card["arguments"]["amount"] for card in cards) == list(range(20))
+    assert read == [run.run_id]
+    run.cancel()
+
+
 def test_what_anybody_wrote_stays_text(log):
     """In the list that a notebook keeps."""
     hostile = "<script>alert(1)</script>\x1b[31m"

@@ -1,4 +1,4 @@
-"""The picture of a pipeline: it can be read, whatever the graph, and nothing in it can act, whoever wrote its words."""
+"""The picture of a pipeline or a run: it can be read, whatever the graph, and nothing in it can act."""
 
 import re
 import subprocess
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from agentkit.picture import Edge, Graph, Node, mermaid, svg, text
 from agentkit.picture.boxes import content
 from agentkit.picture.columns import spread
-from agentkit.picture.graph import MARKS, linked
+from agentkit.picture.drawing import ends, ways
+from agentkit.picture.graph import MARKS, edges_of, linked
 from agentkit.picture.icons import icon
 from agentkit.picture.layout import layout
-from agentkit.picture.levels import ROW, downward, levels, topological
+from agentkit.picture.levels import ROW, downward, falling, levels, topological
 from agentkit.picture.style import CLASS, DARK, LIGHT, SHEET, STATUSES
 from agentkit.text import columns_of
 
@@ -41,6 +42,10 @@ hostile = st.sampled_from(HOSTILE) | st.text(max_size=12)
 tame = st.sampled_from(["", "Ticket", "list[Label]", "dict[str, list[tuple[int, int]]]", "each tickets", "a note " * 9])
 
 
+counts = st.tuples(st.integers(1, 20_000), st.integers(0, 3), st.integers(0, 3))
+"""How often an edge was taken, how often after a failure, how often beside others."""
+
+
 @st.composite
 def graphs(draw, words=tame, cyclic=True, most=12):
     """Graphs of a few nodes; with `cyclic` wrong ones too: cycles, edges to nowhere, a name twice."""
@@ -51,15 +56,20 @@ def graphs(draw, words=tame, cyclic=True, most=12):
     ends = st.tuples(*[st.integers(0, max(len(known) - 1, 0))] * 2)
     pairs = draw(st.lists(ends, max_size=2 * len(names))) if known else []
     labels = st.sampled_from(["", "", "when"]) | words
-    edges = [Edge(known[one], known[other], draw(labels)) for one, other in pairs if cyclic or one < other]
-    return Graph(draw(words), nodes, tuple(edges))
+    counted = draw(st.booleans())
+    edges = [
+        Edge(known[one], known[other], "" if counted else draw(labels), *(draw(counts) if counted else ()))
+        for one, other in pairs
+        if cyclic or one < other
+    ]
+    return Graph(draw(words), nodes, tuple(edges), draw(st.just("") | words))
 
 
 def nodes_named(name, words):
     return st.builds(
         Node,
         st.just(name),
-        st.sampled_from(["input", "step", "step", "step"]),
+        st.sampled_from(["input", "step", "step", "step", "start", "agent", "person", "end"]),
         type=words,
         marks=st.lists(words, max_size=3).map(tuple) | st.just(("writes",) * 10),
         status=st.none() | st.sampled_from(STATUSES) | words,
@@ -68,6 +78,9 @@ def nodes_named(name, words):
         items=st.none() | st.tuples(st.integers(-1, 50), st.integers(-1, 50)),
         failed_items=st.integers(-1, 60),
         note=words,
+        label=words,
+        calls=st.none() | st.integers(0, 20_000),
+        told=st.lists(words, max_size=3).map(tuple),
     )
 
 
@@ -75,8 +88,8 @@ def laid_out(graph):
     """A graph's nodes, links and layout, as `svg` makes them."""
     nodes, links = linked(graph)
     contents = [content(node) for node in nodes]
-    inputs = {place for place, node in enumerate(nodes) if node.kind == "input"}
-    return links, layout([(one.width, one.height) for one in contents], links, inputs)
+    sizes, edges = [(one.width, one.height) for one in contents], edges_of(graph, links)
+    return links, layout(sizes, ways(links, edges), falling(len(nodes), links, edges), *ends(nodes))
 
 
 def touch(one, other):
@@ -195,8 +208,9 @@ def test_the_mermaid_is_the_little_of_its_grammar_that_we_mean(graph):
     """Words are quoted, and what could end a quotation, or mean something in it, is a number."""
     for line in mermaid(graph).split("\n")[1:]:
         assert re.fullmatch(
-            rf"    (?:n\d+(?:\(\[{LABEL}\]\)|\[{LABEL}\])|n\d+ (?:-->|-\. {LABEL} \.->) n\d+"
-            r"|class n\d+(?:,n\d+)* \w+|classDef \w+ [\w:#,\- ]+)",
+            rf"    (?:n\d+(?:\(\[{LABEL}\]\)|\[{LABEL}\]|\[\[{LABEL}\]\]|\{{\{{{LABEL}\}}\}})"
+            rf"|n\d+ (?:(?:-- {LABEL} )?-->|(?:== {LABEL} )?==>|-\. {LABEL} \.->) n\d+"
+            r"|linkStyle \d+(?:,\d+)* stroke:#\w+|class n\d+(?:,n\d+)* \w+|classDef \w+ [\w:#,\- ]+)",
             line,
         )
 
@@ -393,6 +407,49 @@ def test_the_mermaid_of_a_pipeline():
         "    n2 --> n3\n"
         '    n1 -. "when" .-> n3'
     )
+
+
+def way(count, failed=0, beside=0):
+    """The picture of one tool after another, so often."""
+    nodes = (Node("a", "step"), Node("b", "step"))
+    return svg(Graph("g", nodes, (Edge("a", "b", "", count, failed, beside),)))
+
+
+def test_a_way_that_was_taken_more_often_is_broader_and_says_how_often():
+    """Its number stands at it, and in its tooltip; one that was taken once needs none."""
+    kinds = [re.search(r'class="edge([^"]*)"', way(count))[1] for count in (1, 3, 30, 300)]
+    assert kinds == ["", " often1", " often2", " often3"]
+    nodes = (Node("a", "step"), Node("b", "step"), Node("c", "step"))
+    main = svg(Graph("g", nodes, (Edge("a", "b", count=1000), Edge("b", "c", count=150))))
+    assert main.count(" often3") == main.count(" often1") == 1
+    assert ">30x</text>" in way(30)
+    assert "a → b: 30 times" in way(30)
+    assert "once" in way(1)
+    assert 'class="label"' not in way(1)
+    assert ">∥ 3x</text>" in way(3, beside=2)
+    assert "3 times, 2 with others in the same turn" in way(3, beside=2)
+
+
+def test_what_was_taken_after_a_failure_alone_is_red_and_what_leads_back_is_not():
+    """In a run a loop is no mistake: it has a colour of its own."""
+    assert 'class="edge back often1"' in way(3, failed=3)
+    assert 'class="edge often1"' in way(3, failed=2)
+    nodes = (Node("a", "step"), Node("b", "step"))
+    loops = svg(Graph("g", nodes, (Edge("a", "b", count=1), Edge("b", "a", count=1), Edge("b", "b", count=1))))
+    assert loops.count('class="edge again"') == loops.count('class="againtip"') == 2
+    assert 'class="edge back"' not in loops
+
+
+@given(graphs())
+def test_where_a_run_ended_is_below_all_else(graph):
+    """Unless something comes after it, as nothing does in a run."""
+    nodes, _ = linked(graph)
+    links, where = laid_out(graph)
+    falls = falling(len(nodes), links, edges_of(graph, links))
+    above = {link[0] if down else link[1] for link, down in zip(links, falls, strict=True) if link[0] != link[1]}
+    for place in ends(nodes)[1] - above:
+        others = [box for other, box in enumerate(where.boxes) if other not in ends(nodes)[1]]
+        assert all(box.y + box.height <= where.boxes[place].y for box in others)
 
 
 def test_a_thousand_steps_are_drawn_and_too_many_are_refused_in_words():

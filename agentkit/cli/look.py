@@ -57,10 +57,25 @@ def _run(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def show(run_id: NewestRun = None, json: AsJson = False, log: LogUrl = None) -> None:
+def show(
+    run_id: NewestRun = None,
+    graph: Annotated[
+        Literal["text", "mermaid", "svg"] | None,
+        typer.Option(help="Print its graph instead: lines, mermaid's text or an SVG.", show_default=False),
+    ] = None,
+    json: AsJson = False,
+    log: LogUrl = None,
+) -> None:
     """Show a run as a tree: steps, durations, tokens, cost, attempts, and why each was taken."""
+    if graph is not None and json:
+        raise ConfigError("--graph prints a picture and --json the steps: give one of them")
     place = the_log(log)
     run = find.run_by(place, run_id)
+    if graph is not None:
+        from agentkit.graph import Picture, of_run
+
+        out({"text": str, "mermaid": Picture.mermaid, "svg": Picture.svg}[graph](of_run(run)))
+        return
     if json:
         steps = place.sql("SELECT * FROM steps WHERE run_id = $run ORDER BY started_at, step", run=run.run_id)
         out({**summary(run), "steps": steps.dicts(), "links": dict(run.links)})

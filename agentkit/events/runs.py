@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from agentkit.events.body import ApprovalKind, Body, Effect, ErrorInfo, Header, Origin, RunKind, Verdict
-from agentkit.messages import ToolCall
+from agentkit.messages import ToolCall, ToolSchema
 
 
 class RunStarted(Body):
@@ -146,7 +146,11 @@ class RetryScheduled(Body):
 
 
 class ApprovalRequested(Body):
-    """A question to a person; it is on disk before anybody sees it."""
+    """A question to a person; it is on disk before anybody sees it.
+
+    `offered` is the tool of a call that a pipeline's step makes, which only the step's code knows. The first question
+    of a run about that tool holds it; later ones name it by its digest. The other tools are in the run's header.
+    """
 
     TYPE = "approval_requested"
     kind: ApprovalKind
@@ -158,6 +162,8 @@ class ApprovalRequested(Body):
     shows: Any = None  # JSON: unknown effects, the parent's outcome, the budget's numbers
     options: tuple[str, ...] = ()
     expires: datetime | None = None
+    offered: ToolSchema | None = None
+    offered_sha256: str | None = None
 
 
 class ApprovalAnswered(Body):

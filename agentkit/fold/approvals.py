@@ -5,6 +5,7 @@ from typing import Any, cast
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ApprovalRequested, Event
 from agentkit.fold.calls import call_of
 from agentkit.fold.handlers import on
+from agentkit.messages import ToolSchema
 from agentkit.policy import Budget
 from agentkit.state import Approval, CallStep, State
 
@@ -27,6 +28,7 @@ def _approval_requested(state: State, event: Event, body: ApprovalRequested) -> 
         options=body.options,
         expires=body.expires,
         requested_at=event.ts,
+        offered=_offered(state, event, body) if body.kind == "call" else None,
     )
     state.pending.append(key)
     if event.step is not None:
@@ -35,6 +37,17 @@ def _approval_requested(state: State, event: Event, body: ApprovalRequested) -> 
         if call.within is not None:  # the step that made the call ends here, and is entered again
             call.raw = body.arguments if call.raw is None else call.raw
             state.calls[call.within].status = "parked"
+
+
+def _offered(state: State, event: Event, body: ApprovalRequested) -> ToolSchema | None:
+    """What the question is about: a tool of the run's header, or one that a step calls, told once and named since."""
+    if body.offered_sha256 is None:
+        if state.kind == "pipeline" and "/" in (event.step or ""):  # an older log; a step may be called as the tool is
+            return None
+        return next((tool.offered for tool in state.header.tools if tool.offered.name == event.name), None)
+    if body.offered is not None:
+        state.offered[body.offered_sha256] = body.offered
+    return state.offered.get(body.offered_sha256)
 
 
 @on(ApprovalAnswered)

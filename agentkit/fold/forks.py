@@ -34,7 +34,8 @@ def take_steps(fresh: State, base: State, again: Iterable[str]) -> None:
         for key, asked in base.approvals.items()
         if asked.verdict is not None and (asked.step is None or stays(asked.step))
     }
-    fresh.headers, fresh.unknown = base.headers, [effect for effect in base.unknown if stays(effect.step)]
+    fresh.headers, fresh.offered = base.headers, base.offered
+    fresh.unknown = [effect for effect in base.unknown if stays(effect.step)]
     for path in fresh.again:
         if path.partition("[")[0] not in gone:
             _reopen(fresh, path)

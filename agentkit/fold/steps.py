@@ -50,7 +50,7 @@ def _step_succeeded(state: State, event: Event, body: StepSucceeded) -> None:
     call.told_by, call.cached_from = body.told_by, body.cached_from
     if body.child_unknown is not None:
         state.unknown.append(UnknownEffect(call.step, call.name, call.arguments, call.key, body.child_unknown))
-    add_child_usage(state, body.child_usage)
+    add_child_usage(state, call, body.child_usage)
     _end(state, call, event)
 
 
@@ -63,7 +63,7 @@ def _step_failed(state: State, event: Event, body: StepFailed) -> None:
     call = call_of(state, event)
     call.deopt = body.deopt
     if fail(state, call, body):
-        add_child_usage(state, body.child_usage)
+        add_child_usage(state, call, body.child_usage)
         _end(state, call, event)
 
 

@@ -40,7 +40,7 @@ def _tool_succeeded(state: State, event: Event, body: ToolSucceeded) -> None:
     call.told_by = body.told_by
     if body.child_unknown is not None:
         state.unknown.append(UnknownEffect(call.step, call.name, call.arguments, call.key, body.child_unknown))
-    add_child_usage(state, body.child_usage)
+    add_child_usage(state, call, body.child_usage)
     _settle(state, call, event)
 
 
@@ -49,7 +49,7 @@ def _tool_failed(state: State, event: Event, body: ToolFailed) -> None:
     call = call_of(state, event)
     call.reask = body.reask
     if fail(state, call, body):
-        add_child_usage(state, body.child_usage)
+        add_child_usage(state, call, body.child_usage)
         _settle(state, call, event)
 
 
@@ -72,10 +72,11 @@ def fail(state: State, call: CallStep, body: ToolFailed | StepFailed) -> bool:
     return True
 
 
-def add_child_usage(state: State, usage: dict[str, Any] | None) -> None:
+def add_child_usage(state: State, call: CallStep, usage: dict[str, Any] | None) -> None:
     """Count what a child run used."""
     if usage is not None:
-        state.child_usage += Usage.model_validate(usage)
+        call.child_usage = Usage.model_validate(usage)
+        state.child_usage += call.child_usage
 
 
 def _settle(state: State, call: CallStep, event: Event) -> None:

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.errors import ConfigError, ServerUnavailable, ToolError
+from agentkit.json_schema import Checker
 from agentkit.jsonvalue import clean_text
 from agentkit.mcp.place import Place, redactor
-from agentkit.mcp.schemas import Checker
 from agentkit.mcp.streamable_http import ANSWER, Answer
 from agentkit.policy import Retry
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from agentkit.arguments import arguments, in_words
 from agentkit.events import ErrorInfo
 from agentkit.jsonvalue import canonical
-from agentkit.messages import AssistantMessage, Message, ToolMessage, ToolSchema
+from agentkit.messages import AssistantMessage, Message, ToolMessage
 from agentkit.notebook.rows import seconds
 from agentkit.origins import origins
 from agentkit.runner.prompt import Prompt
@@ -174,6 +175,7 @@ def _approval(asked: Approval) -> Iterator[Section]:
     if asked.verdict is None:
         since = f"pending since {asked.requested_at:%Y-%m-%d %H:%M} UTC"
         yield Section("waits for a person", "text", f"{asked.prompt}\n{since}")
+        yield from _takes(asked)
     else:
         when = f"{asked.answered_at:%Y-%m-%d %H:%M:%S} UTC" if asked.answered_at is not None else ""
         said = {"verdict": asked.verdict, "by": asked.who, "at": when, "comment": asked.comment, "edits": asked.edits}
@@ -182,6 +184,17 @@ def _approval(asked: Approval) -> Iterator[Section]:
         yield Section("asked because", "text", asked.because or "")
     if asked.shows:
         yield Section("what to know", "json", asked.shows)
+
+
+def _takes(asked: Approval) -> Iterator[Section]:
+    """What the tool says of itself and takes: who edits the arguments by a command has no form that knows it."""
+    if about := _about(asked):
+        yield Section("what the tool says of itself", "text", about)
+    if asked.offered is None or not (fields := arguments(asked.offered.parameters)):
+        return
+    takes = {name: in_words(field, asked.offered.parameters) for name, field in fields.items()}
+    means = {name: f" · {said}" if (said := field.get("description")) else "" for name, field in fields.items()}
+    yield Section("what it takes", "text", "\n".join(f"{name}: {takes[name]}{means[name]}" for name in fields))
 
 
 def _errors(errors: tuple[ErrorInfo, ...]) -> Iterator[Section]:
@@ -215,8 +228,8 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
         "instead_of": call.instead_of if call is not None else None,
         "because": asked.because,
         "shows": asked.shows,
-        "schema": _schema(state, asked),
-        "about": _about(state, asked),
+        "schema": _schema(asked),
+        "about": _about(asked),
         "origins": {path: str(origin) for path, origin in origins(state, asked.step or "").items()},
         "options": list(asked.options),
         "since": seconds(asked.requested_at),
@@ -224,20 +237,13 @@ def card(state: State, asked: Approval) -> dict[str, Any]:
     }
 
 
-def _tool(state: State, asked: Approval) -> ToolSchema | None:
-    offered = (tool.offered for tool in state.header.tools if tool.offered.name == asked.name)
-    return next(offered, None) if asked.kind == "call" else None
-
-
-def _about(state: State, asked: Approval) -> str:
+def _about(asked: Approval) -> str:
     """What the tool's docstring says beyond its first line, which the question has."""
-    tool = _tool(state, asked)
-    return tool.description.strip().partition("\n")[2].strip() if tool is not None else ""
+    return asked.offered.description.strip().partition("\n")[2].strip() if asked.offered is not None else ""
 
 
-def _schema(state: State, asked: Approval) -> dict[str, Any]:
+def _schema(asked: Approval) -> dict[str, Any]:
     """The JSON schemas of the arguments that may be edited, by their names; those of the budget for more of it."""
     if asked.kind == "budget":
         return {"usd": {"type": "number", "minimum": 0}, "model_calls": {"type": "integer", "minimum": 1}}
-    tool = _tool(state, asked)
-    return tool.parameters.get("properties", {}) if tool is not None else {}
+    return arguments(asked.offered.parameters) if asked.offered is not None else {}

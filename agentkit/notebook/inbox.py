@@ -62,7 +62,10 @@ class Inbox:
 
     def cards(self) -> list[dict[str, Any]]:
         """What waits, as cards need it."""
-        return [card(self.log.run(asked.run_id).state, asked) for asked in self]
+        pending = list(self)
+        runs = {asked.run_id for asked in pending}  # the items of a fan-out ask in one run, which is read once
+        states = {run_id: self.log.run(run_id).state for run_id in runs}
+        return [card(states[asked.run_id], asked) for asked in pending]
 
 
 _live: list[Any] = []

@@ -1,4 +1,7 @@
-"""The picture of a pipeline: plain SVG, mermaid's text, or lines for a terminal; of a run too, by its steps' statuses.
+"""The picture of a pipeline, or of a run: plain SVG, mermaid's text, or lines for a terminal.
+
+A pipeline's edges say what needs what. An agent's run has none before it ran: its edges say what came after what, and
+how often.
 
 Pure functions of a `Graph`: the same graph gives the same bytes. Nothing in it is trusted and nothing of it is run. A
 graph that is wrong (a cycle, an edge to nowhere, a name twice) is drawn all the same, for that is when it is looked at.

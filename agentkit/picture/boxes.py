@@ -73,8 +73,15 @@ def content(node: Node) -> Content:
             words += chips
             y += 2
     width = max([_LEAST, *(word.x + word.width + PAD for word in words)])
-    bar = y + 7 if node.items is not None and node.items[1] > 0 else None
+    bar = y + 7 if progress(node)[1] > 0 else None
     return Content(round(width, 1), round((y if bar is None else bar + 3) + 9, 1), tuple(words), bar)
+
+
+def progress(node: Node) -> tuple[int, int]:
+    """How much is done of how much, for a bar; of calls that are counted there is one where some failed."""
+    if node.items is None and node.calls is not None and node.failed_items:
+        return node.calls, node.calls
+    return node.items or (0, 0)
 
 
 def width_of(text: str, size: float, *, mono: bool = False) -> float:
@@ -98,7 +105,7 @@ def _letter(char: str) -> float:
 
 def _lines(node: Node) -> list[tuple[str, str, float]]:
     """Kind, words and size of each line but the chips."""
-    lines = [("name", shown(node.name, 26) or "(no name)", NAME)]
+    lines = [("name", shown(node.called, 26) or "(no name)", NAME)]
     if node.type:
         lines.append(("type", shown(node.type, 30), SMALL))
     lines += [("facts", line, SMALL) for line in _filled(facts(node))]

@@ -5,8 +5,10 @@ each node's tooltip has the whole of what its box has no room for.
 """
 
 from agentkit.picture.boxes import SMALL, content, width_of
-from agentkit.picture.graph import Graph, Link, Node, linked, shown, summary, whole
+from agentkit.picture.graph import Edge, Graph, Link, Node, edges_of, linked, passage, shown, summary, whole
+from agentkit.picture.labels import labelled
 from agentkit.picture.layout import Layout, layout
+from agentkit.picture.levels import falling
 from agentkit.picture.shapes import Drawn, box_shape, edge_label, edge_shape, number, safe, words
 from agentkit.picture.style import CLASS, SHEET
 
@@ -34,23 +36,27 @@ def svg(graph: Graph) -> str:
         '<svg'
     """
     nodes, links = linked(graph)
-    said = summary(graph.nodes)
+    said = shown(graph.said, 120) or summary(graph.nodes)
     if len(nodes) + len(links) > _MOST:
         nodes, links, said = [], [], f"{said}, too many for a picture: as text they can be read"
+    edges = edges_of(graph, links)
     contents = [content(node) for node in nodes]
-    inputs = {place for place, node in enumerate(nodes) if node.kind == "input"}
-    where = layout([(one.width, one.height) for one in contents], links, inputs)
+    falls = falling(len(nodes), links, edges)
+    where = layout([(one.width, one.height) for one in contents], ways(links, edges), falls, *ends(nodes))
     title = shown(graph.name, 60)
     wide = max(where.width, width_of(title, 16), width_of(said, SMALL))
-    labels = zip(where.routes, links, strict=True)
+    said_at = [(route, shown(edge.words, 16)) for route, edge in zip(where.routes, edges, strict=True)]
+    labels = [one for one in said_at if one[1]]
     parts = [
-        *_head(f"{title}: {said}", _description(nodes, links), wide + 2 * _MARGIN, where.height + _HEADER + _MARGIN),
+        *_head(
+            f"{title}: {said}", _description(nodes, links, edges), wide + 2 * _MARGIN, where.height + _HEADER + _MARGIN
+        ),
         words("title", title, _MARGIN, 29, width_of(title, 16)),
         words("sum", said, _MARGIN, 45, width_of(said, SMALL)),
         f'<g transform="translate({number(_MARGIN + (wide - where.width) / 2)} {number(_HEADER)})">',
-        *_edges(where, nodes, links),
+        *_edges(where, nodes, links, edges),
         *(box_shape(*one) for one in zip(nodes, where.boxes, contents, strict=True)),
-        *(edge_label(route, link[2], where.width) for route, link in labels if link[2]),
+        *(edge_label(text, at) for (_, text), at in zip(labels, labelled(labels, where.width), strict=True)),
         "</g>\n</svg>",
     ]
     return "\n".join(parts)
@@ -71,23 +77,47 @@ def _head(title: str, description: str, width: float, height: float) -> list[str
     ]
 
 
-def _edges(where: Layout, nodes: list[Node], links: list[Link]) -> list[str]:
+def ends(nodes: list[Node]) -> tuple[set[int], set[int]]:
+    """The places of the nodes that belong at the top: inputs, or where a run began; and of those at the bottom.
+
+    Args:
+        nodes: a graph's nodes.
+    """
+    first = {place for place, node in enumerate(nodes) if node.kind in {"input", "start"}}
+    return first, {place for place, node in enumerate(nodes) if node.kind == "end"}
+
+
+def ways(links: list[Link], edges: list[Edge]) -> list[Link]:
+    """The links as they are laid out: those that are counted share no line, for each has its own number.
+
+    Args:
+        links: a graph's links.
+        edges: their edges.
+    """
+    both = enumerate(zip(links, edges, strict=True))
+    return [link if edge.count is None else (*link[:2], f"{place}") for place, (link, edge) in both]
+
+
+def _edges(where: Layout, nodes: list[Node], links: list[Link], edges: list[Edge]) -> list[str]:
     """Each edge, with what it joins as its tooltip."""
     drawn: Drawn = set()
+    most = max((edge.count or 0 for edge in edges), default=0)
     return [
-        edge_shape(route, label, f"{shown(nodes[source].name, 80)} → {shown(nodes[target].name, 80)}", drawn)
-        for route, (source, target, label) in zip(where.routes, links, strict=True)
+        edge_shape(route, edge, passage(nodes, link, edge), drawn, most)
+        for route, link, edge in zip(where.routes, links, edges, strict=True)
     ]
 
 
-def _description(nodes: list[Node], links: list[Link]) -> str:
-    """The graph in words: each node, and what it needs."""
+def _description(nodes: list[Node], links: list[Link], edges: list[Edge]) -> str:
+    """The graph in words: each node, and what it needs, or came after."""
     needs: dict[int, list[str]] = {}
-    for source, target, label in links:
-        word = f"{shown(label, 16)} " if label else ""
-        needs.setdefault(target, []).append(f"{word}{shown(nodes[source].name, 40)}")
+    for (source, target, _), edge in zip(links, edges, strict=True):
+        name = shown(nodes[source].called, 40)
+        word = f"{shown(edge.words, 16)} " if edge.count is None and edge.words else ""
+        needs.setdefault(target, []).append(f"{word}{name}")
+    verb = "comes after" if any(edge.count is not None for edge in edges) else "needs"
     said = [
-        "; ".join(whole(node).split("\n")) + (f"; needs {', '.join(needs[place][:12])}" if place in needs else "")
+        "; ".join(whole(node).split("\n")) + (f"; {verb} {', '.join(needs[place][:12])}" if place in needs else "")
         for place, node in enumerate(nodes[:_SPOKEN])
     ]
     more = [f"and {len(nodes) - _SPOKEN} more"] if len(nodes) > _SPOKEN else []

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from agentkit.picture.graph import MARKS, Graph, Node, facts, linked, shown
+from agentkit.picture.graph import MARKS, Edge, Graph, Node, edges_of, facts, linked, shown
 from agentkit.picture.style import LIGHT, STATUSES
 
 _PLAIN = frozenset(" ,[]·…→←✓✗▸↻»")
@@ -11,6 +11,14 @@ _PLAIN = frozenset(" ,[]·…→←✓✗▸↻»")
 
 _INSIDE = frozenset("_-.")
 """What stands for itself between two letters; elsewhere Markdown could take it for emphasis or a list."""
+
+
+_FRAMES = {
+    **dict.fromkeys(("input", "start", "end"), ("([", "])")),
+    "agent": ("[[", "]]"),
+    "person": ("{{", "}}"),
+}
+"""What stands around a label, by the kind of the node."""
 
 
 def mermaid(graph: Graph) -> str:
@@ -31,22 +39,33 @@ def mermaid(graph: Graph) -> str:
     nodes, links = linked(graph)
     lines = ["flowchart TD"]
     lines += [f"    n{place}{_shape(node)}" for place, node in enumerate(nodes)]
-    for source, target, label in links:
-        arrow = f'-. "{_words(shown(label, 16))}" .->' if label else "-->"
-        lines.append(f"    n{source} {arrow} n{target}")
+    edges = edges_of(graph, links)
+    lines += [f"    n{link[0]} {_arrow(edge)} n{link[1]}" for link, edge in zip(links, edges, strict=True)]
+    if failed := [f"{place}" for place, edge in enumerate(edges) if edge.is_failure]:
+        lines.append(f"    linkStyle {','.join(failed)} stroke:{LIGHT['failed']}")
     return "\n".join(lines + _colours(nodes))
+
+
+def _arrow(edge: Edge) -> str:
+    """A condition's is dotted; one that is counted is drawn through, and thick where it was taken again and again."""
+    label = _words(shown(edge.words.strip(), 16))
+    if edge.count is None:
+        return f'-. "{label}" .->' if label else "-->"
+    line, head = ("==", "==>") if edge.count > 1 else ("--", "-->")
+    return f'{line} "{label}" {head}' if label else head
 
 
 def _shape(node: Node) -> str:
     sign = f"{MARKS.get(node.status, '·')} " if node.status is not None else ""
     said = [
-        shown(node.name, 40) or "(no name)",
+        shown(node.called, 40) or "(no name)",
         shown(node.type, 40),
         ", ".join(shown(mark, 22) for mark in node.marks[:8]),
     ]
     said += [" · ".join(facts(node)), shown(node.note, 80)]
     label = "<br>".join(_words(one) for one in said if one)
-    return f'(["{sign}{label}"])' if node.kind == "input" else f'["{sign}{label}"]'
+    left, right = _FRAMES.get(node.kind, ("[", "]"))
+    return f'{left}"{sign}{label}"{right}'
 
 
 def _words(text: str) -> str:

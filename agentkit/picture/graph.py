@@ -31,11 +31,11 @@ _COMBINING = 3
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """An input or a step.
+    """An input or a step; in an agent's run where it began, a tool, another agent, a person who was asked, its end.
 
     Args:
         name: its name, which edges refer to.
-        kind: "input", or "step".
+        kind: "input" or "step"; "start", "agent", "person" or "end".
         type: the value it gives, as text: "Ticket", "list[Label]".
         marks: short words for its options: "writes", "approve", "each tickets", "retry 5".
         status: in a run "pending", "running", "waiting", "asked", "succeeded", "failed", "rejected", "skipped" or
@@ -45,10 +45,13 @@ class Node:
         items: of a fan-out, how many are done, and how many there are.
         failed_items: how many of those that are done failed.
         note: one line: an error, why it was skipped.
+        label: what it is called in the picture, where that is not its name.
+        calls: how often it was called, where that is counted; `failed_items` of them failed.
+        told: more facts about it, a few words each: "2 approved", "3 retries".
     """
 
     name: str
-    kind: Literal["input", "step"]
+    kind: Literal["input", "step", "start", "agent", "person", "end"]
     type: str = ""
     marks: tuple[str, ...] = ()
     status: str | None = None
@@ -57,36 +60,70 @@ class Node:
     items: tuple[int, int] | None = None
     failed_items: int = 0
     note: str = ""
+    label: str = ""
+    calls: int | None = None
+    told: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What the picture calls it."""
+        return self.label or self.name
+
+    @property
+    def is_round(self) -> bool:
+        """Whether it is no work but where something comes from, or goes to."""
+        return self.kind in {"input", "start", "end"}
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One node needs another's value.
+    """One node needs another's value; or it came after the other.
 
     Args:
-        source: the name of the node that gives it.
-        target: the name of the node that needs it.
+        source: the name of the node that gives it, or came before.
+        target: the name of the node that needs it, or came after.
         label: "when" where a condition asks for it; "" where the step itself does.
+        count: how often the one came after the other; None where nothing is counted: one needs the other.
+        failed: how many of these times the first of the two had failed.
+        beside: how many of these times the second was begun beside others, in one turn.
     """
 
     source: str
     target: str
     label: str = ""
+    count: int | None = None
+    failed: int = 0
+    beside: int = 0
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it was taken after a failure alone."""
+        return self.count is not None and self.failed >= self.count
+
+    @property
+    def words(self) -> str:
+        """What stands at it: its label, or how often it was taken, unless that was once."""
+        if self.count is None:
+            return self.label
+        often = f"{self.count:,}x" if self.count > 1 else ""
+        return f"∥ {often}".strip() if self.beside else often
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A pipeline, or one run of it.
+    """A pipeline, or one run of it; or the run of an agent.
 
     Args:
-        name: the pipeline's.
-        nodes: in the order of their definition.
-        edges: what needs what.
+        name: the pipeline's, the agent's.
+        nodes: in the order of their definition, or in that in which they were first come to.
+        edges: what needs what, or what came after what.
+        said: what is said of it all, instead of how many steps there are.
     """
 
     name: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    said: str = ""
 
 
 Link = tuple[int, int, str]
@@ -114,6 +151,20 @@ def linked(graph: Graph) -> tuple[list[Node], list[Link]]:
     return nodes, list(links)
 
 
+def edges_of(graph: Graph, links: Sequence[Link]) -> list[Edge]:
+    """The edge of each link; of those that are drawn as one the first.
+
+    Args:
+        graph: a graph.
+        links: as `linked` gives them.
+    """
+    found: dict[tuple[str, str, str], Edge] = {}
+    for edge in graph.edges:
+        found.setdefault((edge.source, edge.target, edge.label.strip()), edge)
+    nodes = linked(graph)[0]
+    return [found[nodes[source].name, nodes[target].name, label] for source, target, label in links]
+
+
 def shown(text: str, columns: int) -> str:
     """Untrusted words as they may stand in a picture: inert, on one line, cut, no tower of marks on a letter."""
     kept: list[str] = []
@@ -132,8 +183,11 @@ def facts(node: Node) -> list[str]:
         found.append(shown(str(node.status), 20))
     if node.items is not None:
         found.append(f"{node.items[0]:,} of {node.items[1]:,}")
+    if node.calls is not None:
+        found.append(f"{node.calls:,} call{'' if node.calls == 1 else 's'}")
     if node.failed_items:
         found.append(f"{node.failed_items:,} failed")
+    found += [shown(one, 40) for one in node.told]
     if node.seconds is not None and math.isfinite(node.seconds):
         found.append(duration(max(0.0, node.seconds)))
     if node.cost_usd is not None and math.isfinite(node.cost_usd):
@@ -143,8 +197,8 @@ def facts(node: Node) -> list[str]:
 
 def whole(node: Node) -> str:
     """All that is known of a node, a line each; long texts cut where no screen shows them."""
-    head = shown(node.name, 200) + (f": {shown(node.type, 400)}" if node.type else "")
-    lines = [f"{head} (input)" if node.kind == "input" else head]
+    head = shown(node.called, 200) + (f": {shown(node.type, 400)}" if node.type else "")
+    lines = [f"{head} ({node.kind})" if node.kind in {"input", "agent", "person"} else head]
     if node.marks:
         lines.append(", ".join(shown(mark, 80) for mark in node.marks))
     said = ["succeeded"] if node.status == "succeeded" else []
@@ -153,6 +207,24 @@ def whole(node: Node) -> str:
     if node.note:
         lines.append(shown(node.note, 600))
     return "\n".join(lines)
+
+
+def passage(nodes: Sequence[Node], link: Link, edge: Edge) -> str:
+    """All that is known of an edge, on a line.
+
+    Args:
+        nodes: the nodes of its graph.
+        link: where it leads.
+        edge: the edge.
+    """
+    line = f"{shown(nodes[link[0]].called, 80)} → {shown(nodes[link[1]].called, 80)}"
+    if edge.count is None:
+        return line
+    said = ["once" if edge.count == 1 else f"{edge.count:,} times"]
+    failure = "after a no" if nodes[link[0]].kind == "person" else "after it failed"
+    said += [f"{edge.failed:,} {failure}"] if edge.failed else []
+    said += [f"{edge.beside:,} with others in the same turn"] if edge.beside else []
+    return f"{line}: {', '.join(said)}"
 
 
 def summary(nodes: Sequence[Node]) -> str:

@@ -4,12 +4,12 @@ A row is a band as high as its highest box. Within a band an edge goes straight 
 two bands it may go anywhere, for no box is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.picture.columns import centres, spread
 from agentkit.picture.graph import Link
-from agentkit.picture.levels import downward, levels
+from agentkit.picture.levels import levels
 from agentkit.picture.order import Rows, ordered
 from agentkit.picture.shared import Lined, lined
 
@@ -60,20 +60,27 @@ class Layout:
     height: float
 
 
-def layout(sizes: Sequence[tuple[float, float]], links: Sequence[Link], first: set[int]) -> Layout:
+def layout(
+    sizes: Sequence[tuple[float, float]],
+    links: Sequence[Link],
+    falls: Sequence[bool],
+    first: set[int],
+    last: Collection[int] = (),
+) -> Layout:
     """Where to draw each node and each edge.
 
     Args:
         sizes: width and height of each node's box, pixels.
         links: the edges; a cycle's are drawn too.
+        falls: which of them point down; without the others there is no cycle.
         first: the nodes that belong at the top: inputs.
+        last: the nodes that belong at the bottom.
 
     Returns:
         Boxes that do not touch, and routes that touch no box but their own two.
     """
-    down = downward(len(sizes), [(source, target) for source, target, _ in links])
-    falling = [_upper_first(link, falls=falls) for link, falls in zip(links, down, strict=True) if link[0] != link[1]]
-    row = levels(len(sizes), [(upper, lower) for upper, lower, _ in falling], first)
+    falling = [_upper_first(link, falls=down) for link, down in zip(links, falls, strict=True) if link[0] != link[1]]
+    row = levels(len(sizes), [(upper, lower) for upper, lower, _ in falling], first, last)
     edges = lined(falling, row)
     rows = ordered(row, edges)
     loops = {source for source, target, _ in links if source == target}
@@ -92,8 +99,8 @@ def layout(sizes: Sequence[tuple[float, float]], links: Sequence[Link], first: s
     ]
     routes = iter(_routes(rows, x, bands, boxes, edges))
     found = [
-        _loop(boxes[source]) if source == target else _turned(next(routes), back=not falls)
-        for (source, target, _), falls in zip(links, down, strict=True)
+        _loop(boxes[source]) if source == target else _turned(next(routes), back=not down)
+        for (source, target, _), down in zip(links, falls, strict=True)
     ]
     right = max([0.0, *(x[node] + halves[node] for node in range(len(sizes))), *x])
     return Layout(boxes, found, right, bands[-1][1] if bands else 0.0)

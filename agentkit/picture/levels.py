@@ -1,7 +1,9 @@
 """Which row a node stands in: below all that it needs, in rows that a page can show."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush
+
+from agentkit.picture.graph import Edge, Link
 
 ROW = 7
 """So many nodes stand side by side; more than that make another row, for a page is only so wide."""
@@ -41,13 +43,27 @@ def downward(count: int, pairs: Iterable[tuple[int, int]]) -> list[bool]:
     return [left[target] < left[source] for source, target in pairs]
 
 
-def levels(count: int, pairs: list[tuple[int, int]], first: set[int]) -> list[int]:
+def falling(count: int, links: Sequence[Link], edges: Sequence[Edge]) -> list[bool]:
+    """Which links point down: what is needed by what; or, in a run, to where it had not been before.
+
+    Args:
+        count: how many nodes there are, in a run in the order in which it first came to them.
+        links: the links between them.
+        edges: the edges of the links.
+    """
+    if any(edge.count is not None for edge in edges):
+        return [source < target for source, target, _ in links]
+    return downward(count, [link[:2] for link in links])
+
+
+def levels(count: int, pairs: list[tuple[int, int]], first: set[int], last: Collection[int] = ()) -> list[int]:
     """The row of each node, from 0 at the top: the longest path to it, unless its row is full.
 
     Args:
         count: how many nodes there are.
         pairs: source and target of each edge; no cycle.
         first: the nodes that stand at the top where nothing is above them: a pipeline's inputs.
+        last: the node that stands at the bottom where nothing is below it: the end of a run.
 
     Returns:
         A row a node; none has more than `ROW` nodes, each edge leads to a row further down.
@@ -72,7 +88,8 @@ def levels(count: int, pairs: list[tuple[int, int]], first: set[int]) -> list[in
                 used[row[node]] -= 1
                 used[near] = used.get(near, 0) + 1
                 row[node] = near
-    return _dense(row)
+    bottom = max(row, default=0) + 1
+    return _dense([bottom if node in last and not below[node] else at for node, at in enumerate(row)])
 
 
 def topological(count: int, pairs: list[tuple[int, int]]) -> list[int]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from agentkit.picture.graph import MARKS, Graph, Link, Node, facts, linked, shown, summary
-from agentkit.picture.levels import downward, topological
+from agentkit.picture.graph import MARKS, Edge, Graph, Link, Node, edges_of, facts, linked, shown, summary
+from agentkit.picture.levels import falling, topological
 from agentkit.text import columns_of, cut
 
 _NARROWEST = 32
@@ -36,17 +36,18 @@ def text(graph: Graph, width: int = 100) -> str:
     """
     width = max(width, _NARROWEST)
     nodes, links = linked(graph)
-    falls = downward(len(nodes), [link[:2] for link in links])
+    edges = edges_of(graph, links)
+    falls = falling(len(nodes), links, edges)
     order = topological(len(nodes), [link[:2] for link, down in zip(links, falls, strict=True) if down])
-    needs = _needs(nodes, links, falls)
+    needs = _needs(nodes, links, falls, edges)
     ran = any(node.status is not None for node in nodes)
     signs = [f"  {_sign(node)} " if ran else "  " for node in nodes]
-    heads = _table([[shown(node.name, width // 4) or "(no name)", shown(node.type, width // 5)] for node in nodes])
+    heads = _table([[shown(node.called, width // 4) or "(no name)", shown(node.type, width // 5)] for node in nodes])
     became = [" · ".join(facts(node)) for node in nodes]
     wide = _table([[head, one] for head, one in zip(heads, became, strict=True)])
     if wide and columns_of(wide[0]) <= width * 2 // 3:  # in columns where there is room for them
         heads, became = wide, [""] * len(nodes)
-    said = [f"{one}," for one in summary(graph.nodes).split(", ")]
+    said = [f"{one}," for one in (shown(graph.said, 120) or summary(graph.nodes)).split(", ")]
     lines = _filled(f"{shown(graph.name, width // 2)}:", [*said[:-1], said[-1][:-1]], width, indent="    ")
     for place in order:
         lines += _filled(f"{signs[place]}{heads[place]} ", [became[place], *_tail(nodes[place], needs[place])], width)
@@ -69,12 +70,18 @@ def _padded(cell: str, columns: int) -> str:
     return cell + " " * (columns - columns_of(cell))
 
 
-def _needs(nodes: list[Node], links: list[Link], falls: list[bool]) -> list[list[str]]:
-    """Of each node the names of those it needs, conditions last."""
+def _needs(nodes: list[Node], links: list[Link], falls: list[bool], edges: list[Edge]) -> list[list[str]]:
+    """Of each node the names of those it needs, conditions last; or of those that it came after, and how often."""
     needs: list[list[str]] = [[] for _ in nodes]
-    for (source, target, label), down in sorted(zip(links, falls, strict=True), key=lambda link: bool(link[0][2])):
-        word = f"{shown(label, 16)} " if label else ""
-        needs[target].append(f"{word}{shown(nodes[source].name, 40)}{'' if down else ' (a cycle)'}")
+    every = sorted(zip(links, falls, edges, strict=True), key=lambda each: bool(each[0][2]))
+    for (source, target, label), down, edge in every:
+        name = shown(nodes[source].called, 40)
+        if edge.count is None:
+            word = f"{shown(label, 16)} " if label else ""
+            needs[target].append(f"{word}{name}{'' if down else ' (a cycle)'}")
+        else:
+            again = "" if down or source == target else " (again)"
+            needs[target].append(f"{'itself' if source == target else name} {edge.words}".rstrip() + again)
     return needs
 
 

@@ -3,20 +3,25 @@
 from html import escape
 from itertools import pairwise
 
-from agentkit.picture.boxes import CHIP, NAME, PAD, Content, Words
-from agentkit.picture.graph import MISSING, Node, shown, whole
+from agentkit.picture.boxes import CHIP, NAME, PAD, Content, Words, progress
+from agentkit.picture.graph import MISSING, Edge, Node, whole
 from agentkit.picture.icons import icon
+from agentkit.picture.labels import Label
 from agentkit.picture.layout import LOOP, Box, Point, Route
 from agentkit.picture.style import STATUSES
-from agentkit.text import cut
 
 _TIP = 7.0  # an arrow's head, pixels
 _STACK = 4.0  # pixels that the sheet behind a fan-out's box looks out
+_FRAME = 3.0  # pixels between the two lines around an agent's box
+_OFTEN = (2, 10, 100)
+"""From so many times on an edge is drawn broader, and broader again: "often1", "often2", "often3"."""
+_SHARES = (0.0, 0.2, 0.5)
+"""And from such a part of the times that the one most often taken was: the main way stands out of a long run too."""
 _GATES = {"writes", "approve"}
 """Marks that stand out: what changes the world, and where a person is asked."""
 
 
-_KNOWN = str.maketrans("", "", "·…→")
+_KNOWN = str.maketrans("", "", "·…→∥")
 """Characters that are not ASCII, and as wide as one that is."""
 
 
@@ -41,10 +46,13 @@ def box_shape(node: Node, box: Box, inside: Content) -> str:
     parts = [f'<g class="{_classes(node)}" transform="translate({number(box.x)} {number(box.y)})">']
     parts.append(f"<title>{safe(whole(node))}</title>")
     size = f'width="{number(box.width)}" height="{number(box.height)}"'
-    round_by = number(min(18.0, box.height / 2)) if node.kind == "input" else "7"
+    round_by = number(min(18.0, box.height / 2)) if node.is_round or node.kind == "person" else "7"
     if _fans_out(node):
         parts.append(f'<rect class="box" x="{number(_STACK)}" y="{number(_STACK)}" {size} rx="{round_by}"/>')
     parts.append(f'<rect class="box" {size} rx="{round_by}"/>')
+    if node.kind == "agent":
+        inner = f'width="{number(box.width - 2 * _FRAME)}" height="{number(box.height - 2 * _FRAME)}"'
+        parts.append(f'<rect class="frame" x="{number(_FRAME)}" y="{number(_FRAME)}" {inner} rx="5"/>')
     if node.status is not None:
         parts.append(icon(node.status, PAD + 7.5, 9 + NAME / 2 + 4.5))
     parts += [_chip(one) if one.kind == "chip" else words(one.kind, *_set(one)) for one in inside.words]
@@ -55,7 +63,7 @@ def box_shape(node: Node, box: Box, inside: Content) -> str:
 
 def _classes(node: Node) -> str:
     """How a node looks: only words of ours become classes."""
-    found = ["node", node.kind if node.kind == "input" else "step"]
+    found = ["node", "input" if node.is_round else node.kind if node.kind == "person" else "step"]
     if node.status is not None:
         found += ["state", node.status if node.status in STATUSES else "pending"]
     if node.note == MISSING:
@@ -80,7 +88,7 @@ def _chip(one: Words) -> str:
 
 def _progress(node: Node, width: float, y: float) -> str:
     """How much of a fan-out is done, and how much of that failed."""
-    done, total = node.items or (0, 0)
+    done, total = progress(node)
     bad = width * min(1.0, max(0, node.failed_items) / total)
     good = max(0.0, width * min(1.0, max(0, done) / total) - bad)
     bars = [("track", 0.0, width), ("done", 0.0, good), ("bad", good, bad)]
@@ -95,15 +103,33 @@ Drawn = set[tuple[str, Point, Point]]
 """What is drawn already: a line that edges share is drawn once, else it would look bolder with each of them."""
 
 
-def edge_shape(route: Route, label: str, title: str, drawn: Drawn) -> str:
-    """An edge with its arrow; dashed where it has a label, red where it closes a cycle."""
-    kind = f"edge{' when' if label else ''}{' back' if route.back else ''}"
+def edge_shape(route: Route, edge: Edge, title: str, drawn: Drawn, most: int) -> str:
+    """An edge with its arrow; dashed where it has a label, red where it closes a cycle.
+
+    One that is counted is as broad as it was taken often, of `most`; red after failures alone, and in a colour of its
+    own where it leads back.
+    """
+    kind = f"edge{_kind(route, edge, most)}"
     way = _bow(route) if route.loop else _way(route, kind, drawn)
     line = f'<path class="{kind}" d="{way}"/>' if way else ""
     head = (f"{kind} head", route.points[-1], route.points[-1])
-    tip = f'<path class="{"backtip" if route.back else "tip"}" d="{_tip(route)}"/>' if head not in drawn else ""
+    tip = f'<path class="{_tip_kind(route, edge)}" d="{_tip(route)}"/>' if head not in drawn else ""
     drawn.add(head)
     return f"<g><title>{safe(title)}</title>{line}{tip}</g>"
+
+
+def _kind(route: Route, edge: Edge, most: int) -> str:
+    if edge.count is None:
+        return f"{' when' if edge.label.strip() else ''}{' back' if route.back else ''}"
+    broad = sum(edge.count >= max(least, share * most) for least, share in zip(_OFTEN, _SHARES, strict=True))
+    way = " back" if edge.is_failure else " again" if route.back else ""
+    return f"{way}{f' often{broad}' if broad else ''}"
+
+
+def _tip_kind(route: Route, edge: Edge) -> str:
+    if edge.count is None:
+        return "backtip" if route.back else "tip"
+    return "backtip" if edge.is_failure else "againtip" if route.back else "tip"
 
 
 def _way(route: Route, kind: str, drawn: Drawn) -> str:
@@ -147,10 +173,7 @@ def _tip(route: Route) -> str:
     return f"M{number(x)} {number(y)}l{number(-half)} {number(tall)}h{number(_TIP)}z"
 
 
-def edge_label(route: Route, label: str, width: float) -> str:
-    """What an edge is for, in the middle of its last bow, where it is its own and no longer a shared line's."""
-    (x, y), (end_x, end_y) = route.points[-2:] if not route.back else route.points[:2]
-    text = shown(label, 16)
-    half = len(text) * 3.2
-    middle = min(max((x + end_x) / 2, half), max(half, width - half))
-    return words("label", cut(text, 16), middle, (y + end_y) / 2 + 3.5, 2 * half)
+def edge_label(text: str, place: Label) -> str:
+    """What an edge is for, or how often it was taken, at its place."""
+    (x, y), width = place
+    return words("label", text, x, y, width)

@@ -67,6 +67,13 @@ _RULES = """\
 {c} .when{{stroke-dasharray:5 4}}
 {c} .back{{stroke:var(--ak-failed)}}
 {c} .backtip{{fill:var(--ak-failed)}}
+{c} .often1{{stroke-width:2}}
+{c} .often2{{stroke-width:2.8}}
+{c} .often3{{stroke-width:3.8}}
+{c} .again{{stroke:var(--ak-waiting)}}
+{c} .againtip{{fill:var(--ak-waiting)}}
+{c} .frame{{fill:none;stroke:var(--ak-line);stroke-width:1}}
+{c} .person .box{{fill:var(--ak-input)}}
 {c} .label{{fill:var(--ak-muted);font-size:10px;text-anchor:middle;stroke:var(--ak-page);stroke-width:4px;\
 stroke-linejoin:round;paint-order:stroke}}
 {c} .state .box{{stroke:var(--ak-s);stroke-width:1.6}}

@@ -10,7 +10,10 @@ from agentkit import failpoints
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ApprovalError
 from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo
+from agentkit.json_schema import Checker
+from agentkit.messages import ToolSchema
 from agentkit.policy import Budget
+from agentkit.problems import Problem
 from agentkit.redact import find_marker
 from agentkit.runner import words
 from agentkit.runner.recorder import now
@@ -136,19 +139,33 @@ def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:
 
 
 def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "Definition | None") -> Any:
-    """What is wrong with edited arguments; None when nothing is, or when the tool is not known here."""
+    """What is wrong with edited arguments; None when nothing is that can be seen here.
+
+    Where the tool itself is not at hand, they are held against the schema that the log has of it.
+    """
     tool = definition.tool_at(asked.step or "", asked.name or "") if definition is not None else None
     if not edits:
         return "nothing was edited: approve instead"
     if find_marker(edits) is not None:
         return "they hold what looks like a secret; a tool gets it from ctx.deps, never as an argument"
+    before = cast("dict[str, Any]", asked.arguments)
     if tool is None:
-        return None
+        return _schema_problems(asked.offered, before, {**before, **edits}) if asked.offered is not None else None
     try:
-        tool.validate({**cast("dict[str, Any]", asked.arguments), **edits})
+        tool.validate({**before, **edits})
     except InvalidArguments as error:
         return error.errors
     return None
+
+
+def _schema_problems(offered: ToolSchema, before: dict[str, Any], after: dict[str, Any]) -> list[Problem] | None:
+    """What an edit made wrong; what was so before it, a type may write otherwise than it reads, is not the edit's."""
+    try:
+        checker = Checker(offered.parameters)
+    except ValueError:  # its author's own, and no schema: the tool says what is wrong when it is called
+        return None
+    known = checker.problems(before)
+    return [problem for problem in checker.problems(after) if problem not in known] or None
 
 
 def absorb(act: "Activation") -> None:
@@ -170,8 +187,9 @@ def _take(act: "Activation", asked: Approval, answer: Answer) -> None:
         return
     try:
         check_answer(asked, answer, act.definition)
-    except ApprovalError as error:  # it holds the only place for an answer, so it counts as a no
-        answer = answer.model_copy(update={"verdict": "reject", "edits": None, "comment": str(error)})
+    except ApprovalError as error:
+        if not _is_edit_within(act, asked, answer):  # it holds the only place for an answer, so it counts as a no
+            answer = answer.model_copy(update={"verdict": "reject", "edits": None, "comment": str(error)})
     act.record(
         ApprovalAnswered(
             verdict=answer.verdict,
@@ -189,6 +207,11 @@ def _take(act: "Activation", asked: Approval, answer: Answer) -> None:
         act.meter.budget = act.state.budget
 
 
+def _is_edit_within(act: "Activation", asked: Approval, answer: Answer) -> bool:
+    """Whether it edits a call that a step makes: the step makes it again, and asks again where that does not fit."""
+    return answer.verdict == "edit" and asked.kind == "call" and act.call(asked.step or "").within is not None
+
+
 def _approved_digest(act: "Activation", asked: Approval, answer: Answer) -> str | None:
     """What was approved: the digest that was shown, or that of the edited arguments."""
     if answer.verdict != "edit" or asked.kind != "call":
@@ -196,7 +219,12 @@ def _approved_digest(act: "Activation", asked: Approval, answer: Answer) -> str 
     tool = act.known_tool(asked.step or "")
     if tool is None:  # a step's own call: its arguments are validated when the step makes it again
         return None
-    edited = tool.validate({**cast("dict[str, Any]", asked.arguments), **(answer.edits or {})})
+    try:
+        edited = tool.validate({**cast("dict[str, Any]", asked.arguments), **(answer.edits or {})})
+    except Exception:
+        if not _is_edit_within(act, asked, answer):
+            raise
+        return None
     return call_digest(tool, tool.arguments_json(edited))
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from agentkit import failpoints
 from agentkit.decide import GateCall, StopLoop
@@ -11,6 +11,7 @@ from agentkit.decide.calls import unseen_writes
 from agentkit.definition import Call, InvalidArguments, ToolSpec
 from agentkit.events import ApprovalAnswered, ApprovalKind, ApprovalRequested, Checked, ErrorInfo
 from agentkit.ids import approval_id
+from agentkit.ids import digest as digest_of
 from agentkit.jsonvalue import clean_text
 from agentkit.runner.engine import is_being_cancelled
 from agentkit.runner.recorder import now
@@ -88,6 +89,12 @@ def _request(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, 
         shows=_shows(act, step, tool, arguments) or None,
         options=("approve", "edit", "reject"),
     )
+
+
+def ask_again(act: "Activation", step: str, problem: str) -> None:
+    """Put a question once more, about the arguments as the step gave them: what a person made of them does not fit."""
+    call = act.call(step)
+    _request(act, step, act.tool(step), cast("dict[str, Any]", call.raw), f"the edit does not fit: {problem}")
 
 
 def _shows(act: "Activation", step: str, tool: ToolSpec, arguments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -201,6 +208,8 @@ def ask(
     """Record a question. Everything the model wrote in it is data; the words around it are ours."""
     state = act.state
     call = act.call(step) if step is not None else None
+    offered = act.tool(call.step).schema if kind == "call" and call is not None and call.within is not None else None
+    sha256 = digest_of(offered.model_dump(mode="json")) if offered is not None else None
     lasts = act.definition.approval_expires if kind in {"call", "question"} else None
     act.record(
         ApprovalRequested(
@@ -213,6 +222,8 @@ def ask(
             shows=shows,
             options=options,
             expires=now() + timedelta(seconds=lasts) if lasts is not None else None,
+            offered=offered if sha256 not in state.offered else None,
+            offered_sha256=sha256,
         ),
         step=step,
         name=call.name if call else kind,

@@ -140,7 +140,7 @@ class Run:
 
     @property
     def graph(self) -> Any:
-        """A pipeline's run as its graph, each step with its status, duration and cost."""
+        """The run as its graph: a pipeline's steps with their status, or an agent's way from tool to tool."""
         return registry.load(registry.DISPLAYS["graph"])(self)
 
     @property

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
+from agentkit.arguments import arguments, in_words
 from agentkit.events import Verdict
 from agentkit.jsonvalue import canonical
 from agentkit.state import Approval
-from agentkit.text import inert
+from agentkit.text import inert, one_line
 
 _WAYS: dict[str, dict[str, Verdict]] = {
     "call": {"a": "approve", "e": "edit", "r": "reject"},
@@ -59,21 +60,30 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
 
 def _about(asked: Approval) -> Iterator[str]:
     """What will run, argument by argument, and what a person should know of it."""
-    arguments = asked.arguments
-    if isinstance(arguments, dict):
-        for name, value in cast("dict[str, Any]", arguments).items():
-            yield from _field(str(name), value)
-    elif arguments is not None:
-        yield from _field("runs", arguments)
+    given = asked.arguments
+    if isinstance(given, dict):
+        takes = _takes(asked)
+        for name, value in cast("dict[str, Any]", given).items():
+            yield from _field(str(name), value, takes.get(name, ""))
+    elif given is not None:
+        yield from _field("runs", given)
     for label, value in (("why", asked.why), ("note", asked.because), ("see", asked.shows)):
         if value is not None and value != "policy":
             yield _shown(f"  {label}: {value if isinstance(value, str) else canonical(value).decode()}")
 
 
-def _field(name: str, value: Any) -> Iterator[str]:
-    """An argument: on its line as JSON, or a long text's beginning as it will be."""
+def _takes(asked: Approval) -> dict[str, str]:
+    """What each argument may be, where the log says it."""
+    if asked.offered is None:
+        return {}
+    schema = asked.offered.parameters
+    return {name: one_line(in_words(field, schema), 80) for name, field in arguments(schema).items()}
+
+
+def _field(name: str, value: Any, takes: str = "") -> Iterator[str]:
+    """An argument: on its line as JSON with what it may be, or a long text's beginning as it will be."""
     if not isinstance(value, str) or "\n" not in value.strip():
-        yield inert(f"  {name} = {canonical(value).decode()}")
+        yield inert(f"  {name} = {canonical(value).decode()}{f'   ({takes})' if takes else ''}")
         return
     lines = value.strip().split("\n")
     yield inert(f"  {name} = ({len(value):,} characters)")

@@ -13,6 +13,7 @@ from agentkit.definition import Calls, Context, InvalidArguments, ToolSpec
 from agentkit.errors import Deopt, LogError, Rejected, RunCancelled, RunError, RunFailed, RunPaused, ToolError
 from agentkit.events import BudgetReached, ErrorInfo, Note
 from agentkit.ids import digest, idempotency_key, new_id
+from agentkit.jsonvalue import clean_text
 from agentkit.redact import find_marker
 from agentkit.runner import deopt, observe, words
 from agentkit.runner.engine import engine, is_being_cancelled
@@ -67,10 +68,7 @@ def validated(act: "Activation", step: str) -> tuple[dict[str, Any], dict[str, A
         arguments = tool.validate(_given(act, call, tool))
         return arguments, tool.arguments_json(arguments)
     except InvalidArguments as error:
-        first = (
-            f"{error.errors[0].get('path')}: {error.errors[0].get('problem')}" if error.errors else "they do not fit"
-        )
-        info = ErrorInfo(type="InvalidArguments", message=first, context={"errors": error.errors})
+        info = ErrorInfo(type="InvalidArguments", message=_first(error), context={"errors": error.errors})
     except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
         info = error_info(error, traced=True)
     met = deopt.of_arguments(act, call, info)
@@ -91,10 +89,13 @@ def _given(act: "Activation", call: CallStep, tool: ToolSpec) -> Any:
 def begin(act: "Activation", action: StartCall) -> None:
     """Record that the call is about to run, and run it once that is on disk."""
     from agentkit.runner import steps
-    from agentkit.runner.questions import gate
+    from agentkit.runner.questions import ask_again, gate
 
     call = act.call(action.step)
     tool = act.tool(action.step)
+    if (problem := _unfit_edit(act, call, tool)) is not None:
+        ask_again(act, action.step, problem)
+        return
     checked = validated(act, action.step)
     if checked is None:
         return
@@ -119,6 +120,26 @@ def begin(act: "Activation", action: StartCall) -> None:
         steps.begin(act, action, tool, arguments, key)
     else:
         act.start(action.step, _run(act, action, tool, arguments, key))
+
+
+def _unfit_edit(act: "Activation", call: CallStep, tool: ToolSpec) -> str | None:
+    """What is wrong with an edit of a step's own call, whose tool was not at hand when the edit was given."""
+    if not call.edited or call.within is None or call.arguments == call.raw:
+        return None
+    try:
+        tool.validate(_given(act, call, tool))
+    except InvalidArguments as error:
+        return _first(error)
+    except Exception as error:  # noqa: BLE001  a type's own validator may raise anything; nothing has run
+        return clean_text(f"{type(error).__name__}: {error}")
+    return None
+
+
+def _first(error: InvalidArguments) -> str:
+    """The first of the problems, on a line."""
+    if not error.errors:
+        return "they do not fit"
+    return f"{error.errors[0].get('path')}: {error.errors[0].get('problem')}"
 
 
 def _changed(call: CallStep, tool: ToolSpec, arguments: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A server's JSON schemas, as far as they are checked here: its regular expressions are never run.
+"""Values against JSON schemas that others wrote, as far as they are checked here: regular expressions are never run.
 
 Python's `re` backtracks and holds the interpreter meanwhile: `^(a+)+$` on forty letters stops every run of the process
 for hours. The schema that a model sees keeps its patterns, and whose they are checks them.
@@ -6,6 +6,8 @@ for hours. The schema that a model sees keeps its patterns, and whose they are c
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, cast
+
+from agentkit.problems import Problem, short_input, unknown_name
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -23,10 +25,10 @@ _NOT_CHECKED = (
 
 
 class Checker:
-    """One schema of a server.
+    """One schema: of a server, or of a tool that only the log knows.
 
     Args:
-        schema: as the server gave it. With a regular expression anywhere in it, what depends on one is left out.
+        schema: as it was given. With a regular expression anywhere in it, what depends on one is left out.
 
     Raises:
         ValueError: it is no JSON schema; the message says why, briefly.
@@ -53,6 +55,11 @@ class Checker:
             return list(cast("Iterable[ValidationError]", self._validator.iter_errors(value)))
         except Unresolvable:
             return []
+
+    def problems(self, value: Any) -> list[Problem]:
+        """What is wrong with a value, in the words that a model or a person can act on; each thing once."""
+        found = [problem for error in self.errors(value) for problem in _problems(error)]
+        return [problem for index, problem in enumerate(found) if problem not in found[:index]]
 
 
 def _has_pattern(part: Any) -> bool:
@@ -90,3 +97,50 @@ def _unless_patterns(keyword: "Keyword") -> "Keyword":
             yield from keyword(validator, value, instance, schema) or ()
 
     return check
+
+
+def _problems(error: "ValidationError") -> Iterator[Problem]:
+    """One error of jsonschema in the core's words."""
+    from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVariableType]
+
+    nearest = cast("Callable[[list[ValidationError]], ValidationError]", best_match)
+    inner = nearest([error]) if error.context else error  # of several branches
+    path = _path(inner.absolute_path)
+    instance: Any = inner.instance
+    schema = inner.schema if isinstance(inner.schema, dict) else {}
+    known = list(cast("dict[str, Any]", schema.get("properties", {})))
+    missing = (
+        [name for name in cast("list[str]", schema.get("required", [])) if name not in instance]
+        if isinstance(instance, dict)
+        else []
+    )
+    if inner.validator == "required" and missing:
+        yield from ({"path": _join(path, name), "problem": "missing"} for name in missing)
+    elif inner.validator == "additionalProperties" and isinstance(instance, dict):
+        items = cast("dict[str, Any]", instance).items()
+        for name, value in items:
+            if name not in known and repr(name) in inner.message:
+                yield {
+                    "path": _join(path, name),
+                    "problem": unknown_name(name, missing, known),
+                    "input": short_input(value),
+                }
+    else:
+        yield {"path": path, "problem": _message(inner), "input": short_input(instance)}
+
+
+def _message(error: "ValidationError") -> str:
+    if len(error.message) <= LONGEST_PROBLEM:
+        return error.message
+    return f"does not satisfy {error.validator}: {str(error.validator_value)[:LONGEST_PROBLEM]}"
+
+
+def _path(parts: "Iterable[str | int]") -> str:
+    path = ""
+    for part in parts:
+        path = f"{path}[{part}]" if isinstance(part, int) else _join(path, part)
+    return path
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,54 +1,17 @@
-"""A pipeline, and a run of it, as a graph to be drawn: from what is defined, or from what the log recorded."""
+"""A pipeline, and a run of it, as a graph: what needs what."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import Any
 
 from agentkit.definition import DEOPT
-from agentkit.errors import ConfigError
 from agentkit.events import ToolFact
-from agentkit.picture import Edge, Graph, Node, mermaid, svg, text
+from agentkit.graph.shown import Picture
+from agentkit.picture import Edge, Graph, Node
 from agentkit.pipeline import Pipeline
 from agentkit.render.words import why_skipped
-from agentkit.runner.recorder import now
-from agentkit.runner.run import Run
 from agentkit.state import CallStep, State
-from agentkit.text import inert
 from agentkit.wiring import asks_inside
-
-
-@dataclass(frozen=True, repr=False)
-class Picture:
-    """A graph that shows itself: as SVG in a notebook, as text in a terminal.
-
-    Args:
-        graph: what it shows.
-        problems: what keeps the pipeline from running.
-    """
-
-    graph: Graph
-    problems: tuple[str, ...] = ()
-
-    def svg(self) -> str:
-        """The picture as one self-contained `<svg>`."""
-        return svg(self.graph)
-
-    def mermaid(self) -> str:
-        """The picture as a mermaid flowchart, for a README."""
-        return mermaid(self.graph)
-
-    def __str__(self) -> str:
-        wrong = "".join(f"\n✗ {inert(problem)}" for problem in self.problems)
-        return text(self.graph) + wrong
-
-    __repr__ = __str__
-
-    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:  # Jupyter passes include and exclude
-        wrong = "".join(f"<li>{escape(inert(problem))}</li>" for problem in self.problems)
-        listed = f"<p>This pipeline cannot run:</p><ul>{wrong}</ul>" if wrong else ""
-        return {"text/plain": str(self), "text/html": self.svg() + listed}
 
 
 def of_pipeline(pipeline: Pipeline) -> Picture:
@@ -57,18 +20,6 @@ def of_pipeline(pipeline: Pipeline) -> Picture:
         return Picture(_draft(pipeline), tuple(pipeline.problems))
     definition = pipeline.definition
     return Picture(_graph(definition.name, definition.config, definition.header.tools, {}))
-
-
-def of_run(run: Run) -> Picture:
-    """The graph of a pipeline's run, as its log tells it: the state of each step, how long it took, what it cost.
-
-    Raises:
-        ConfigError: it is an agent's.
-    """
-    state = run.state
-    if state.kind != "pipeline":
-        raise ConfigError(f"run {run.run_id} is an agent's, which has no graph; run.trace shows what it did")
-    return Picture(run_graph(state, run.status, now()))
 
 
 def run_graph(state: State, status: str, time: datetime) -> Graph:
