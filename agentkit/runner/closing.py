@@ -7,6 +7,7 @@ from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
 from agentkit.runner import settled
 from agentkit.runner.answers import current_user
+from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State
@@ -16,7 +17,7 @@ from agentkit.store import Store
 def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
     """End a run that nobody executes; who takes it up in this moment finds the word to cancel, and ends it."""
     try:
-        claim = store.claim(run_id)
+        claim = claim_run(store, run_id)
     except RunClaimed:
         return
     try:
@@ -50,7 +51,7 @@ def record_grade(
     Returns:
         The run's state with it.
     """
-    claim = store.claim(run_id)
+    claim = claim_run(store, run_id)
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)

@@ -19,7 +19,7 @@ from typing import Any, cast
 import pytest
 
 from agentkit.errors import ConfigError, EncodingError, LogBusy, QueryError, RunClaimed, SeqConflict
-from agentkit.events import ApprovalRequested, Body, Event, Note, RunStarted, RunSucceeded
+from agentkit.events import ApprovalRequested, Body, Commented, Event, Note, RunStarted, RunSucceeded
 from agentkit.ids import new_id
 from agentkit.store import Answer, Claim, Exported, Store
 
@@ -264,6 +264,24 @@ class StoreContract:
         assert len(store.read(run.run_id)) == 2
         assert store.claim(run.run_id).head == 2
 
+    def test_a_claim_for_a_note_keeps_others_out_and_says_that_it_is_one(self, store: Store, run: Claim) -> None:
+        """Whoever wants to execute the run sees that it will be free in a moment."""
+        store.append(run, [event(run.run_id, 1)])
+        store.release(run, watch=True)
+        noting = store.claim(run.run_id, activity="noting")
+        assert noting.head == 1
+        holder = store.holder(run.run_id)
+        assert holder is not None
+        assert holder.activity == "noting"
+        with pytest.raises(RunClaimed):
+            store.claim(run.run_id)
+        store.append(noting, [event(run.run_id, 2)])
+        store.release(noting, watch=True)
+        holder = store.holder(run.run_id)
+        assert holder is not None
+        assert holder.activity == "watching"
+        assert store.claim(run.run_id).head == 2
+
     def test_unwatch_leaves_an_executor_alone(self, store: Store, run: Claim) -> None:
         """It ends watching only."""
         store.unwatch(run.run_id)
@@ -319,11 +337,26 @@ class StoreContract:
             "tool_calls",
             "decisions",
             "approvals",
+            "comments",
             "costs",
             "errors",
+            "exports",
         ):
             store.query(f"SELECT * FROM {view}", {})  # noqa: S608  the names stand here
         assert list(store.query("SELECT name, status FROM runs", {})) == [("support", "succeeded")]
+
+    def test_comments_are_a_view(self, store: Store, run: Claim) -> None:
+        """One row each: what was said of a step, and of the run; when it was said, not when it was recorded."""
+        said = Commented(id="c1", text="wrong term", who="ada", through="notebook", said_at=_BEGIN)
+        plain = Commented(id="c2", text="ok")
+        commented = event(run.run_id, 1, said, step="tool/find/1"), event(run.run_id, 2, plain)
+        store.append(run, commented).result(timeout=30)
+        rows = store.query("SELECT seq, step, said_at, who, through, text FROM comments ORDER BY seq", {})
+        assert list(rows) == [
+            (1, "tool/find/1", _BEGIN, "ada", "notebook", "wrong term"),
+            (2, None, commented[1].ts, None, None, "ok"),
+        ]
+        assert list(store.query("SELECT step FROM steps", {})) == []
 
     @pytest.mark.parametrize(
         "sql", ["DROP TABLE events", "SELEC 1", "SELECT nope FROM events", "SELECT 1; SELECT 2", ""]
@@ -425,6 +458,16 @@ class SharedStoreContract(StoreContract):
         holder = other.holder(run.run_id)
         assert holder is not None
         assert holder.process == store.process != other.process
+
+    def test_another_process_is_kept_out_by_a_note_too(self, store: Store, other: Store) -> None:
+        """For as long as it is being written; a process that watches is not one that notes."""
+        run_id = fill(store, 1)[0].run_id
+        noting = other.claim(run_id, activity="noting")
+        with pytest.raises(RunClaimed):
+            store.claim(run_id)
+        other.append(noting, [event(run_id, 2)])
+        other.release(noting)
+        assert store.claim(run_id).head == 2
 
     def test_another_process_reads_a_live_run(self, store: Store, other: Store, run: Claim) -> None:
         """What is durable can be read everywhere, while the run goes on."""
