@@ -45,12 +45,8 @@ def check_grade(state: State, verdict: str) -> None:
 
 def record_grade(
     store: Store, run_id: str, verdict: Literal["good", "bad"], why: str | None, redactor: Redactor
-) -> State:
-    """Record how somebody judged an ended run.
-
-    Returns:
-        The run's state with it.
-    """
+) -> None:
+    """Record how somebody judged an ended run."""
     claim = claim_run(store, run_id)
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
@@ -58,7 +54,6 @@ def record_grade(
     finally:
         store.release(claim)
     settled.tell(store, recorder.state)
-    return recorder.state
 
 
 def _tell_nobody(_event: Event) -> None:

@@ -108,9 +108,7 @@ class Run:
     def output(self) -> Any:
         """What the run ended with, as its definition's output type where that is known here; None before."""
         state = self.state
-        if state.status != "succeeded":
-            return None
-        return self._output(state)
+        return self._output(state) if state.status == "succeeded" else None
 
     def _output(self, state: State) -> Any:
         definition = self._definition
@@ -127,8 +125,7 @@ class Run:
         """US dollars; None when a price was unknown."""
         return self.usage.cost_usd
 
-    @property
-    def newest(self) -> State:
+    def look_again(self) -> State:
         """The state with what anybody said of the run since it ended here: what a display shows."""
         state = self.state
         if self._driver is not None and state.ended and (new := self.events(after=state.seq)):
@@ -139,7 +136,7 @@ class Run:
     @property
     def comments(self) -> list[Comment]:
         """What people said about the run and its steps, oldest first."""
-        return comments.of(self._store, self.newest)
+        return comments.of(self._store, self.look_again())
 
     @property
     def pending(self) -> list[Approval]:
@@ -484,9 +481,8 @@ class Run:
         check_grade(self.state, verdict)
         if self._driver is not None:
             self._driver.settled.wait()
-        graded = record_grade(self._store, self.run_id, verdict, why, self._redactor)
-        if self._driver is not None:
-            self._driver.take_state(graded)
+        record_grade(self._store, self.run_id, verdict, why, self._redactor)
+        self.look_again()
 
     def comment(self, text: str, step: str | None = None, *, by: str | None = None) -> Comment:
         """Leave words on the run, or on one of its steps, for whoever looks at it; nothing acts on them.
@@ -497,4 +493,6 @@ class Run:
             by: whose words they are; None is who runs this process.
         """
         said = comments.new_comment(self.state, text, step, by, self.through)
-        return comments.leave(self._store, self.run_id, said, self._redactor)
+        kept = comments.leave(self._store, self.run_id, said, self._redactor)
+        self.look_again()
+        return kept
