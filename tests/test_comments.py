@@ -205,6 +205,19 @@ def waiting_there(other):
     return run_id
 
 
+def test_who_had_a_run_before_does_not_take_it_from_who_watches_it_now(embedded_log, other, monkeypatch):
+    """Its comments are for the one who has it."""
+    monkeypatch.setattr(comments, "_SOON", 0.05)
+    run = asker().run("hi", log=embedded_log)
+    paused(run)
+    other("claim(run_id)", run_id=run.run_id)
+    other("store.release(claims[run_id], watch=True)", run_id=run.run_id)
+    run.comment("for the other one")
+    time.sleep(0.5)  # longer than a look into the inbox
+    assert run.store.holder(run.run_id).pid == other.pid
+    assert [one.text for one in run.comments] == ["for the other one"]
+
+
 @pytest.mark.parametrize("what", ["resume", "cancel", "answer"])
 def test_who_takes_up_a_run_waits_for_a_comment_that_is_being_written(embedded_log, what):
     """A moment's claim for words refuses nobody, and loses no answer."""

@@ -93,12 +93,12 @@ def _steps(state: State) -> Iterable[str]:
         yield from paths
 
 
-def leave(store: Store, run_id: str, said: Comment, redactor: Redactor) -> Comment:
+def leave(store: Store, state: State, said: Comment, redactor: Redactor) -> Comment:
     """Put a comment where it is kept, and see to it that it is recorded soon.
 
     Args:
         store: the log.
-        run_id: the run.
+        state: the run, as it was when somebody commented on it.
         said: the comment.
         redactor: takes secrets out of it.
 
@@ -113,32 +113,32 @@ def leave(store: Store, run_id: str, said: Comment, redactor: Redactor) -> Comme
     given = Answer(
         verdict="answer", value=said.step, comment=said.text, who=said.who, through=said.through, answered_at=said.at
     )
-    store.answer(run_id, key, given)
-    engine().call(lambda: watch.tell(run_id, {key: given}))
+    store.answer(state.run_id, key, given)
+    engine().call(lambda: watch.tell(state.run_id, {key: given}))
     if engine().here:  # an async tool comments: it must not wait for the loop that it holds up
-        engine().spawn(_see_to_it_elsewhere(store, run_id, said.id, redactor))
+        engine().spawn(_see_to_it_elsewhere(store, state, said.id, redactor))
     else:
-        _see_to_it(store, run_id, said.id, redactor)
+        _see_to_it(store, state, said.id, redactor)
     return said
 
 
-async def _see_to_it_elsewhere(store: Store, run_id: str, comment_id: str, redactor: Redactor) -> None:
+async def _see_to_it_elsewhere(store: Store, state: State, comment_id: str, redactor: Redactor) -> None:
     with contextlib.suppress(AgentKitError):  # the inbox keeps it
-        await threads.run(lambda: _see_to_it(store, run_id, comment_id, redactor))
+        await threads.run(lambda: _see_to_it(store, state, comment_id, redactor))
 
 
-def _see_to_it(store: Store, run_id: str, comment_id: str, redactor: Redactor) -> None:
+def _see_to_it(store: Store, state: State, comment_id: str, redactor: Redactor) -> None:
     """Wait until who holds the run has recorded a comment; do it here where nobody holds it.
 
     A holder that does not come to it in time does so later, or whoever has the run next: the inbox keeps it.
     """
     deadline = time.monotonic() + _SOON
     while time.monotonic() < deadline:
-        if store.holder(run_id) is None:
+        if store.holder(state.run_id) is None:
             with contextlib.suppress(RunClaimed):  # somebody has it since
-                record_left(store, run_id, redactor)
+                record_left(store, state.run_id, redactor)
                 return
-        elif any(one.id == comment_id for one in _recorded(store.read(run_id))):
+        elif _is_recorded(store.read(state.run_id, after=state.seq), comment_id):
             return
         time.sleep(0.02)
 
@@ -195,8 +195,8 @@ def _comment(comment_id: str, given: Answer) -> Comment:
     return Comment(comment_id, given.value, given.comment or "", who, at, given.through)
 
 
-def _recorded(events: Iterable[Event]) -> list[Commented]:
-    return [event.body for event in events if isinstance(event.body, Commented)]
+def _is_recorded(events: Iterable[Event], comment_id: str) -> bool:
+    return any(isinstance(event.body, Commented) and event.body.id == comment_id for event in events)
 
 
 def _tell_nobody(_event: Event) -> None:

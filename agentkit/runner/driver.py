@@ -416,6 +416,9 @@ class Driver:
     async def _take_comments(self) -> None:
         try:
             with contextlib.suppress(AgentKitError):  # where another activation has the run, that one records them
+                holder = await threads.run(lambda: self.store.holder(self.run_id))
+                if holder is not None and holder.process != self.store.process:
+                    return
                 claim = await threads.run(lambda: self.store.claim(self.run_id, activity="noting"))
                 try:
                     await self._record_comments(claim)

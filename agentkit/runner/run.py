@@ -492,7 +492,8 @@ class Run:
             step: its path, for example "tool/refund/2"; None is the run itself.
             by: whose words they are; None is who runs this process.
         """
-        said = comments.new_comment(self.state, text, step, by, self.through)
-        kept = comments.leave(self._store, self.run_id, said, self._redactor)
+        state = self.state
+        said = comments.new_comment(state, text, step, by, self.through)
+        kept = comments.leave(self._store, state, said, self._redactor)
         self.look_again()
         return kept

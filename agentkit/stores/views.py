@@ -314,7 +314,7 @@ SELECT run_id, approval_id, max(step) AS step, max(name) AS name,
 FROM events WHERE type IN ('approval_requested', 'approval_answered', 'approval_expired')
 GROUP BY run_id, approval_id""",
     "comments": """
-SELECT run_id, seq, step, CAST(coalesce(body->>'said_at', CAST(ts AS VARCHAR)) AS TIMESTAMPTZ) AS said_at,
+SELECT run_id, seq, step, coalesce(CAST(body->>'said_at' AS TIMESTAMPTZ), ts) AS said_at,
   body->>'who' AS who, body->>'through' AS through, body->>'text' AS text
 FROM events WHERE type = 'commented'""",
     "costs": f"""
