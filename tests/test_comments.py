@@ -205,6 +205,21 @@ def waiting_there(other):
     return run_id
 
 
+@pytest.mark.parametrize("what", ["grade", "comment"])
+def test_a_comment_whose_process_died_is_recorded_with_the_next_word(ended, what, monkeypatch):
+    """It died after the words were kept, and before they were recorded: nobody held the run."""
+
+    def die(*_args):
+        raise MemoryError
+
+    with monkeypatch.context() as dying, pytest.raises(MemoryError):
+        dying.setattr(comments, "_see_to_it", die)
+        ended.comment("the last words")
+    assert (said(ended), len(ended.comments)) == ([], 1)
+    {"grade": lambda: ended.grade("bad"), "comment": lambda: ended.comment("more")}[what]()
+    assert said(ended)[0][2] == "the last words"
+
+
 def test_who_had_a_run_before_does_not_take_it_from_who_watches_it_now(embedded_log, other, monkeypatch):
     """Its comments are for the one who has it."""
     monkeypatch.setattr(comments, "_SOON", 0.05)

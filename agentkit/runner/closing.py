@@ -5,7 +5,7 @@ from typing import Literal
 from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
-from agentkit.runner import settled
+from agentkit.runner import comments, settled
 from agentkit.runner.answers import current_user
 from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
@@ -24,6 +24,7 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
         state = load_state(store, run_id)
         if not state.ended:
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+            comments.absorb(recorder, store.answers(run_id))
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
             state = recorder.state
     finally:
@@ -50,6 +51,7 @@ def record_grade(
     claim = claim_run(store, run_id)
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
+        comments.absorb(recorder, store.answers(run_id))  # where who left them died before they were recorded
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
     finally:
         store.release(claim)

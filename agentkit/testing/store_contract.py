@@ -337,8 +337,8 @@ class StoreContract:
         commented = [event(run.run_id, 1, said, step="find"), event(run.run_id, 2, Commented(id="c2", text="ok"))]
         store.append(run, commented).result(timeout=30)
         rows = store.query("SELECT step, said_at, who, through, text FROM comments ORDER BY seq", {})
-        ran = (None, commented[1].ts, None, None, "ok")
-        assert list(rows) == [("find", _BEGIN, "ada", "notebook", "wrong term"), ran]
+        second = (None, commented[1].ts, None, None, "ok")
+        assert list(rows) == [("find", _BEGIN, "ada", "notebook", "wrong term"), second]
         assert list(store.query("SELECT step FROM steps", {})) == []
 
     @pytest.mark.parametrize(
