@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -147,6 +148,24 @@ def test_a_row_is_commented_in_the_trace_whatever_the_run_does(trace, run):
     while [one["text"] for one in trace.snapshot()["comments"][run.run_id]] != ["ok", "after the end"]:
         assert time.monotonic() < end
         time.sleep(0.02)
+
+
+def test_a_comment_on_a_run_below_holds_no_secret_of_the_one_above(log, monkeypatch):
+    """What an agent names as one is none of its log's, whichever agent it calls."""
+    told = []
+    monkeypatch.setattr(LiveTrace, "send", lambda _self, message, buffers=None: told.append(message))
+    inner = ak.Agent("inner", ScriptedModel([call("pay", amount=1.0), "paid"]), "Pay it.", tools=[pay])
+    model = ScriptedModel([call("inner", task="go"), "ok"])
+    run = ak.Agent("outer", model, tools=[inner], redact=[re.compile("EMP-[0-9]+")]).run("hi", log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    shown = LiveTrace(run)
+    shown.told = told
+    (child,) = run.children()
+    said(shown, "commented", kind="comment", id=f"{child.run_id}/tool/pay/1", text="ask EMP-7", token="t")
+    assert [(one.step, one.text) for one in child.comments] == [("tool/pay/1", "ask [redacted:text]")]
+    shown.close()
+    run.cancel()
 
 
 @pytest.mark.parametrize(

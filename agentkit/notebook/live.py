@@ -111,14 +111,14 @@ class Page(anywidget.AnyWidget):
         """Leave words on a row; who did is told by the token that came with them."""
         row, token = str(message.get("id")), message.get("token")
         try:
-            self.leave(row, cast("Any", message.get("text")), message.get("by"))  # who sends no text is told
+            self.leave(row, message.get("text"), message.get("by"))
         except AgentKitError as error:
             return {"kind": "commented", "id": row, "token": token, "bad": str(error)}
         except Exception as error:  # noqa: BLE001  whatever it is, who commented is told
             return {"kind": "commented", "id": row, "token": token, "bad": f"{type(error).__name__}: {error}"}
         return {"kind": "commented", "id": row, "token": token}
 
-    def leave(self, row: str, text: str, by: str | None) -> None:
+    def leave(self, row: str, text: Any, by: str | None) -> None:  # what a browser sent
         """Leave words on a row."""
         raise NotImplementedError
 
@@ -198,13 +198,14 @@ class LiveTrace(Page):
         self._on_word()
         return {"kind": "graded", "grade": self._grade}
 
-    def leave(self, row: str, text: str, by: str | None) -> None:
+    def leave(self, row: str, text: Any, by: str | None) -> None:  # what a browser sent
         """Leave words on the run, on one that it called, or on a step."""
         run_id, _, step = row.partition("/")
         run = _below(self._run, run_id)
         if run is None:
             raise ConfigError(f"this trace shows no run {run_id}")
-        run.by("notebook").comment(text, step or None, by=by or None)
+        words = self._run.redacted(text) if isinstance(text, str) else text  # of a run below by the one above, too
+        run.by("notebook").comment(words, step or None, by=by or None)
         self._feed.look_again()
         self._on_word()
 

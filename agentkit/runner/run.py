@@ -60,6 +60,10 @@ class Run:
     def _redactor(self) -> Redactor:
         return self._definition.redactor if self._definition is not None else Redactor()
 
+    def redacted(self, text: str) -> str:
+        """A text without what looks like a secret, or what the run's agent names as one."""
+        return self._redactor.text(text)
+
     @property
     def state(self) -> State:
         """A snapshot of the run: the fold of its events so far."""
@@ -380,7 +384,12 @@ class Run:
         if holder is not None and holder.activity == "executing":
             self._tell("cancel", given)
             return
-        self._end_here(given.who, given.comment)
+        for asked in self.pending:  # nobody executes the run: it ends from here, and everything below it
+            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", given.who, given.comment))
+        for child in self.children():
+            if not child.state.ended:
+                child.cancel(given.comment)
+        cancel_here(self._store, self.run_id, self._redactor, given.who, given.comment)
 
     def pause(self) -> None:
         """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
@@ -397,15 +406,6 @@ class Run:
 
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))
-
-    def _end_here(self, who: str | None, why: str | None) -> None:
-        """Nobody executes the run: end it from here, and everything below it."""
-        for asked in self.pending:
-            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", who, why))
-        for child in self.children():
-            if not child.state.ended:
-                child.cancel(why)
-        cancel_here(self._store, self.run_id, self._redactor, who, why)
 
     def resume(self, *, budget: Budget | None = None, deps: Any = None) -> "Run":
         """Go on with a run that is paused or interrupted, in this process.
