@@ -54,7 +54,9 @@ def server(tmp_path_factory):
 def notebook(server):
     """A notebook that shows one run in two cells, which waits for a person."""
     server.wait()
-    server.write("buy.ipynb", "from shop import *", "run = buyer.run('A lamp')\nrun", "run", "run.run_id")
+    server.write(
+        "buy.ipynb", "from shop import *", "run = buyer.run('A lamp')\nrun", "run", "open('run', 'w').write(run.run_id)"
+    )
     with lab.chromium() as browser:
         context = browser.new_context(viewport={"width": 1280, "height": 1000})
         notebook = lab.Notebook(context.new_page(), server, "buy.ipynb").open()
@@ -71,7 +73,7 @@ def notebook(server):
 
 def comment_in_a_terminal(notebook, text, *words):
     """What a colleague types."""
-    run_id = notebook.output(3).inner_text().strip().strip("'")
+    run_id = (notebook.server.root / "run").read_text()
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "agentkit", "comment", run_id, text, "--by", "eve", *words],
         env=notebook.server.env,

@@ -66,11 +66,14 @@ class Talk {
         this.bad.set(id, told.bad);
         continue;
       }
-      const focused = this.form.contains(document.activeElement) && this.row?.id === id;
+      const at = document.activeElement === document.body ? this.view.focused : document.activeElement; // or where it was: the document was written
+      const focused = Boolean(at) && this.form.contains(at) && this.row?.id === id;
       this.drafts.delete(id);
       this.open.delete(id);
       if (this.row?.id === id) this.words.value = "";
-      if (focused) this.view.view.focus();
+      if (!focused) continue;
+      this.view.focused = this.view.view;
+      this.view.view.focus();
     }
   }
 
