@@ -138,7 +138,8 @@ def test_what_one_says_in_a_view_others_see_in_theirs(notebook):
     assert "`asked the supplier, ok`" in notebook.page.evaluate("navigator.clipboard.readText()")
 
     notebook.js("await jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'});")
-    notebook.until("document.body.dataset.jpThemeLight === 'false'")
+    notebook.until("document.body.dataset.jpThemeLight === 'false' && !document.getElementById('jupyterlab-splash')")
+    shown.locator(".agentkit-talk").scroll_into_view_if_needed()
     notebook.picture("comments-dark")
     notebook.page.set_viewport_size({"width": 620, "height": 1000})
     notebook.picture("comments-dark-narrow")

@@ -51,7 +51,7 @@ _GREY = "opacity:.7"
 _URGENT = frozenset({"error", "asked", "in doubt"})
 """What a reader looks for: it is open from the start."""
 
-_SAID = "border-left:3px solid #9334e6;padding-left:.5em"
+_SAID = "border-left:3px solid #9334e6;padding-left:.5em;margin-bottom:.3em"
 """On what somebody said: readable on white and on black."""
 
 _MOST_COMMENTS = 30
