@@ -116,7 +116,7 @@ class Log:
 
         Args:
             sql: one reading statement over the views `events`, `runs`, `steps`, `model_calls`, `tool_calls`,
-                `decisions`, `approvals`, `costs`, `errors`; `$name` stands for a parameter.
+                `decisions`, `approvals`, `comments`, `costs`, `errors`, `exports`; `$name` stands for a parameter.
             parameters: their values.
 
         Raises:

@@ -171,6 +171,31 @@ class Approval:
         return f"{self.id}  {self.kind}: {subject}"
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Comment:
+    """What somebody said about a run, or about one of its steps. It prints as one line: when, who, about what.
+
+    Args:
+        id: its own.
+        step: the step's path in the run; None for the run itself.
+        text: the words.
+        who: whose they are.
+        at: when they were said, UTC.
+        through: by what: "notebook", "cli", "python".
+    """
+
+    id: str
+    step: str | None
+    text: str
+    who: str
+    at: datetime
+    through: str | None = None
+
+    def __repr__(self) -> str:
+        about = f" on {self.step}" if self.step is not None else ""
+        return f"{self.at:%Y-%m-%d %H:%M} UTC, {one_line(self.who, 40)}{about}: {one_line(self.text, 120)}"
+
+
 @dataclass(slots=True)
 class UnknownEffect:
     """A write that may or may not have happened."""
@@ -259,6 +284,7 @@ class State:
     grade: str | None = None
     grade_why: str | None = None
     notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])
+    comments: list[Comment] = field(default_factory=list[Comment])
 
     @property
     def ended(self) -> bool:
@@ -310,6 +336,7 @@ class State:
             unknown=[copy.copy(effect) for effect in self.unknown],
             repeats=dict(self.repeats),
             notes=list(self.notes),
+            comments=list(self.comments),
             trims=list(self.trims),
             **self._copy_of_steps(),
         )

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from pydantic import field_validator
 
@@ -46,17 +46,22 @@ class Holder:
         pid: its process id.
         host: its machine.
         since: when it took the run.
-        activity: "executing" holds the claim; "watching" does not, and takes the run up when it is answered.
+        activity: "executing" holds the claim; "noting" does, for the moment in which it writes a comment down;
+            "watching" does not, and takes the run up when it is answered.
     """
 
     process: str
     pid: int
     host: str
     since: datetime
-    activity: Literal["executing", "watching"]
+    activity: Literal["executing", "noting", "watching"]
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} (since {self.since:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+ClaimActivity: TypeAlias = Literal["executing", "noting"]
+"""What a claim is taken for."""
 
 
 class Claim(Protocol):
@@ -143,12 +148,13 @@ class Store(Protocol):
         """This process's name in the log."""
         ...
 
-    def claim(self, run_id: str, *, new: bool = False) -> Claim:
+    def claim(self, run_id: str, *, new: bool = False, activity: ClaimActivity = "executing") -> Claim:
         """Take the right to append to a run.
 
         Args:
             run_id: a UUID.
             new: the caller just made the id, so there is nothing to read.
+            activity: what `holder` says meanwhile.
 
         Raises:
             RunClaimed: another process, or another activation in this one, holds it.

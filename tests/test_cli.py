@@ -1,6 +1,7 @@
 """The command line: what each verb prints, where, and with which exit code."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -117,6 +118,32 @@ def test_an_edit_and_its_reason_reach_the_log(agentkit):
     _, out, _ = agentkit("show", "--json")
     steps = {step["name"]: step for step in json.loads(out)["steps"]}
     assert json.loads(steps["refund"]["result"])["amount"] == 5.0
+
+
+def test_comments_of_several_people_are_seen_by_all(agentkit):
+    """On a run that waits, from processes that do not have it, and on one that has ended; in the tree, JSON and SQL."""
+    agentkit("run", "shop:support", "hi")
+    _, out, _ = agentkit("pending", "--json")
+    [asked] = json.loads(out)
+    run = asked["run_id"][:13]
+    code, out, err = agentkit("comment", run, "the photo\x1b[31m is old", "--step", "tool/refund/1", "--by", "ada")
+    assert (code, out) == (0, "")
+    assert err.endswith(" UTC, ada on tool/refund/1: the photo\\x1b[31m is old\n")
+    assert agentkit("approve")[0] == 0
+    assert agentkit("comment", run, "-", "--by", "bob", given="asked the supplier,\nok\n")[0] == 0
+    _, out, _ = agentkit("show", run)
+    assert re.search(r"comment by ada, .* UTC: the photo\\x1b\[31m is old\n", out)
+    assert re.search(r"· comment by bob, .* UTC: asked the supplier, ok\n", out)
+    _, out, _ = agentkit("show", run, "--json")
+    assert [(one["step"], one["who"], one["through"]) for one in json.loads(out)["comments"]] == [
+        ("tool/refund/1", "ada", "cli"),
+        (None, "bob", "cli"),
+    ]
+    _, out, _ = agentkit("sql", "SELECT who, text FROM comments ORDER BY seq", "--json")
+    assert json.loads(out)[1] == {"who": "bob", "text": "asked the supplier,\nok"}
+    code, _, err = agentkit("comment", run, "x", "--step", "tool/refnd/1")
+    assert code == 2
+    assert "no step 'tool/refnd/1'; did you mean 'tool/refund/1'?" in err
 
 
 def test_reject_answer_and_grade(agentkit):

@@ -1,6 +1,7 @@
 """The laws of the fold, on the histories of real runs."""
 
 import copy
+import dataclasses
 import functools
 
 import pytest
@@ -12,8 +13,9 @@ from scenarios import finish
 from tape import TapeStore, events_of
 from test_scenarios import run_whole
 
+from agentkit.decide import decide
 from agentkit.errors import LogCorrupt
-from agentkit.events import Event, event_types
+from agentkit.events import Commented, Event, event_types
 from agentkit.fold import advance, fold, request_sha256
 from agentkit.runner.driver import Driver
 from agentkit.runner.load import load_state
@@ -101,6 +103,44 @@ def test_events_that_do_not_follow_are_refused(drawn):
             advance(state.copy(), event)
     with pytest.raises(LogCorrupt):
         fold(history[1:at])
+
+
+@st.composite
+def commented_histories(draw):
+    """A run's events, and the same with a comment somewhere after the first: on the run, or on one of its steps."""
+    history, at = draw(cut_histories())
+    step = draw(st.sampled_from([None, *sorted({event.step for event in history if event.step})]))
+    body = Commented(id="c", text="wrong term", who="ada")
+    said = history[at - 1].model_copy(update={"seq": at + 1, "body": body, "step": step})
+    later = [event.model_copy(update={"seq": event.seq + 1}) for event in history[at:]]
+    return history, [*history[:at], said, *later]
+
+
+@lawful
+@given(commented_histories())
+def test_a_comment_changes_nothing_but_what_is_said(drawn):
+    """Wherever it is in a run's events: the state, and every prompt, are what they are without it."""
+    history, commented = drawn
+    state, talked = fold(history), fold(commented)
+    (said,) = talked.comments
+    assert (said.text, said.who) == ("wrong term", "ada")
+    assert dataclasses.replace(talked, comments=[], seq=state.seq) == state
+    assert talked.request_sha256() == state.request_sha256()
+
+
+@lawful
+@given(st.sampled_from(SEEDS), st.data())
+def test_what_to_do_next_is_the_same_with_a_comment(seed, data):
+    """Nobody decides anything by what people say of a run."""
+    history = histories(seed)[0]
+    state = fold(history[: data.draw(st.integers(1, len(history)))])
+    talked = state.copy()
+    step = data.draw(st.sampled_from([None, *talked.calls, *talked.models]))
+    time = history[-1].ts
+    body = Commented(id="c", text="stop", who="ada")
+    advance(talked, Event(run_id=state.run_id, seq=state.seq + 1, ts=time, step=step, body=body))
+    definition = scenario_of(seed).definition
+    assert decide(definition, talked, time) == decide(definition, state, time)
 
 
 @pytest.mark.parametrize("kind", sorted(event_types()))

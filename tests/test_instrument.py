@@ -215,6 +215,20 @@ def test_a_run_that_pauses_is_seen_at_once_and_goes_on_in_the_same_trace(traced,
     assert traced.named("execute_tool pay").parent.span_id == second.context.span_id
 
 
+def test_what_people_say_of_a_run_is_none_of_its_spans(traced, log):
+    """While it waits, too: what comes later is as if nobody had said anything."""
+    run = agent(call("pay", amount=5.0), "ok", tools=[gated()]).run("?", log=log)
+    paused(run)
+    before = len(traced.spans)
+    run.comment("asked the supplier", "tool/pay/1")
+    assert len(traced.spans) == before
+    run.approve()
+    run.result(SOON)
+    run.comment("good")
+    names = [span.name for span in traced.spans]
+    assert (names.count("invoke_agent support"), names.count("execute_tool pay")) == (2, 1)
+
+
 def test_a_call_that_waits_for_a_child_run_has_a_span_before_and_after(traced, log):
     """A sub-agent that pauses for a person pauses those above it, and each goes on below its caller."""
     helper = ak.Agent("helper", ScriptedModel([call("pay", amount=1.0), "paid"]), "You pay.", tools=[gated()])

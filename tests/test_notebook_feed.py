@@ -39,6 +39,7 @@ class Page:
     def reset(self):
         first = self.feed.snapshot()
         self.number, self.cards, self.text = first["n"], first["cards"], {}
+        self.comments = dict(first["comments"])
         self.rows = {row["id"]: row for row in first["rows"]}
 
     def take(self, message):
@@ -51,12 +52,17 @@ class Page:
         for row, piece in message["text"].items():
             self.text[row] = self.text.get(row, "") + piece
         self.cards = message.get("cards", self.cards)
+        self.comments |= message.get("comments", {})
 
     def until(self, holds, seconds=20):
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"{self.rows}"
             time.sleep(0.02)
+
+    def said(self):
+        """What people said, by row."""
+        return {row: [(one["who"], one["text"]) for one in ones] for row, ones in self.comments.items()}
 
     @property
     def size(self):
@@ -300,3 +306,52 @@ def test_who_answered_is_told_to_every_trace(log):
     assert told.startswith("pay: reject by ")
     assert "through elsewhere" in told
     run.result(timeout=10)
+
+
+def test_a_comment_is_told_to_every_trace_once(log):
+    """Under its step's row; of a row only, whose comments are new; a trace that opens later has all."""
+    run = payer(call("look", what="x"), call("pay", amount=5.0)).run("go", log=log)
+    pages = [Page(run), Page(log.run(run.run_id))]
+    row = f"{run.run_id}/tool/look/1"
+    for page in pages:
+        page.until(lambda page=page: page.cards)
+    run.comment("wrong term", "tool/look/1", by="ada")
+    log.run(run.run_id).comment("on the whole", by="bob")
+    wanted = {row: [("ada", "wrong term")], run.run_id: [("bob", "on the whole")]}
+    for page in pages:
+        page.until(lambda page=page: page.said() == wanted)
+        page.reset()
+        assert page.said() == wanted
+    told = len(pages[0].messages)
+    run.comment("I agree", "tool/look/1", by="eve")
+    for page in pages:
+        page.until(lambda page=page: len(page.comments[row]) == 2)
+    (news,) = [message["comments"] for message in pages[0].messages[told:] if "comments" in message]
+    assert list(news) == [row]
+    run.reject(reason="no")
+    run.result(timeout=10)
+
+
+def test_what_is_said_of_a_childs_step_stands_below_it(log):
+    """And of a step that has no row, below the run."""
+    inner = ak.Agent("inner", ScriptedModel([call("pay", amount=1.0), "paid"]), "Pay it.", tools=[pay])
+    run = ak.Agent("outer", ScriptedModel([call("inner", task="go"), "ok"]), tools=[inner]).run("hi", log=log)
+    page = Page(run)
+    page.until(lambda: page.cards)
+    (child,) = run.children()
+    child.comment("too much?", "tool/pay/1", by="ada")
+    page.until(lambda: page.said() == {f"{child.run_id}/tool/pay/1": [("ada", "too much?")]})
+    run.cancel()
+
+
+def test_after_the_end_a_trace_tells_what_others_say_when_somebody_looks(log):
+    """Nobody follows the run any more; who looks is told what is new, once."""
+    run = payer(call("look", what="x")).run("go", log=log)
+    page = Page(run)
+    assert page.over.wait(20)
+    assert not page.feed.look_again()
+    log.run(run.run_id).comment("wrong term", "tool/look/1", by="ada")
+    assert page.feed.look_again()
+    assert not page.feed.look_again()
+    assert page.said() == {f"{run.run_id}/tool/look/1": [("ada", "wrong term")]}
+    assert Page(run).said() == page.said()

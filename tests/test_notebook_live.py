@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -125,6 +126,81 @@ def test_an_ended_run_is_graded_in_its_trace_and_a_running_one_is_not(trace, run
     assert said(trace, "graded", kind="grade", **grade)["grade"] == grade
     assert (run.state.grade, run.state.grade_why) == ("bad", "too much")
     assert trace.snapshot()["grade"] == grade
+
+
+def test_a_row_is_commented_in_the_trace_whatever_the_run_does(trace, run):
+    """By whom it says, else by who runs the kernel; told by the token that came with it; and the page shows it."""
+    row = f"{run.run_id}/tool/pay/1"
+    told = said(trace, "commented", kind="comment", id=row, text="asked the supplier", by="ada", token="t1")
+    assert told == {"kind": "commented", "id": row, "token": "t1"}
+    (news,) = said(trace, "rows")["comments"][row]
+    assert (news["who"], news["text"]) == ("ada", "asked the supplier")
+    assert said(trace, "commented", kind="comment", id=run.run_id, text="ok", by="", token="t2")["token"] == "t2"
+    run.approve()
+    assert run.result(timeout=10) == "done"
+    said(trace, "commented", kind="comment", id=run.run_id, text="after the end", token="t3")
+    assert [(one.step, one.who, one.text, one.through) for one in run.comments] == [
+        ("tool/pay/1", "ada", "asked the supplier", "notebook"),
+        (None, trace.snapshot()["you"], "ok", "notebook"),
+        (None, trace.snapshot()["you"], "after the end", "notebook"),
+    ]
+    end = time.monotonic() + 10
+    while [one["text"] for one in trace.snapshot()["comments"][run.run_id]] != ["ok", "after the end"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_comment_on_a_run_below_holds_no_secret_of_the_one_above(log, monkeypatch):
+    """What an agent names as one is none of its log's, whichever agent it calls."""
+    told = []
+    monkeypatch.setattr(LiveTrace, "send", lambda _self, message, buffers=None: told.append(message))
+    inner = ak.Agent("inner", ScriptedModel([call("pay", amount=1.0), "paid"]), "Pay it.", tools=[pay])
+    model = ScriptedModel([call("inner", task="go"), "ok"])
+    run = ak.Agent("outer", model, tools=[inner], redact=[re.compile("EMP-[0-9]+")]).run("hi", log=log)
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    shown = LiveTrace(run)
+    shown.told = told
+    (child,) = run.children()
+    said(shown, "commented", kind="comment", id=f"{child.run_id}/tool/pay/1", text="ask EMP-7", token="t")
+    assert [(one.step, one.text) for one in child.comments] == [("tool/pay/1", "ask [redacted:text]")]
+    shown.close()
+    run.cancel()
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ({"text": ""}, "a comment is empty"),
+        ({"text": 7}, "a comment is text, not 7"),
+        ({"text": "x" * 10_001}, "at most 10,000 characters"),
+        ({"text": "x", "id": "nobody/nothing"}, "this trace shows no run nobody"),
+        ({"text": "x", "step": "tool/nothing/1"}, "has no step 'tool/nothing/1'"),
+    ],
+)
+def test_what_is_no_comment_is_told(trace, run, message, words):
+    """With why; and nothing is recorded."""
+    step = message.pop("step", "tool/pay/1")
+    sent = {"kind": "comment", "id": f"{run.run_id}/{step}", "token": "t", **message}
+    assert words in said(trace, "commented", **sent)["bad"]
+    assert run.comments == []
+
+
+def test_who_looks_at_an_ended_run_is_told_what_others_said_since(trace, run, log):
+    """By another process, say: a page asks now and then, and when a row is opened; the document has it too."""
+    run.approve()
+    run.result(timeout=10)
+    trace.loaded.wait(10)
+    while not trace._feed.is_over:
+        time.sleep(0.01)
+    written = threading.Event()
+    trace._on_word = written.set
+    log.run(run.run_id).comment("from elsewhere", "tool/pay/1", by="eve")
+    trace.told.clear()
+    said(trace, "pong", kind="ping")
+    (news,) = said(trace, "rows")["comments"].values()
+    assert (news[0]["who"], news[0]["text"]) == ("eve", "from elsewhere")
+    assert written.wait(5)
 
 
 def test_many_rows_travel_compressed(trace, run, monkeypatch):

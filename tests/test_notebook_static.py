@@ -94,11 +94,43 @@ def test_what_anybody_wrote_stays_text(log):
     run = ak.Agent(HOSTILE, ScriptedModel(turns, name=HOSTILE), tools=[hostile]).run(HOSTILE, log=log, tags=[HOSTILE])
     run.result(timeout=10)
     run.grade("bad", HOSTILE)
+    run.comment(HOSTILE, "tool/look/1", by=HOSTILE)
+    run.comment(HOSTILE)
     page = run._repr_mimebundle_()["text/html"]
     reader = read(page)
     assert {tag for tag, _ in reader.seen} <= {"div", "details", "summary", "span", "b", "pre"}
     assert set().union(*(names for _, names in reader.seen)) <= {"class", "style", "open"}
     assert "\x1b" not in page
+
+
+def test_what_people_said_is_in_the_document(log):
+    """Below its row, which is open for it and says how many there are: who, when, and the words as they are."""
+    run = ak.Agent("a", ScriptedModel([call("look", what="x"), "end"]), tools=[look]).run("go", log=log)
+    run.result(timeout=10)
+    plain = run._repr_mimebundle_()["text/html"]
+    made = run.comment("wrong term:\ntry the number", "tool/look/1", by="ada")
+    log.run(run.run_id).comment("fine on the whole", by="bob")
+    page = run._repr_mimebundle_()["text/html"]
+    text = "|".join(read(page).text)
+    assert "look| |✎ 1|" in text
+    assert f"ada| |{made.at:%Y-%m-%d %H:%M} UTC|wrong term:\ntry the number|" in text
+    assert "bob| |" in text
+    assert "fine on the whole" in text
+    assert "✎" not in plain
+    assert page.count("<details open>") == plain.count("<details open>") + 2  # the model call and the call below it
+
+
+def test_of_very_many_comments_the_last_are_shown(log):
+    """Each cut where it is long, so that the document stays small."""
+    run = ak.Agent("a", ScriptedModel(["end"])).run("go", log=log)
+    run.result(timeout=10)
+    for number in range(40):
+        run.comment(f"{number}:" + "long words " * 800, "model/1")
+    page = run._repr_mimebundle_()["text/html"]
+    assert "10 earlier comments are left out here" in page
+    assert "39:long" in page
+    assert "<div>9:long" not in page
+    assert len(page) < 200_000
 
 
 def test_where_else_a_run_is_shown_is_linked_by_http_only(log):
@@ -153,7 +185,9 @@ def test_the_size_of_a_trace_is_bounded(log):
 
     run = pipeline.run(numbers=list(range(10_000)), log=log)
     run.result(timeout=120)
+    run.comment("why this one?", "work[7777]")
     page = static(run.state)
     assert len(page) < 1_000_000
     assert "the bad one" in page
+    assert "why this one?" in page
     assert re.search(r"[\d,]+ steps are left out here", page)

@@ -14,6 +14,7 @@ from agentkit.events import (
     ApprovalExpired,
     ApprovalRequested,
     Checked,
+    Commented,
     Decided,
     ErrorInfo,
     Event,
@@ -151,6 +152,34 @@ def test_a_finished_run():
     ├─ ✓ model/2 gpt · 250 ms · 1,200 + 30 tokens · $0.0010
     ├─ → 'It is on its way.'
     └─ · graded good
+    """)
+
+
+def test_what_people_said_stands_below_its_step():
+    """Whole, on several lines where it is long; of the run at the end, with its step's name where that is not shown."""
+    story = looked_up().say(text="It is on its way.").add(RunSucceeded(output="It is on its way."), after=5)
+    long = "this term was wrong: the supplier lists the product's number, and not the name that we have on our shelf"
+    for step, text in (
+        ("tool/find_order/1", long),
+        ("model/2", "ok\x1b[31m\nthen"),
+        (None, "good"),
+        ("model/9", "gone"),
+    ):
+        story.add(Commented(id=text, text=text, who="ada", said_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC)), step=step)
+    story.shows(r"""
+    ✓ support 019aa1b2-3c4d · succeeded · 755 ms · 2,400 + 60 tokens · $0.0020 · 2 model calls
+    │  input: 'Order A-1042 arrived broken'
+    ├─ ✓ model/1 gpt · 250 ms · 1,200 + 30 tokens · $0.0010
+    │  └─ ✓ find_order(order_id='A-1042') · 40 ms
+    │        why: 'see what was bought'
+    │        → {'status': 'delivered'}
+    │        comment by ada, 2026-01-02 03:04 UTC: this term was wrong: the supplier
+    │          lists the product's number, and not the name that we have on our shelf
+    ├─ ✓ model/2 gpt · 250 ms · 1,200 + 30 tokens · $0.0010
+    │     comment by ada, 2026-01-02 03:04 UTC: ok\x1b[31m then
+    ├─ → 'It is on its way.'
+    ├─ · comment by ada, 2026-01-02 03:04 UTC: good
+    └─ · comment on model/9 by ada, 2026-01-02 03:04 UTC: gone
     """)
 
 
@@ -410,8 +439,7 @@ class Unreadable:
 
     run_id = RUN
 
-    @property
-    def state(self):
+    def look_again(self):
         raise LogCorrupt("line 3 of the journal\nis torn")
 
 

@@ -35,6 +35,8 @@ def test_a_grade_is_recorded_once_the_run_ended(log):
     assert run.state.grade == "good"
     assert (run.events()[-1].body.verdict, run.events()[-1].body.why) == ("good", "short")
     assert run.status == "succeeded"
+    log.run(run.run_id).grade("bad")
+    assert run.look_again().grade == "bad"
 
 
 def test_pause_stops_after_what_is_in_flight_and_resume_goes_on(log):

@@ -103,7 +103,7 @@ def test_the_scenarios_hold_what_can_happen():
         for run_id in {event.run_id for event in events_of(store.tape)}:
             calls = load_state(store, run_id).calls.values()
             ends |= {(call.outcome, call.effect, call.reask, call.edited) for call in calls}
-    never = {"approval_expired", "fault_injected", "graded", "run_cancelled"}
+    never = {"approval_expired", "commented", "fault_injected", "graded", "run_cancelled"}
     assert set(event_types()) - seen <= never
     assert {"approve", "edit", "reject", "answer", "not_required"} <= verdicts
     assert {(outcome, effect) for outcome, effect, _, _ in ends} >= {

@@ -249,7 +249,7 @@ def test_costs_and_errors(log):
 
 def test_an_unknown_view_lists_those_there_are(log):
     """A wrong name is answered with the right ones."""
-    with pytest.raises(QueryError, match="approvals, costs, errors"):
+    with pytest.raises(QueryError, match="approvals, comments, costs, errors"):
         log()("FROM model_call")
 
 

@@ -7,7 +7,7 @@ import typer
 from agentkit.cli import find
 from agentkit.cli.execute import RunId
 from agentkit.cli.follow import WAITS, finish, follow
-from agentkit.cli.options import Approve, AsJson, LogUrl, json_object, json_value, the_log
+from agentkit.cli.options import Approve, AsJson, LogUrl, json_object, json_value, read_file, the_log
 from agentkit.cli.screen import say
 from agentkit.errors import ConfigError
 from agentkit.log import Log
@@ -93,6 +93,20 @@ def grade(
     run = find.run_by(the_log(log), run_id)
     run.grade(verdict, why=why)
     say(f"run {run.run_id}: {verdict}")
+
+
+def comment(
+    run_id: RunId,
+    text: Annotated[str, typer.Argument(help="The words; - reads them from standard input.")],
+    step: Annotated[
+        str | None, typer.Option(help='The step they are about, for example "tool/refund/2".', show_default=False)
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Whose words they are; yours by default.", show_default=False)] = None,
+    log: LogUrl = None,
+) -> None:
+    """Leave words on a run or on one of its steps, for whoever looks at it; whether it runs, waits or has ended."""
+    run = find.run_by(the_log(log), run_id)
+    say(str(run.comment(read_file("-") if text == "-" else text, step, by=by)))
 
 
 def _asked(key: str | None, url: str | None) -> tuple[Log, Run, str]:

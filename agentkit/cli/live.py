@@ -19,6 +19,7 @@ _STYLES = (
     (r"^[│├└─ ]*([▸·])", "blue"),
     (r"^[│├└─ ]+", "dim"),
     (r"^[│├└─ ]*((?:why|text|input|note|instead of): )", "dim"),
+    (r"^[│├└─ ]*(?:· )?(comment (?:on .*)?by .*?, [0-9-]{10} [0-9:]{5} UTC: )", "dim"),
 )
 
 

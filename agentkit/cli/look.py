@@ -78,7 +78,9 @@ def show(
         return
     if json:
         steps = place.sql("SELECT * FROM steps WHERE run_id = $run ORDER BY started_at, step", run=run.run_id)
-        out({**summary(run), "steps": steps.dicts(), "links": dict(run.links)})
+        out(
+            {**summary(run), "steps": steps.dicts(), "comments": [*map(asdict, run.comments)], "links": dict(run.links)}
+        )
         return
     from rich.console import Console
 

@@ -217,6 +217,20 @@ class Graded(Body):
     who: str | None = None
 
 
+class Commented(Body):
+    """Somebody said something about the run, or about the step that the envelope names. Nothing acts on it.
+
+    `id` is that of the word in the inbox, so that it is recorded once.
+    """
+
+    TYPE = "commented"
+    id: str
+    text: str
+    who: str | None = None
+    through: str | None = None
+    said_at: datetime | None = None
+
+
 class Note(Body):
     """What user code wanted to remember."""
 

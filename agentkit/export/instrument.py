@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from weakref import WeakKeyDictionary
 
-from agentkit.events import Event, RunResumed, RunStarted
+from agentkit.events import Commented, Event, RunResumed, RunStarted
 from agentkit.export.content import Content, ContentMode
 from agentkit.export.ids import span_id, trace_id
 from agentkit.export.later import later
@@ -124,7 +124,7 @@ class Instrumentation:
         run = self._runs.get(driver)
         if run is None and isinstance(event.body, RunStarted | RunResumed):
             run = self._runs[driver] = self._meet(driver, event)
-        if run is None:
+        if run is None or isinstance(event.body, Commented):  # what people say of a run is none of its spans
             return
         if isinstance(event.body, RunResumed) and (caller := self._caller(driver, run.started)) is not None:
             run.move_below(caller[1])
@@ -162,7 +162,8 @@ class Instrumentation:
         around = _here() if is_new else _recorded(started, driver.root.run_id, chosen=live.ids.are_chosen)
         run = LiveRun(live, started, driver.root.run_id, caller, around)
         if not is_new:
-            run.catch_up(driver.store.read(driver.run_id, until=event.seq - 1))
+            past = driver.store.read(driver.run_id, until=event.seq - 1)
+            run.catch_up(one for one in past if not isinstance(one.body, Commented))
         return run
 
     def _caller(self, driver: Driver, started: Event) -> "tuple[Node, Span] | None":

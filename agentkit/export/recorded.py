@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentkit.errors import ConfigError
-from agentkit.events import Event, Graded, RunStarted, StepStarted, ToolStarted
+from agentkit.events import Commented, Event, Graded, RunStarted, StepStarted, ToolStarted
 from agentkit.events.runs import RunCancelledEvent, RunFailedEvent, RunPausedEvent, RunSucceeded
 from agentkit.runner.load import load_state
 from agentkit.state import State
@@ -62,9 +62,11 @@ class Recorded:
 
 
 def until_end(events: Iterable[Event]) -> tuple[Event, ...]:
-    """A run's events up to the one that ended it: what is said of it later, a grade say, changes no span."""
+    """A run's events up to the one that ended it: what people say of it, a grade or a comment, changes no span."""
     kept: list[Event] = []
     for event in events:
+        if isinstance(event.body, Commented):
+            continue
         kept.append(event)
         if isinstance(event.body, _ENDS):
             break

@@ -5,6 +5,7 @@ from typing import Any
 from agentkit.events import (
     BudgetReached,
     Checked,
+    Commented,
     ErrorInfo,
     Event,
     Graded,
@@ -22,7 +23,7 @@ from agentkit.fold.steps import interrupt_asks
 from agentkit.jsonvalue import canonical
 from agentkit.messages import UserMessage
 from agentkit.policy import Budget
-from agentkit.state import State
+from agentkit.state import Comment, State
 
 LOOP_HINT = (
     "The same call with the same arguments has now brought the same result three times. "
@@ -73,6 +74,12 @@ def _budget_reached(state: State, event: Event, body: BudgetReached) -> None:
 @on(Graded)
 def _graded(state: State, _event: Event, body: Graded) -> None:
     state.grade, state.grade_why = body.verdict, body.why
+
+
+@on(Commented)
+def _commented(state: State, event: Event, body: Commented) -> None:
+    who, at = body.who or "somebody", body.said_at or event.ts
+    state.comments.append(Comment(body.id, event.step, body.text, who, at, body.through))
 
 
 @on(Note)

@@ -5,6 +5,7 @@ from typing import Any
 from agentkit.events import (
     AskStarted,
     BudgetReached,
+    Commented,
     ErrorInfo,
     Event,
     ModelFailed,
@@ -126,7 +127,7 @@ def _ask_started(state: State, event: Event, body: AskStarted) -> None:
 
 def is_of_an_ask(state: State, event: Event) -> bool:
     """Whether an event belongs to the conversation of an ask, and was folded into it."""
-    if event.step is None or isinstance(event.body, BudgetReached):
+    if event.step is None or isinstance(event.body, BudgetReached | Commented):
         return False
     prefix, model, number = event.step.rpartition("/model/")
     ask = state.asks.get(prefix) if model else None

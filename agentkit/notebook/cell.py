@@ -76,7 +76,7 @@ class Cell:
     def _mount(self) -> None:
         from agentkit.notebook.live import LiveTrace
 
-        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set, on_grade=self._again)
+        self._trace = LiveTrace(self.run, place=self.place, on_end=self._over.set, on_word=self._again)
         _live.append(self)
         while len(_live) > _MOST:
             _live.popleft().close()

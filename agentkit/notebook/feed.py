@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from agentkit.errors import LogError
 from agentkit.events import Event, ModelResponded, RunResumed
 from agentkit.fold import advance
+from agentkit.notebook.comments import by_row, plain
 from agentkit.notebook.details import card
 from agentkit.notebook.rows import Row, rows, some
 from agentkit.render.paths import every_path
@@ -32,6 +33,8 @@ _LOOK = 0.5
 """Seconds between two looks at a run that another process executes."""
 _LOOK_HERE = 2.0
 """Likewise at one that this process executes, which says by itself what it does."""
+_ENDED = 20
+"""Runs that have ended, of one trace, which are looked at in one go: people comment on them later."""
 _FIRST = 600
 """Events of a run that are read before its trace is there; the rest is read behind its back."""
 _PART = 4000
@@ -44,6 +47,7 @@ class _Followed:
 
     state: State
     parent: str | None
+    comments: int = 0  # that were told
 
 
 class Feed:
@@ -128,7 +132,7 @@ class Feed:
         """The run at the top: where it is here as it stands, else its beginning."""
         if self._leave is not None:
             self._is_read = True
-            return self.run.state.copy()
+            return self.run.look_again().copy()
         state = load_state(self.run.store, self.run.run_id, until=_FIRST)
         self._is_read = state.seq < _FIRST
         return state
@@ -153,6 +157,7 @@ class Feed:
                 "n": self._number,
                 "rows": [row.plain() for row in every[:most]],
                 "cards": self._cards,
+                "comments": self._comments(every=True),
                 "ended": found is not None and found.state.ended,
                 "loading": not self.loaded.is_set(),
             }
@@ -174,15 +179,52 @@ class Feed:
             if is_told:
                 self.loaded.set()
             if changed or text or cards != self._cards or loads:
-                self._number += 1
-                told = {"kind": "rows", "n": self._number, "rows": [row.plain() for row in changed], "text": text}
-                more = {"cards": cards, "answered": self._answered(cards)} if cards != self._cards else {}
-                self._cards = cards
-                self._send({**told, **more, "ended": ended, "loading": not self.loaded.is_set()})
-                self._sent = self._number
+                self._tell(changed, text, cards, ended=ended)
             if ended and is_told:
                 self.close()
+                self.look_again()  # what was said while the end was told
                 self._on_end()
+
+    def _tell(self, changed: list[Row], text: dict[str, str], cards: list[dict[str, Any]], *, ended: bool) -> None:
+        self._number += 1
+        told = {"kind": "rows", "n": self._number, "rows": [row.plain() for row in changed], "text": text}
+        more = {"cards": cards, "answered": self._answered(cards)} if cards != self._cards else {}
+        said = {"comments": found} if (found := self._comments()) else {}
+        self._cards = cards
+        self._send({**told, **more, **said, "ended": ended, "loading": not self.loaded.is_set()})
+        self._sent = self._number
+
+    def look_again(self) -> bool:
+        """Tell what was said of runs since they ended: nobody follows them any more.
+
+        Returns:
+            Whether anything was told at once; where the trace goes on, that is when it next tells something.
+        """
+        with self._lock:
+            if not self.loaded.is_set():
+                return False
+            ended = [run_id for run_id, found in self._followed.items() if found.state.ended]
+            top = [run_id for run_id in ended if run_id == self.run.run_id]
+            for run_id in dict.fromkeys([*top, *ended[:_ENDED]]):
+                found = self._followed.pop(run_id)  # of very many, others the next time
+                self._followed[run_id] = found
+                with contextlib.suppress(LogError):  # the next look may read it
+                    self._arrived.extend(self.run.store.read(run_id, after=found.state.seq))
+            changed = self._take() if not self._open else []
+            if changed:
+                self._tell(changed, {}, self._cards, ended=True)
+            return bool(changed)
+
+    def _comments(self, *, every: bool = False) -> dict[str, list[dict[str, Any]]]:
+        """What was said of each row, where somebody said something since it was told; or of every row."""
+        told: dict[str, list[dict[str, Any]]] = {}
+        for found in self._followed.values():
+            said = found.state.comments
+            new = None if every else said[found.comments :]
+            if said and new != []:
+                told |= {row: [plain(one) for one in ones] for row, ones in by_row(found.state, new).items()}
+            found.comments = len(said)
+        return told
 
     def _take(self) -> list[Row]:
         """Fold what arrived; the rows that changed, those above before those below."""

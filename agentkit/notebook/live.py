@@ -12,10 +12,10 @@ from typing import Any, cast
 import anywidget
 import traitlets
 
-from agentkit.errors import AgentKitError, ApprovalError
+from agentkit.errors import AgentKitError, ApprovalError, ConfigError
 from agentkit.notebook.details import came_from, details, given, in_python
 from agentkit.notebook.feed import Feed
-from agentkit.runner.answers import Answered
+from agentkit.runner.answers import Answered, current_user
 from agentkit.runner.prompt import rebuild_prompt
 from agentkit.runner.run import Run
 
@@ -24,7 +24,7 @@ _FIRST = 400
 _PACKED = 200
 """Rows of a message from which on they travel compressed."""
 _PAGE = Path(__file__).parent / "page"
-_PARTS = ("elements.js", "copy.js", "details.js", "card.js", "grade.js", "view.js", "trace.js")
+_PARTS = ("elements.js", "copy.js", "details.js", "card.js", "comments.js", "grade.js", "view.js", "trace.js")
 """One module in parts, each in the words of those before it; so nothing has to be built."""
 
 
@@ -80,6 +80,8 @@ class Page(anywidget.AnyWidget):
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind = message.get("kind")
+        if kind in {"ping", "ready", "open"}:
+            self.look_again()
         if kind == "ping":
             self.seen.set()
             self.tell({"kind": "pong", "n": self.number()})
@@ -91,13 +93,33 @@ class Page(anywidget.AnyWidget):
             self.tell(self._give(message))
         elif kind == "grade":
             self.tell(self.grade(message))
+        elif kind == "comment":
+            self.tell(self.comment(message))
 
     def number(self) -> int:
         """The number of the last message that told of something new."""
         raise NotImplementedError
 
+    def look_again(self) -> None:
+        """Somebody looks: tell what became of what is shown, where nobody follows it any more."""
+
     def grade(self, message: dict[str, Any]) -> dict[str, Any]:
         """Judge what is shown."""
+        raise NotImplementedError
+
+    def comment(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Leave words on a row; who did is told by the token that came with them."""
+        row, token = str(message.get("id")), message.get("token")
+        try:
+            self.leave(row, message.get("text"), message.get("by"))
+        except AgentKitError as error:
+            return {"kind": "commented", "id": row, "token": token, "bad": str(error)}
+        except Exception as error:  # noqa: BLE001  whatever it is, who commented is told
+            return {"kind": "commented", "id": row, "token": token, "bad": f"{type(error).__name__}: {error}"}
+        return {"kind": "commented", "id": row, "token": token}
+
+    def leave(self, row: str, text: Any, by: str | None) -> None:  # what a browser sent
+        """Leave words on a row."""
         raise NotImplementedError
 
     def snapshot(self) -> dict[str, Any]:
@@ -130,7 +152,7 @@ class LiveTrace(Page):
         run: the run.
         place: the class of the element in the page that it takes the place of.
         on_end: called once the run has ended and everything was sent.
-        on_grade: called when somebody judged the run here.
+        on_word: called when somebody judged the run here, or commented on it.
     """
 
     def __init__(
@@ -139,10 +161,10 @@ class LiveTrace(Page):
         *,
         place: str = "",
         on_end: Callable[[], None] = lambda: None,
-        on_grade: Callable[[], None] = lambda: None,
+        on_word: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run.by("notebook")
-        self._on_grade = on_grade
+        self._on_word = on_word
         self._grade: dict[str, Any] | None = None
         self._feed = Feed(self._run, self.tell, on_end)
         self.loaded = self._feed.loaded
@@ -154,7 +176,7 @@ class LiveTrace(Page):
         return self._around(self._feed.snapshot())
 
     def _around(self, snapshot: dict[str, Any]) -> dict[str, Any]:
-        return {**snapshot, "links": self._run.links, "grade": self._graded()}
+        return {**snapshot, "links": self._run.links, "grade": self._graded(), "you": current_user()}
 
     def number(self) -> int:
         """The number of the last message that told of something new."""
@@ -173,8 +195,24 @@ class LiveTrace(Page):
         except AgentKitError as error:
             return {"kind": "graded", "bad": str(error)}
         self._grade = {"verdict": verdict, "why": why}
-        self._on_grade()
+        self._on_word()
         return {"kind": "graded", "grade": self._grade}
+
+    def leave(self, row: str, text: Any, by: str | None) -> None:  # what a browser sent
+        """Leave words on the run, on one that it called, or on a step."""
+        run_id, _, step = row.partition("/")
+        run = _below(self._run, run_id)
+        if run is None:
+            raise ConfigError(f"this trace shows no run {run_id}")
+        words = self._run.redacted(text) if isinstance(text, str) else text  # of a run below by the one above, too
+        run.by("notebook").comment(words, step or None, by=by or None)
+        self._feed.look_again()
+        self._on_word()
+
+    def look_again(self) -> None:
+        """Tell what others said of the run since it ended, and have it in the document too."""
+        if self._feed.look_again():
+            self._on_word()
 
     def run_of(self, key: str) -> Run:
         """The run that a question is answered by: it knows those of its child runs."""
@@ -198,6 +236,13 @@ class LiveTrace(Page):
         """Tell it nothing any more, and take it off the page."""
         self._feed.close()
         super().close()
+
+
+def _below(run: Run, run_id: str) -> Run | None:
+    """A run of that id: this one, or one that it called."""
+    if run.run_id == run_id:
+        return run
+    return next((found for child in run.children() if (found := _below(child, run_id)) is not None), None)
 
 
 def _put(run: Run, key: str, said: dict[str, Any]) -> Answered:

@@ -34,6 +34,11 @@ class LiveInbox(Page):
         """Nothing: what waits has not ended."""
         return {"kind": "graded", "bad": f"nothing here can be graded {message.get('verdict')}"}
 
+    def leave(self, row: str, text: Any, by: str | None) -> None:  # what a browser sent
+        """Nothing: a question is answered, and commented on in its run's trace."""
+        del text, by
+        raise ApprovalError(f"nothing here can be commented on: {row}")
+
     def _told(self, cards: list[dict[str, Any]]) -> None:
         self._number += 1
         self.tell({"kind": "rows", "n": self._number, "rows": [], "text": {}, "cards": cards, "ended": False})

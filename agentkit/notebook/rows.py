@@ -127,6 +127,11 @@ def _run(state: State, parent: str | None, children: Children, status: str, seen
             yield question_row(state, asked)
 
 
+def has_row(state: State, step: str) -> bool:
+    """Whether a path is a row's."""
+    return _row(state, step) is not None
+
+
 def _row(state: State, step: str) -> Row | None:
     """The row of one step; None where the path is none's."""
     if step in state.models:

@@ -25,7 +25,7 @@ def bundle(run: Run, place: str | None = None) -> dict[str, str]:
     shown = {"text/plain": str(trace(run))}
     with suppress(Exception):  # a display never raises: the text says what is wrong
         shown["text/html"] = static(
-            run.state, children=child_states(run), status=run.status, place=place, links=run.links
+            run.look_again(), children=child_states(run), status=run.status, place=place, links=run.links
         )
     return shown
 

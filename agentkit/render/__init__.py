@@ -52,7 +52,7 @@ def trace(run: Run) -> Trace:
         The tree; where the log cannot be read, one line that says so: a display never raises.
     """
     try:
-        state = run.state
+        state = run.look_again()
         text = tree(state, children=child_states(run), status=run.status, time=now(), progress=run.progress)
     except Exception as error:  # noqa: BLE001  Python shows a repr that raises as a traceback of agentkit's
         text = f"✗ run {run.run_id} cannot be shown: {type(error).__name__}: {one_line(str(error), 500)}"

@@ -27,13 +27,13 @@ def steps(view: "View", state: State) -> Iterator[Node]:
     """One node a step, in the order in which they can run."""
     for name in state.config.get("steps", {}):
         if name in state.skipped:
-            yield _skipped(state, name)
+            yield _skipped(view, state, name)
         elif name in state.fans:
             yield _fan(view, state, name)
         elif name in state.calls:
             yield step(view, state, state.calls[name])
         elif not state.ended and state.deopted is None:
-            yield Node(f"· {name} · not yet")
+            yield Node(f"· {name} · not yet", view.comments(state, name))
     if state.deopted is not None and state.deopted.agent is not None:
         yield _deopt(view, state, state.deopted)
 
@@ -57,9 +57,10 @@ def step(view: "View", state: State, call: CallStep) -> Node:
     return node
 
 
-def _skipped(state: State, name: str) -> Node:
+def _skipped(view: "View", state: State, name: str) -> Node:
     because, on = state.skipped[name]
-    return Node(f"» {name} · skipped", [_WHY[because].format(one_line(on or "something", 40))])
+    why = _WHY[because].format(one_line(on or "something", 40))
+    return Node(f"» {name} · skipped", [why, *view.comments(state, name)])
 
 
 def _fan(view: "View", state: State, name: str) -> Node:
@@ -69,6 +70,7 @@ def _fan(view: "View", state: State, name: str) -> Node:
     took = view.took(call.started, call.ended, live=call.ended is None and not state.ended)
     node = Node(join(f"{mark} {name}", f"{fan.done} of {fan.total} items", failed, took))
     node.details = [f"✗ {message(call.error)}"] if call.error is not None else []
+    node.details += view.comments(state, name)
     for indices, word in ((sorted(fan.failed), "failed"), (sorted(fan.open), "under way")):
         paths = [f"{name}[{index}]" for index in indices]
         begun = [path for path in paths if path in state.calls]
@@ -93,4 +95,7 @@ def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
         node.details += [f"refused by {one_line(who, 30)}: {brief(error.message)}" for who, error in model.refusals]
         if ask.error is not None and path == next(reversed(asked)):
             node.details.append(f"✗ {message(ask.error)}")
+        node.details += view.comments(state, path)
+        if number == len(asked):
+            node.details += view.comments(state, ask.step)
         yield node

@@ -14,6 +14,7 @@ from agentkit.render.words import (
     attempts,
     because,
     call_mark,
+    comment_lines,
     due_at,
     failures,
     given,
@@ -38,6 +39,7 @@ class View:
     progress: Mapping[str, tuple[float, float | None]] = field(default_factory=dict[str, tuple[float, float | None]])
     runs: dict[str, State | None] = field(default_factory=dict[str, State | None])
     pending: list[str] = field(default_factory=list[str])
+    shown: set[str] = field(default_factory=set[str])  # comments
 
     def family(self, state: State) -> None:
         """Load the run's child runs and theirs, each once, and collect what waits."""
@@ -85,6 +87,7 @@ class View:
         if model.text and not (state.status == "succeeded" and model.step == state.turn):
             node.details.append(f"text: {brief(model.text)}")
         node.details += [f"refused by {one_line(name, 30)}: {brief(error.message)}" for name, error in model.refusals]
+        node.details += self.comments(state, model.step)
         node.below = [self.call(state, state.calls[step]) for step in model.calls]
         return node
 
@@ -118,6 +121,7 @@ class View:
             told = f" (as {one_line(call.told_by, 30)} said)" if call.told_by else ""
             told += f" (from run {call.cached_from[:13]})" if call.cached_from else ""
             node.details.append(f"→ {brief(call.result)}{told}")
+        node.details += self.comments(state, call.step)
         if call.child_run_id is not None:
             node.below = [self.child(call.child_run_id)]
         return node
@@ -174,7 +178,7 @@ class View:
         return sum(pending.startswith(key) for pending in self.pending) <= 1
 
     def end(self, state: State) -> Iterator[Node]:
-        """What belongs to no call: questions about the run itself, notes, the output or the error, the grade."""
+        """What belongs to no call: questions about the run itself, notes, the output or the error, what people said."""
         marks = {None: "?", "reject": "✗", "stop": "✗"}
         for asked in state.approvals.values():
             if asked.step is None:
@@ -191,6 +195,16 @@ class View:
         if state.grade is not None:
             why = f": {one_line(state.grade_why, 60)}" if state.grade_why else ""
             yield Node(f"· graded {state.grade}{why}")
+        for said in state.comments:
+            if said.id not in self.shown:  # of the run, or of a step that is left out here
+                first, *rest = comment_lines(said, named=True)
+                yield Node(f"· {first}", rest)
+
+    def comments(self, state: State, step: str) -> list[str]:
+        """What people said about a step."""
+        said = [one for one in state.comments if one.step == step]
+        self.shown.update(one.id for one in said)
+        return [line for one in said for line in comment_lines(one)]
 
     def took(self, started: datetime | None, ended: datetime | None, *, live: bool) -> str:
         """How long something took, or takes so far."""

@@ -1,5 +1,6 @@
 """The words, the marks and the lines that a run's tree is made of."""
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -7,11 +8,14 @@ from typing import Any, cast
 
 from agentkit.events import ErrorInfo, HistoryTrimmed
 from agentkit.messages import Usage, is_media
-from agentkit.state import Approval, CallStep, State
-from agentkit.text import brief, dollars, one_line
+from agentkit.state import Approval, CallStep, Comment, State
+from agentkit.text import brief, columns_of, dollars, inert, one_line
 
 WIDTH = 100
 """Columns of a line: what a notebook's cell and a terminal show without breaking it."""
+
+_SAID = 76
+"""Columns of a line of a comment: with the tree before it, it fits."""
 
 HEAD, TAIL = 10, 40
 """Of a run with more model calls, so many of the first and of the last are shown."""
@@ -152,6 +156,20 @@ def notes_of(state: State, step: str | None) -> list[str]:
         for where, text, data in state.notes
         if where == step or (step is None and where not in state.calls)
     ]
+
+
+def comment_lines(said: Comment, *, named: bool = False) -> list[str]:
+    """What somebody said, as lines: whole where it is no longer than a few.
+
+    Args:
+        said: the comment.
+        named: say which step it is about: it does not stand below it.
+    """
+    about = f" on {one_line(said.step, 40)}" if named and said.step is not None else ""
+    head = f"comment{about} by {one_line(said.who, 40)}, {said.at:%Y-%m-%d %H:%M} UTC"
+    text = f"{head}: {inert(' '.join(said.text.split()))}"
+    first, *rest = textwrap.wrap(text, _SAID * len(text) // columns_of(text), max_lines=6, placeholder=" …")
+    return [first, *(f"  {line}" for line in rest)]
 
 
 def origin_of(state: State) -> list[str]:

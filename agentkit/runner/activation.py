@@ -36,7 +36,7 @@ from agentkit.decide import (
 from agentkit.decide.pipeline import end_failed
 from agentkit.definition import AgentDefinition, Definition, PipelineDefinition, ToolSpec
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
-from agentkit.runner import answers, deopt, model_calls, orphans, questions, records, steps, tool_calls
+from agentkit.runner import answers, comments, deopt, model_calls, orphans, questions, records, steps, tool_calls
 from agentkit.runner.calling import StepCalls
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
@@ -175,6 +175,7 @@ class Activation:
         try:
             while await self._advance():
                 pass
+            comments.absorb(self.recorder, self.inbox)  # what came meanwhile
             if self.state.status == "failed":
                 await orphans.end_children(self)
             await self.recorder.durable()
@@ -185,6 +186,8 @@ class Activation:
 
     async def _advance(self) -> bool:
         """One round. False when there is nothing left to do in this activation."""
+        if comments.absorb(self.recorder, self.inbox):
+            await self.recorder.durable()  # others are to see it, whatever a step in flight takes
         self._collect()
         answers.absorb(self)
         self._unpark()

@@ -5,8 +5,9 @@ from typing import Literal
 from agentkit.errors import ConfigError, RunClaimed
 from agentkit.events import Event, Graded, RunCancelledEvent
 from agentkit.redact import Redactor
-from agentkit.runner import settled
+from agentkit.runner import comments, settled
 from agentkit.runner.answers import current_user
+from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State
@@ -16,13 +17,14 @@ from agentkit.store import Store
 def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
     """End a run that nobody executes; who takes it up in this moment finds the word to cancel, and ends it."""
     try:
-        claim = store.claim(run_id)
+        claim = claim_run(store, run_id)
     except RunClaimed:
         return
     try:
         state = load_state(store, run_id)
         if not state.ended:
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+            comments.absorb(recorder, store.answers(run_id))
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
             state = recorder.state
     finally:
@@ -44,20 +46,16 @@ def check_grade(state: State, verdict: str) -> None:
 
 def record_grade(
     store: Store, run_id: str, verdict: Literal["good", "bad"], why: str | None, redactor: Redactor
-) -> State:
-    """Record how somebody judged an ended run.
-
-    Returns:
-        The run's state with it.
-    """
-    claim = store.claim(run_id)
+) -> None:
+    """Record how somebody judged an ended run."""
+    claim = claim_run(store, run_id)
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
+        comments.absorb(recorder, store.answers(run_id))  # where who left them died before they were recorded
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
     finally:
         store.release(claim)
     settled.tell(store, recorder.state)
-    return recorder.state
 
 
 def _tell_nobody(_event: Event) -> None:

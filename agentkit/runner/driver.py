@@ -14,9 +14,10 @@ from agentkit.fold import advance
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
-from agentkit.runner import observe, settled
+from agentkit.runner import comments, observe, settled
 from agentkit.runner.activation import Activation
 from agentkit.runner.answers import withdraw
+from agentkit.runner.claiming import claim_run
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
 from agentkit.runner.load import check_definition, load_state
@@ -68,6 +69,7 @@ class Driver:
         self._activation: Activation | None = None
         self._busy = False
         self._again = False
+        self._noting = False
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._follows: list[tuple[OnEvent, OnText]] = []
@@ -190,7 +192,7 @@ class Driver:
 
     async def advance(self, started: Callable[[], RunStarted], *, meter: Meter) -> None:
         """Execute a child run as far as it goes; begin it where its first event was never recorded."""
-        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        claim = await threads.run(lambda: claim_run(self.store, self.run_id))
         if claim.head == 0:
             meter.count(self.run_id, Usage())
             await self._first(self.begin(claim, *await self._beginning(claim, started)), meter)
@@ -271,7 +273,7 @@ class Driver:
 
     async def _next(self, budget: Budget | None) -> None:
         try:
-            claim = await threads.run(lambda: self.store.claim(self.run_id))
+            claim = await threads.run(lambda: claim_run(self.store, self.run_id))
         except RunClaimed:  # another activation was quicker: from its state on, the log tells what becomes of the run
             self._state = self._state or await threads.run(lambda: load_state(self.store, self.run_id))
             raise
@@ -384,6 +386,7 @@ class Driver:
                 self._control(fresh)
         self.wake()
         watch.current(self.root).stir()
+        self._note()
 
     def wake(self) -> None:
         """Have what executes here, and above it, look again: the run may execute, or be parked in one that does."""
@@ -402,6 +405,34 @@ class Driver:
             else:
                 self.settled.clear()
                 engine().spawn(self.resume())
+
+    def _note(self) -> None:
+        """While nothing executes the run, have what people said recorded; nobody goes on with it for that."""
+        idle = not (self._busy or self._noting or self._state is None) and self._activation is None and not self.error
+        if idle and comments.left(self._inbox, self.live_state):
+            self._noting = True
+            engine().spawn(self._take_comments())
+
+    async def _take_comments(self) -> None:
+        try:
+            with contextlib.suppress(AgentKitError):  # where another activation has the run, that one records them
+                holder = await threads.run(lambda: self.store.holder(self.run_id))
+                if holder is not None and holder.process != self.store.process:
+                    return
+                claim = await threads.run(lambda: self.store.claim(self.run_id, activity="noting"))
+                try:
+                    await self._record_comments(claim)
+                finally:
+                    self.store.release(claim, watch=self.live_state.status == "paused")
+        finally:
+            self._noting = False
+
+    async def _record_comments(self, claim: Claim) -> None:
+        if self.live_state.seq != claim.head:
+            self._state = await threads.run(lambda: load_state(self.store, self.run_id))
+        recorder = Recorder(self.store, claim, self.live_state, self._publish, self.redactor)
+        comments.absorb(recorder, dict(self._inbox))
+        await recorder.durable()
 
     def _control(self, answers: dict[str, Answer]) -> None:
         if "cancel" in answers:
@@ -424,7 +455,7 @@ class Driver:
                 await child.end(who, why)
         if self.live_state.ended:
             return
-        claim = await threads.run(lambda: self.store.claim(self.run_id))
+        claim = await threads.run(lambda: claim_run(self.store, self.run_id))
         try:
             if self.live_state.seq != claim.head:
                 self._state = await threads.run(lambda: load_state(self.store, self.run_id))

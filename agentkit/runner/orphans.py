@@ -7,6 +7,7 @@ from agentkit.errors import RunClaimed
 from agentkit.events import Event, RunCancelledEvent
 from agentkit.redact import Redactor
 from agentkit.runner.answers import withdraw
+from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.runner.threads import threads
@@ -38,7 +39,7 @@ def _end(store: Store, run_id: str, redactor: Redactor) -> State | None:
     if not store.read(run_id, until=1):
         return None
     with contextlib.suppress(RunClaimed):
-        claim = store.claim(run_id)
+        claim = claim_run(store, run_id)
         try:
             state = load_state(store, run_id)
             for below in _unfinished(state).values():

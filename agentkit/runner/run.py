@@ -7,14 +7,15 @@ from copy import copy
 from typing import Any, Literal
 
 from agentkit import registry
-from agentkit.definition import Definition, PipelineDefinition
+from agentkit.definition import Definition
 from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed
 from agentkit.events import Event, Verdict
+from agentkit.fold import fold
 from agentkit.jsonvalue import as_json
 from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
-from agentkit.runner import start
+from agentkit.runner import comments, start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
 from agentkit.runner.closing import cancel_here, check_grade, record_grade
 from agentkit.runner.driver import Driver, OnEvent, OnText
@@ -27,10 +28,11 @@ from agentkit.runner.outcome import without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.results import result_of
+from agentkit.runner.taking_up import take_up
 from agentkit.runner.terminal import ask
 from agentkit.runner.waiting import SLICE, pausing, until_settled, wait_for_a_person
 from agentkit.runner.watch import watch
-from agentkit.state import Approval, State
+from agentkit.state import Approval, Comment, State
 from agentkit.store import Answer, Store
 from agentkit.text import inert
 
@@ -57,6 +59,10 @@ class Run:
     @property
     def _redactor(self) -> Redactor:
         return self._definition.redactor if self._definition is not None else Redactor()
+
+    def redacted(self, text: str) -> str:
+        """A text without what looks like a secret, or what the run's agent names as one."""
+        return self._redactor.text(text)
 
     @property
     def state(self) -> State:
@@ -106,9 +112,7 @@ class Run:
     def output(self) -> Any:
         """What the run ended with, as its definition's output type where that is known here; None before."""
         state = self.state
-        if state.status != "succeeded":
-            return None
-        return self._output(state)
+        return self._output(state) if state.status == "succeeded" else None
 
     def _output(self, state: State) -> Any:
         definition = self._definition
@@ -124,6 +128,19 @@ class Run:
     def cost(self) -> float | None:
         """US dollars; None when a price was unknown."""
         return self.usage.cost_usd
+
+    def look_again(self) -> State:
+        """The state with what anybody said of the run since it ended here: what a display shows."""
+        state = self.state
+        if self._driver is not None and state.ended and (new := self.events(after=state.seq)):
+            state = fold(new, state)
+            self._driver.take_state(state)
+        return state
+
+    @property
+    def comments(self) -> list[Comment]:
+        """What people said about the run and its steps, oldest first."""
+        return comments.of(self._store, self.look_again())
 
     @property
     def pending(self) -> list[Approval]:
@@ -346,26 +363,9 @@ class Run:
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
         check_answer(asked, given, definition)
         put_answer(self._store, asked, given)
-        return Answered(asked.id, verdict, self._go_on(asked.run_id, {asked.id: given}))
-
-    def _go_on(self, run_id: str, answers: dict[str, Answer]) -> str:
-        """See to it that somebody takes the run up, or say what to run."""
-        if engine().call(lambda: watch.tell(run_id, answers)):
-            return "the run goes on in this process"
-        root = root_of(self._store, self.state)
-        holder = self._store.holder(root.run_id)
-        if holder is not None and (holder.process != self._store.process or holder.activity == "executing"):
-            return f"{holder} goes on with the run"
-        try:
-            if root.run_id == self.run_id:
-                self.resume()
-            else:
-                self._root = start.resume(self._store, root.run_id, start.find_definition(root))
-        except RunClaimed as claimed:
-            return f"{claimed.holder} goes on with the run"
-        except ResumeError as error:
-            return str(error)
-        return "the run goes on in this process"
+        then, root = take_up(self, asked.run_id, {asked.id: given})
+        self._root = root or self._root
+        return Answered(asked.id, verdict, then)
 
     # steering --------------------------------------------------------------------------------------------------------
 
@@ -378,14 +378,18 @@ class Run:
         state = self.state
         if state.ended:
             raise ConfigError(f"run {self.run_id} has ended already ({state.status})")
-        who = current_user()
-        given = self._control("stop", who, why)
+        given = self._control("stop", current_user(), why)
         self._store.answer(self.run_id, "cancel", given)
         holder = self._store.holder(self.run_id)
         if holder is not None and holder.activity == "executing":
             self._tell("cancel", given)
             return
-        self._end_here(given.who, given.comment)
+        for asked in self.pending:  # nobody executes the run: it ends from here, and everything below it
+            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", given.who, given.comment))
+        for child in self.children():
+            if not child.state.ended:
+                child.cancel(given.comment)
+        cancel_here(self._store, self.run_id, self._redactor, given.who, given.comment)
 
     def pause(self) -> None:
         """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
@@ -402,15 +406,6 @@ class Run:
 
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))
-
-    def _end_here(self, who: str | None, why: str | None) -> None:
-        """Nobody executes the run: end it from here, and everything below it."""
-        for asked in self.pending:
-            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", who, why))
-        for child in self.children():
-            if not child.state.ended:
-                child.cancel(why)
-        cancel_here(self._store, self.run_id, self._redactor, who, why)
 
     def resume(self, *, budget: Budget | None = None, deps: Any = None) -> "Run":
         """Go on with a run that is paused or interrupted, in this process.
@@ -477,22 +472,28 @@ class Run:
         Raises:
             ForkError: not there.
         """
-        definition = agent.definition if agent is not None else self._newest_definition()
+        definition = agent.definition if agent is not None else start.newest_definition(self.state, self._definition)
         driver = begin_fork(self._store, self.run_id, at, definition, given=input, deps=deps)
         return Run(self._store, driver.run_id, driver=driver)
-
-    def _newest_definition(self) -> Definition:
-        """The run's agent or pipeline: as a cell that was executed again made it, where it was."""
-        owner: Any = registry.defined(self.state.name)
-        if isinstance(self._definition, PipelineDefinition) and owner is not None:
-            return owner.definition
-        return self._definition or start.find_definition(self.state)
 
     def grade(self, verdict: Literal["good", "bad"], why: str | None = None) -> None:
         """Judge an ended run; promotion learns from those graded good. Raises `ConfigError` where it has not ended."""
         check_grade(self.state, verdict)
         if self._driver is not None:
             self._driver.settled.wait()
-        graded = record_grade(self._store, self.run_id, verdict, why, self._redactor)
-        if self._driver is not None:
-            self._driver.take_state(graded)
+        record_grade(self._store, self.run_id, verdict, why, self._redactor)
+        self.look_again()
+
+    def comment(self, text: str, step: str | None = None, *, by: str | None = None) -> Comment:
+        """Leave words on the run, or on one of its steps, for whoever looks at it; nothing acts on them.
+
+        Args:
+            text: at most 10,000 characters; more, or none, or a step that is not there, raises `ConfigError`.
+            step: its path, for example "tool/refund/2"; None is the run itself.
+            by: whose words they are; None is who runs this process.
+        """
+        state = self.state
+        said = comments.new_comment(state, text, step, by, self.through)
+        kept = comments.leave(self._store, state, said, self._redactor)
+        self.look_again()
+        return kept

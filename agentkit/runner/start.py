@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agentkit import registry
-from agentkit.definition import Definition
+from agentkit.definition import Definition, PipelineDefinition
 from agentkit.definition.predicting import refuse_runs
 from agentkit.errors import ConfigError, ResumeError
 from agentkit.events import Origin
@@ -108,6 +108,22 @@ def resume(
     driver.before = engine().call(lambda: watch.take_over(driver))
     engine().spawn(driver.resume(budget))
     return driver
+
+
+def newest_definition(state: State, known: Definition | None) -> Definition:
+    """What goes on with a fork of a run: its agent or pipeline, as a cell that was executed again made it.
+
+    Args:
+        state: the run.
+        known: the definition by which it was started here, or found.
+
+    Raises:
+        ResumeError: it is nowhere.
+    """
+    owner: Any = registry.defined(state.name)
+    if isinstance(known, PipelineDefinition) and owner is not None:
+        return owner.definition
+    return known or find_definition(state)
 
 
 def find_definition(state: State) -> Definition:

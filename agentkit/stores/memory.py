@@ -13,7 +13,7 @@ from agentkit.errors import RunClaimed, SeqConflict
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
-from agentkit.store import Answer, Claim, Holder
+from agentkit.store import Answer, Claim, ClaimActivity, Holder
 from agentkit.stores.claims import HeldClaim
 from agentkit.stores.ledger import MemoryLedger
 from agentkit.stores.names import checked_approval_id, checked_run_id
@@ -53,7 +53,13 @@ class MemoryStore:
         self._answers: dict[str, dict[str, Answer]] = {}
         self.exports = MemoryLedger()
 
-    def claim(self, run_id: str, *, new: bool = False) -> HeldClaim:  # noqa: ARG002  a list's length costs nothing
+    def claim(
+        self,
+        run_id: str,
+        *,
+        new: bool = False,  # noqa: ARG002  a list's length costs nothing
+        activity: ClaimActivity = "executing",
+    ) -> HeldClaim:
         """Take the right to append to a run; see `Store.claim`."""
         checked_run_id(run_id)
         with self._lock:
@@ -61,7 +67,7 @@ class MemoryStore:
                 raise RunClaimed(run_id, f"{self._holders[run_id]}, by another activation in it")
             claim = HeldClaim(run_id, self.process, head=len(self._events.get(run_id, ())))
             self._claims[run_id] = claim
-            self._holders[run_id] = self._holder("executing")
+            self._holders[run_id] = self._holder(activity)
             return claim
 
     def append(self, claim: Claim, events: Sequence[Event], *, durable: bool = True) -> "Future[None]":  # noqa: ARG002

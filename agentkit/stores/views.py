@@ -25,6 +25,7 @@ ROWS: Mapping[str, str] = {
     "tool_calls": "one row an attempt at a tool call that ended",
     "decisions": "one row an action that a model chose, with its reason",
     "approvals": "one row a question to a person, with the answer once there is one",
+    "comments": "one row a comment that somebody left on a run or on one of its steps",
     "costs": "one row an attempt at a model call: its tokens and US dollars",
     "errors": "one row a failed attempt, a refused check or a failed run",
     "exports": "one row a run and a system that it is sent to: what was acknowledged, and when",
@@ -145,6 +146,15 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "comment": "the person's words",
         "who": "who answered",
         "through": "by what: notebook, command line, …",
+    },
+    "comments": {
+        "run_id": "the run",
+        "seq": "its place in the run",
+        "step": "the step it is about, for example tool/refund/2; NULL where it is about the run",
+        "said_at": "when it was said, UTC; it may have been recorded a moment later",
+        "who": "who said it",
+        "through": "by what: notebook, cli, python",
+        "text": "the words",
     },
     "costs": {
         "run_id": "the run",
@@ -269,7 +279,7 @@ FROM (
     max(CASE WHEN type IN ('tool_succeeded', 'step_succeeded') THEN body->>'result' END) AS result,
     max(CASE WHEN type IN ('model_failed', 'tool_failed', 'step_failed')
       THEN lpad(CAST(seq AS VARCHAR), 10, '0') || ((body->'error')->>'message') END) AS failed
-  FROM events WHERE step IS NOT NULL AND type NOT IN ('decided', 'checked', 'note') GROUP BY run_id, step
+  FROM events WHERE step IS NOT NULL AND type NOT IN ('decided', 'checked', 'note', 'commented') GROUP BY run_id, step
 ) AS s""",
     "model_calls": f"""
 SELECT run_id, seq, step, attempt, name AS model,
@@ -303,6 +313,10 @@ SELECT run_id, approval_id, max(step) AS step, max(name) AS name,
   max(CASE WHEN type = 'approval_answered' THEN body->>'through' END) AS through
 FROM events WHERE type IN ('approval_requested', 'approval_answered', 'approval_expired')
 GROUP BY run_id, approval_id""",
+    "comments": """
+SELECT run_id, seq, step, coalesce(CAST(body->>'said_at' AS TIMESTAMPTZ), ts) AS said_at,
+  body->>'who' AS who, body->>'through' AS through, body->>'text' AS text
+FROM events WHERE type = 'commented'""",
     "costs": f"""
 SELECT run_id, seq, ts, step, attempt, name AS model, status, input_tokens, output_tokens, cost_usd
 FROM events WHERE type IN {_MODEL_ENDS}""",

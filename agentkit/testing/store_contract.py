@@ -19,7 +19,7 @@ from typing import Any, cast
 import pytest
 
 from agentkit.errors import ConfigError, EncodingError, LogBusy, QueryError, RunClaimed, SeqConflict
-from agentkit.events import ApprovalRequested, Body, Event, Note, RunStarted, RunSucceeded
+from agentkit.events import ApprovalRequested, Body, Commented, Event, Note, RunStarted, RunSucceeded
 from agentkit.ids import new_id
 from agentkit.store import Answer, Claim, Exported, Store
 
@@ -72,6 +72,11 @@ def exported(target: str, run_id: str | None, second: int, **more: Any) -> Expor
 def _take_turn(store: Store, target: str) -> None:
     with store.exports.turn(target, timeout=0.05):
         pass
+
+
+def _activity(store: Store, run: Claim) -> str | None:
+    holder = store.holder(run.run_id)
+    return holder.activity if holder is not None else None
 
 
 class StoreContract:
@@ -250,9 +255,7 @@ class StoreContract:
         assert holder is not None
         assert (holder.activity, holder.process) == ("executing", store.process)
         store.release(run, watch=True)
-        holder = store.holder(run.run_id)
-        assert holder is not None
-        assert holder.activity == "watching"
+        assert _activity(store, run) == "watching"
         store.unwatch(run.run_id)
         assert store.holder(run.run_id) is None
         store.unwatch(run.run_id)
@@ -263,6 +266,18 @@ class StoreContract:
         store.release(run, watch=True)
         assert len(store.read(run.run_id)) == 2
         assert store.claim(run.run_id).head == 2
+
+    def test_a_claim_for_a_note_keeps_others_out_and_says_that_it_is_one(self, store: Store, run: Claim) -> None:
+        """Whoever wants to execute the run sees that it will be free in a moment; who watched it goes on."""
+        store.release(run, watch=True)
+        noting = store.claim(run.run_id, activity="noting")
+        assert _activity(store, run) == "noting"
+        with pytest.raises(RunClaimed):
+            store.claim(run.run_id)
+        store.append(noting, [event(run.run_id, 1)])
+        store.release(noting, watch=True)
+        assert _activity(store, run) == "watching"
+        assert store.claim(run.run_id).head == 1
 
     def test_unwatch_leaves_an_executor_alone(self, store: Store, run: Claim) -> None:
         """It ends watching only."""
@@ -311,19 +326,20 @@ class StoreContract:
             event(run.run_id, 3, RunSucceeded(output="done"), status="succeeded"),
         ]
         store.append(run, events).result(timeout=30)
-        for view in (
-            "events",
-            "runs",
-            "steps",
-            "model_calls",
-            "tool_calls",
-            "decisions",
-            "approvals",
-            "costs",
-            "errors",
-        ):
+        views = "events runs steps model_calls tool_calls decisions approvals comments costs errors exports"
+        for view in views.split():
             store.query(f"SELECT * FROM {view}", {})  # noqa: S608  the names stand here
         assert list(store.query("SELECT name, status FROM runs", {})) == [("support", "succeeded")]
+
+    def test_comments_are_a_view(self, store: Store, run: Claim) -> None:
+        """One row each: what was said of a step, and of the run; when it was said, not when it was recorded."""
+        said = Commented(id="c1", text="wrong term", who="ada", through="notebook", said_at=_BEGIN)
+        commented = [event(run.run_id, 1, said, step="find"), event(run.run_id, 2, Commented(id="c2", text="ok"))]
+        store.append(run, commented).result(timeout=30)
+        rows = store.query("SELECT step, said_at, who, through, text FROM comments ORDER BY seq", {})
+        second = (None, commented[1].ts, None, None, "ok")
+        assert list(rows) == [("find", _BEGIN, "ada", "notebook", "wrong term"), second]
+        assert list(store.query("SELECT step FROM steps", {})) == []
 
     @pytest.mark.parametrize(
         "sql", ["DROP TABLE events", "SELEC 1", "SELECT nope FROM events", "SELECT 1; SELECT 2", ""]
@@ -425,6 +441,15 @@ class SharedStoreContract(StoreContract):
         holder = other.holder(run.run_id)
         assert holder is not None
         assert holder.process == store.process != other.process
+
+    def test_another_process_is_kept_out_by_a_note_too(self, store: Store, other: Store, run: Claim) -> None:
+        """For as long as it is being written."""
+        store.release(run)
+        noting = other.claim(run.run_id, activity="noting")
+        with pytest.raises(RunClaimed):
+            store.claim(run.run_id)
+        other.release(noting)
+        assert store.claim(run.run_id).head == 0
 
     def test_another_process_reads_a_live_run(self, store: Store, other: Store, run: Claim) -> None:
         """What is durable can be read everywhere, while the run goes on."""

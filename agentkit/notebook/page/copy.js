@@ -17,6 +17,10 @@ function rowMarkdown(row, depth = 0) {
   return `${"  ".repeat(depth)}- ${said.filter(Boolean).join(" · ")}`;
 }
 
+function commentMarkdown({ who, at, text }, depth) {
+  return `${"  ".repeat(depth)}- ✎ ${inline(who)}, ${new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC: ${inline(text)}`;
+}
+
 function sectionMarkdown({ title, form, value }) {
   const text = form === "text" ? fenced(String(value)) : fenced(JSON.stringify(value, null, 1), "json");
   return `**${title}**\n\n${text}`;

@@ -24,6 +24,10 @@ function duration(seconds) {
   return minutes < 60 ? `${minutes} min ${Math.round(seconds) % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+function counted(comments) {
+  return `${comments} comment${comments === 1 ? "" : "s"}`;
+}
+
 function dollars(cost) {
   if (cost > 0 && cost < 0.0001) return "<$0.0001";
   return cost ? `$${cost.toFixed(4)}` : "";

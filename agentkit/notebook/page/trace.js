@@ -1,6 +1,7 @@
 const PATIENCE = 2000; // milliseconds without a word until the kernel is said not to take clicks
 const LOOK = 200; // milliseconds between two looks at the page: where the trace stands, whether the kernel answers
 const PING = 5000; // milliseconds between two questions to the kernel whether it answers
+const LATER = 10000; // likewise once the run has ended: whether anybody said something about it since
 
 // What a trace knows: shared by every view of one model.
 class Trace {
@@ -10,6 +11,7 @@ class Trace {
     this.clear();
     this.told = new Map(); // question → what became of a click
     this.details = new Map();
+    this.commented = new Map(); // token → what became of a comment
     this.boxed = new Set(); // questions that the waiting cell's input box asks
     this.deaf = false; // the kernel does not take what is sent to it
     this.since = null; // when it was asked something that it did not answer yet
@@ -40,7 +42,7 @@ class Trace {
   look() {
     const now = Date.now();
     const asks = this.cards.length > 0 || !this.ended;
-    if (asks && this.since === null && now - this.pinged > PING && !document.hidden) {
+    if (this.since === null && now - this.pinged > (asks ? PING : LATER) && !document.hidden) {
       this.pinged = now;
       this.send({ kind: "ping" });
     }
@@ -64,6 +66,8 @@ class Trace {
     this.links = [];
     this.grade = null;
     this.ungraded = ""; // why it could not be graded
+    this.comments = new Map(); // row → what was said about it
+    this.you = "";
     this.from = Infinity;
     this.until = 0;
   }
@@ -108,6 +112,8 @@ class Trace {
     } else if (message.kind === "graded") {
       this.grade = message.grade ?? this.grade;
       this.ungraded = message.bad ?? "";
+    } else if (message.kind === "commented") {
+      this.commented.set(message.token, message);
     } else {
       return;
     }
@@ -116,8 +122,9 @@ class Trace {
       if (message.cards.some((card) => !known.has(card.id))) this.pinged = 0; // whether clicks arrive is asked at once
       this.cards = message.cards;
     }
+    for (const [id, said] of Object.entries(message.comments ?? {})) this.comments.set(id, said);
     if (message.answered) this.answered.push(...message.answered);
-    for (const name of ["ended", "loading", "links", "grade"]) if (name in message) this[name] = message[name];
+    for (const name of ["ended", "loading", "links", "grade", "you"]) if (name in message) this[name] = message[name];
     this.changed();
   }
 

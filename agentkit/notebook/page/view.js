@@ -17,6 +17,7 @@ class View {
     this.search = el("input", { type: "search", placeholder: "search", "aria-label": "search the steps", oninput: () => this.filter() });
     this.errors = this.toggle("errors", "show only what failed, and what it stands below");
     this.costs = this.toggle("cost", "show only what costs money");
+    this.talked = this.toggle("comments", "show only what somebody commented on, and what it stands below");
     this.deaf = el("div", { class: "agentkit-deaf", role: "status", hidden: true });
     this.said = el("span", { class: "agentkit-said", "aria-live": "polite" });
     this.tools = el("select", { "aria-label": "show only one tool's calls", hidden: true, onchange: () => this.changed() }, el("option", { value: "" }, "every tool"));
@@ -30,11 +31,12 @@ class View {
     this.space = el("div", {});
     this.view = el("div", { class: "agentkit-view", role: "tree", tabindex: "0", "data-lm-suppress-shortcuts": "true", "aria-label": "the steps of the run" }, this.space, this.list);
     this.details = el("div", { class: "agentkit-details", hidden: true });
-    const bar = el("div", { class: "agentkit-bar" }, this.search, this.tools, this.errors, this.costs, this.copy, this.links, this.grade.root, this.said);
+    this.talk = new Talk(this);
+    const bar = el("div", { class: "agentkit-bar" }, this.search, this.tools, this.errors, this.costs, this.talked, this.copy, this.links, this.grade.root, this.said);
     this.isInbox = Boolean(trace.model.get("inbox"));
     this.root = this.isInbox
       ? el("div", { class: "agentkit" }, el("div", { class: "agentkit-bar" }, this.said), this.deaf, this.cards, this.heard)
-      : el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.heard, this.view, this.details);
+      : el("div", { class: "agentkit" }, bar, this.deaf, this.cards, this.heard, this.view, this.details, this.talk.root);
     this.view.addEventListener("scroll", () => { this.top = this.view.scrollTop; this.changed(); }, { passive: true });
     this.root.addEventListener("focusin", (event) => { this.focused = event.target; });
     this.root.addEventListener("focusout", (event) => { if (this.root.isConnected && event.relatedTarget) this.focused = null; });
@@ -87,8 +89,12 @@ class View {
   matches(row) {
     if (this.only.has("errors") && !["error", "rejected", "in doubt"].includes(row.status)) return false;
     if (this.only.has("cost") && !(row.cost_usd || row.cost_usd === null)) return false;
+    const said = this.trace.comments.get(row.id);
+    if (this.only.has("comments") && !said) return false;
     if (this.tools.value && !(["tool", "step"].includes(row.kind) && row.name === this.tools.value)) return false;
-    return !this.words || `${row.name} ${row.step} ${row.status} ${row.note ?? ""}`.toLowerCase().includes(this.words);
+    if (!this.words) return true;
+    const words = (said ?? []).map((one) => `${one.who} ${one.text}`).join(" ");
+    return `${row.name} ${row.step} ${row.status} ${row.note ?? ""} ${words}`.toLowerCase().includes(this.words);
   }
 
   isFiltering() {
@@ -176,7 +182,9 @@ class View {
     const fold = el("span", { class: "agentkit-fold", "aria-hidden": "true" }, children ? (open ? "▾" : "▸") : "");
     const text = this.trace.text.get(id);
     const note = text ? text.slice(-160) : (row.note ?? "");
-    const name = el("span", { class: "agentkit-name" }, fold, el("span", { class: "agentkit-mark", "aria-hidden": "true" }, MARKS[row.status] ?? "·"), " ", el("b", {}, row.name), el("span", { class: "agentkit-note" }, note));
+    const said = this.trace.comments.get(id)?.length ?? 0;
+    const talked = said ? [el("span", { class: "agentkit-talked", "aria-hidden": "true", title: counted(said) }, `✎ ${said}`)] : [];
+    const name = el("span", { class: "agentkit-name" }, fold, el("span", { class: "agentkit-mark", "aria-hidden": "true" }, MARKS[row.status] ?? "·"), " ", el("b", {}, row.name), ...talked, el("span", { class: "agentkit-note" }, note));
     name.style.paddingLeft = `${Math.min(depth, 30) * 14}px`;
     const { from, until } = this.trace;
     const bar = el("span", { class: "agentkit-time", "aria-hidden": "true" });
@@ -191,7 +199,7 @@ class View {
       class: "agentkit-row", role: "treeitem", id: `${this.name}-${index}`, "data-status": row.status, "data-step": row.step,
       "aria-level": depth + 1, "aria-setsize": this.visible.length, "aria-posinset": index + 1,
       "aria-selected": this.chosen === id ? "true" : "false", "aria-expanded": children ? String(open) : null,
-      "aria-label": `${row.name}, ${row.status}, ${facts(row, now)}`,
+      "aria-label": [row.name, row.status, facts(row, now), ...(said ? [counted(said)] : [])].join(", "),
     }, name, el("span", { class: "agentkit-facts" }, facts(row, now)), bar);
     fold.addEventListener("click", (event) => { event.stopPropagation(); this.fold(id); });
     made.addEventListener("click", () => this.choose(this.chosen === id ? null : id));
@@ -234,6 +242,9 @@ class View {
       const isBad = ({ id }) => ["error", "rejected", "in doubt"].includes(this.trace.rows.get(id).status);
       const to = [...this.visible.keys()].find((i) => i > at && isBad(this.visible[i])) ?? this.visible.findIndex(isBad);
       if (to >= 0) this.goTo(to);
+    } else if (event.key === "c" && at >= 0 && !(event.ctrlKey || event.metaKey || event.altKey)) {
+      this.talk.update(this.trace.rows.get(this.chosen));
+      this.talk.begin();
     } else if (event.key === "/") {
       this.search.focus();
     } else {
@@ -250,19 +261,22 @@ class View {
   }
 
   asJson(row) {
-    const rows = this.visible.map(({ id }) => this.trace.rows.get(id));
-    return JSON.stringify(row ? { ...row, details: this.trace.details.get(row.id) } : rows, null, 1);
+    const told = (one) => ({ ...one, comments: this.trace.comments.get(one.id) });
+    const rows = this.visible.map(({ id }) => told(this.trace.rows.get(id)));
+    return JSON.stringify(row ? { ...told(row), details: this.trace.details.get(row.id) } : rows, null, 1);
   }
 
   asMarkdown(row) {
-    if (!row) return this.visible.map(({ id, depth }) => rowMarkdown(this.trace.rows.get(id), depth)).join("\n");
+    const said = (id, depth) => (this.trace.comments.get(id) ?? []).map((one) => commentMarkdown(one, depth));
+    if (!row) return this.visible.flatMap(({ id, depth }) => [rowMarkdown(this.trace.rows.get(id), depth), ...said(id, depth + 1)]).join("\n");
     const sections = this.trace.details.get(row.id) ?? [];
-    return [rowMarkdown(row).slice(2), ...sections.map(sectionMarkdown)].join("\n\n");
+    return [rowMarkdown(row).slice(2), said(row.id, 0).join("\n"), ...sections.map(sectionMarkdown)].filter(Boolean).join("\n\n");
   }
 
   drawDetails() {
     const row = this.chosen ? this.trace.rows.get(this.chosen) : null;
     this.details.hidden = !row;
+    this.talk.update(row);
     if (!row) return;
     const sections = this.trace.details.get(row.id);
     if (!sections && this.asked !== `${row.id} ${this.trace.number}`) {

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from agentkit import failpoints
 from agentkit.errors import RunClaimed
-from agentkit.store import Holder
+from agentkit.store import ClaimActivity, Holder
 from agentkit.stores.embedded.locks import BINARY, FileLock, try_lock, write_all
 
 FAIL_POINTS = ("lease.locked", "lease.read", "lease.written", "lease.released")
@@ -42,21 +42,21 @@ class Leases:
         self._alive: int | None = None
         self._spares: list[Path] = []
 
-    def take(self, run_id: str) -> Holder | None:
-        """Become the run's executor.
+    def take(self, run_id: str, activity: ClaimActivity = "executing") -> Holder | None:
+        """Become the run's executor, or the one who notes something in it.
 
         Returns:
             What the lease said before: who had the run last, living or not.
 
         Raises:
-            RunClaimed: a living process executes it.
+            RunClaimed: a living process executes it, or notes something in it.
         """
         with self._locked():
             found = self._read(run_id)
             failpoints.hit("lease.read")
-            if found and found.activity == "executing" and self._is_other(found) and self._lives(found.process):
+            if found and found.activity != "watching" and self._is_other(found) and self._lives(found.process):
                 raise RunClaimed(run_id, str(found))
-            self._write(run_id, "executing", own=found is not None and not self._is_other(found))
+            self._write(run_id, activity, own=found is not None and not self._is_other(found))
             failpoints.hit("lease.written")
         return found
 
@@ -161,7 +161,7 @@ class Leases:
         except (FileNotFoundError, ValidationError):  # a process that died while it wrote a lease holds nothing
             return None
 
-    def _write(self, run_id: str, activity: Literal["executing", "watching"], *, own: bool) -> None:
+    def _write(self, run_id: str, activity: Literal["executing", "noting", "watching"], *, own: bool) -> None:
         """Write a lease: onto one that is this process's already, else a spare file that then gets its name, else anew.
 
         Files are kept for the next lease instead of being removed: ext4 takes 0.6 ms to find an inode for a new file

@@ -13,7 +13,7 @@ from agentkit.errors import LogUnwritable, RunClaimed, SeqConflict
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
-from agentkit.store import Answer, Claim, Holder
+from agentkit.store import Answer, Claim, ClaimActivity, Holder
 from agentkit.stores.claims import HeldClaim
 from agentkit.stores.embedded.blobs import Blobs
 from agentkit.stores.embedded.folder import prepare
@@ -85,7 +85,7 @@ class EmbeddedStore:
         self._folding = Folding(self._folder, self._table)
         self._upkeep = Upkeep(self._journal, self._folding, self._leases, lambda: bool(self._claims))
 
-    def claim(self, run_id: str, *, new: bool = False) -> HeldClaim:
+    def claim(self, run_id: str, *, new: bool = False, activity: ClaimActivity = "executing") -> HeldClaim:
         """Take the right to append to a run; see `Store.claim`."""
         checked_run_id(run_id)
         with self._lock:
@@ -97,7 +97,7 @@ class EmbeddedStore:
             self._claims[run_id] = None
             watched = self._watched.pop(run_id, None)
         try:
-            head = self._take(run_id, new, watched)
+            head = self._take(run_id, new, watched, activity)
             claim = HeldClaim(run_id, self.process, head=head, written=head)
         except BaseException as error:
             with self._lock:
@@ -228,9 +228,9 @@ class EmbeddedStore:
             _inherited.append(self._warehouse)
         self._begin()
 
-    def _take(self, run_id: str, new: bool, watched: int | None) -> int:
+    def _take(self, run_id: str, new: bool, watched: int | None, activity: ClaimActivity) -> int:
         """Take the lease and find the run's head."""
-        before = self._leases.take(run_id)
+        before = self._leases.take(run_id, activity)
         if new:
             return 0
         if watched is not None and before is not None and before.process == self.process:
