@@ -117,13 +117,25 @@ def test_a_doubt_stops_the_pipeline_before_it_has_written_anything():
 
 def test_a_sum_of_nothing_is_not_paid():
     """No run had a report without receipts: what is done then nobody saw."""
-    assert 'ak.guard(receipts, "receipts had elements in all 8 runs")' in function(promoted(expenses), "pay_back")
+    assert 'ak.guard(receipts, "receipts is empty, as in no run")' in function(promoted(expenses), "pay_back")
 
 
 def test_a_status_that_no_run_had_stops_the_write():
     """A parcel that has arrived is not said to be delayed."""
-    guard = 'ak.guard(parcel.status in ("at depot", "in transit"), "parcel.status was none other in all 8 runs")'
+    guard = 'ak.guard(parcel.status in ("at depot", "in transit"), "no run had this status", status=parcel.status)'
     assert guard in function(promoted(parcels), "send_notice")
+
+
+def test_a_list_that_is_not_all_there_stops_the_write():
+    """The book says how many contacts it has: a page of them is no book."""
+    guard = 'ak.guard(book["data"]["total"] == len(book["data"]["items"]), '
+    assert guard in function(promoted(contacts), "add_contacts")
+
+
+def test_a_read_that_a_model_may_have_used_is_said_to_be_one():
+    """Plain code uses nothing of it; what the model read nobody knows."""
+    said = "a model made queue and reason and summary and may have read it"
+    assert any(said in doubt for doubt in promoted(tickets).plan.doubts)
 
 
 def test_an_amount_that_becomes_cents_has_whole_cents():

@@ -333,10 +333,11 @@ class Writer:
         """What a model is asked for, in a few words."""
         names = list(step.arguments)
         if names == [""]:
-            return "the answer to the user"
+            done = any(one.writes for one in self.plan.steps[: self.plan.steps.index(step)])
+            return f"the answer to the user{': what is shown here was done' if done else ''}"
         said = f": {says}" if len(names) == 1 and (says := self.described(step.tool, names[0])) else ""
         listed = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-        return f"{listed}{f' for {step.tool}' if step.tool else ' of the answer'}{said}"
+        return f"{listed}{f' for {step.tool}' if step.tool else ', a part of the answer to the user'}{said}"
 
     # the output ------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from agentkit.jsonvalue import as_json
 from agentkit.promote.computed import Change, DateForm, Match
 from agentkit.promote.expressions import Best, Const, Element, Expr, Names, Pick, Root, singular, walk
 from agentkit.promote.find import place_of_tool
-from agentkit.promote.plan import Agreed, Condition, Formed, Guard, NotEmpty, OneOf, PlannedStep, Wanted
+from agentkit.promote.plan import Agreed, Condition, Counted, Formed, Guard, NotEmpty, OneOf, PlannedStep, Wanted
 from agentkit.promote.search import Source
 from agentkit.promote.ways import ByComparison, ByLimit, ByValue, Split
 from agentkit.promote.writing import literal, raw
@@ -236,12 +236,15 @@ class Body:
             case Wanted(step, text):
                 self.used.add(step)
                 return [f"ak.guard({step}, {literal(f'the {text} does not clearly ask for this')})"]
-            case OneOf(subject, values, runs):
-                code, listed = self.code(subject), ", ".join(map(literal, values))
-                return [f"ak.guard({code} in ({listed}), {literal(f'{code} was none other in all {runs} runs')})"]
-            case NotEmpty(subject, runs):
+            case OneOf(subject, values):
+                code, listed, name = self.code(subject), ", ".join(map(literal, values)), subject.name
+                return [f"ak.guard({code} in ({listed}), {literal(f'no run had this {name}')}, {_snake(name)}={code})"]
+            case NotEmpty(subject):
                 code = self.code(subject)
-                return [f"ak.guard({code}, {literal(f'{code} had elements in all {runs} runs')})"]
+                return [f"ak.guard({code}, {literal(f'{code} is empty, as in no run')})"]
+            case Counted(subject, items):
+                number, listed = self.code(subject), self.code(items)
+                return [f"ak.guard({number} == len({listed}), {literal(f'{number} is not how many there are')})"]
             case Agreed(tool, argument, source):
                 if (check := self._capitals(argument, source)) is not None:
                     return [check]

@@ -374,7 +374,8 @@ class Best(Onward):
         words = "largest" if self.which == "max" else "smallest"
         test = f"{self._rank_code(one)} == {limit}"
         chosen = f"{one} for {one} in {names.of(self.base)} if {test}"
-        return names.only(chosen, f"{one} with the {words} {'.'.join(self.path)}")
+        things = self.base.name if isinstance(self.base, Field | Root) else "elements"
+        return names.only(chosen, f"{things} with the {words} {'.'.join(self.path)}")
 
     @property
     @override

@@ -7,7 +7,7 @@ from typing import Any
 from agentkit.definition import AgentDefinition
 from agentkit.promote.computed import Total
 from agentkit.promote.expressions import Const, Element, Env, Expr, Field, Root, roots, walk
-from agentkit.promote.plan import Agreed, Condition, Guard, NotEmpty, OneOf, Plan, PlannedStep
+from agentkit.promote.plan import Agreed, Condition, Counted, Guard, NotEmpty, OneOf, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar, scalar_of
 from agentkit.promote.prose import read_prose
 from agentkit.promote.values import Miss, number_of
@@ -16,6 +16,8 @@ _FIRST = 24  # runs that guards are looked for in; they have to hold in all
 _WORD = 24  # characters: what is longer is no status
 _STATUS = re.compile(r"(?:^|_)(?:status|state|stage|phase)$")
 _STATUSES = 6
+_BELIEVED = 3
+"""So many runs have to have something of which chance may be the reason."""
 
 
 def guards_of(plan: Plan, agent: AgentDefinition) -> None:
@@ -35,6 +37,7 @@ def guards_of(plan: Plan, agent: AgentDefinition) -> None:
         first = writes[0]
         seen = [*plan.inputs, *(name for name in reads if _is_before(plan, name, first))]
         found: list[Condition] = [*prose, *_guards(plan, pool, seen), *_statuses(plan, pool, seen)]
+        found += _counts(plan, pool, seen)
         if strict:
             found += _bounds(plan, pool, seen)
         for step in _each_run(writes):
@@ -83,7 +86,7 @@ def _not_empty(plan: Plan, step: PlannedStep) -> Iterable[NotEmpty]:
         lists = [_found(base, env) for env in plan.envs]
         there = [one for one in lists if one is not None]
         if there and all(there):
-            yield NotEmpty(base, len(there))
+            yield NotEmpty(base)
 
 
 def _found(expression: Expr, env: Env) -> Any:
@@ -121,7 +124,21 @@ def _statuses(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterator[OneOf]:
         if whole is not None and all(isinstance(value, str) for value in whole.values):
             values = sorted(set(whole.values))
             if 1 < len(values) <= _STATUSES and all(isinstance(one, Root | Field) for one in walk(node)):
-                yield OneOf(node, tuple(values), len(whole.values))
+                yield OneOf(node, tuple(values))
+
+
+def _counts(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterator[Counted]:
+    """Numbers that say how many elements a list of the same result has: where they do not, part of it is missing."""
+    numbers = [one for one in pool.scalars if isinstance(one.expression, Field) and set(map(type, one.values)) == {int}]
+    for number in numbers if len(plan.envs) >= _BELIEVED else ():
+        for listed in pool.lists:
+            both = [number.expression, listed.expression]
+            if not roots(both[1]) == roots(both[0]) <= set(names) or len(set(number.vector)) == 1:
+                continue
+            if not all(isinstance(node, Root | Field) for one in both for node in walk(one)):
+                continue
+            if all(_found(both[0], env) == len(_found(both[1], env) or ()) for env in plan.envs):
+                yield Counted(number.expression, listed.expression)
 
 
 def _is_before(plan: Plan, name: str, step: PlannedStep) -> bool:

@@ -34,6 +34,7 @@ from agentkit.promote.writing import plural_of
 
 _ENOUGH = 3
 """A constant is believed after so many runs."""
+_UNUSED = "nothing of its result was used, and it is left out: if it is a check, put it back"
 _VERBS = re.compile(r"^(?:get|find|fetch|list|read|look_?up|search|load|query|check)_(?=[a-z])")
 
 
@@ -52,9 +53,7 @@ class Planner:
         self._others: set[str] = set()  # names of other ways
         self.steps: list[PlannedStep] = []
         self.doubts = [
-            f"{count} of {len(traces)} runs also called {name}; nothing of its result was used, and it is left out: "
-            "if it is a check, put it back"
-            for name, count in sorted(dropped.items())
+            f"{count} of {len(traces)} runs also called {name}; {_UNUSED}" for name, count in sorted(dropped.items())
         ]
         self.inputs = input_names(traces)
         self.envs: list[dict[str, Any]] = [inputs_of(trace, self.inputs) for trace in traces]
@@ -113,6 +112,10 @@ class Planner:
         )
         _order_writes(plan)
         guards_of(plan, self._agent)
+        made = [name or "the answer" for step in self.steps if step.asks for name in step.arguments]
+        if made:
+            read = f"plain code uses nothing of its result, but a model made {' and '.join(made)} and may have read it"
+            plan.doubts = [doubt.replace(_UNUSED, f"it is left out: {read}") for doubt in plan.doubts]
         return plan
 
     @property

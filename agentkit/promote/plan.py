@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from agentkit.promote.computed import Each
-from agentkit.promote.expressions import Env, Expr
+from agentkit.promote.expressions import Env, Expr, Field
 from agentkit.promote.search import Source
 from agentkit.promote.ways import Split
 
@@ -32,12 +32,10 @@ class OneOf:
     Args:
         subject: what says it.
         values: what it was; sorted.
-        runs: how many runs there are.
     """
 
-    subject: Expr
+    subject: Field
     values: tuple[str, ...]
-    runs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +44,22 @@ class NotEmpty:
 
     Args:
         subject: the list.
-        runs: how many runs there are.
     """
 
     subject: Expr
-    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A number that in every run said how many elements a list beside it has.
+
+    Args:
+        subject: the number.
+        items: the list.
+    """
+
+    subject: Expr
+    items: Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,7 @@ class Wanted:
     pieces: tuple[str, ...]
 
 
-Condition: TypeAlias = Guard | OneOf | NotEmpty | Agreed | Formed | Wanted
+Condition: TypeAlias = Guard | OneOf | NotEmpty | Counted | Agreed | Formed | Wanted
 """What has to hold before something is written."""
 
 
