@@ -241,7 +241,7 @@ def test_texts_of_one_form_have_to_have_that_form():
     runs = [agent.run(f"Order A-10{n}: close it today.", log=log) for n in range(11, 16)]
     assert {run.result(SOON) for run in runs} == {"done"}
     promotion = ak.promote(agent, runs=[run.run_id for run in runs], log=log)
-    guard = 'ak.guard(re.fullmatch(r"Order \\S+: close it today\\.", text), "text had this form in all 5 runs")'
+    guard = 'ak.guard(re.fullmatch(r"Order \\S+: close it today\\.", text), "text has another form than in all 5 runs")'
     assert guard in function(promotion, "close_order")
     assert "ctx.ask" not in promotion.source
 

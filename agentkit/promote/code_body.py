@@ -231,7 +231,7 @@ class Body:
             case Formed(subject, pattern, runs):
                 code = self.code(subject)
                 self._w.imports.plain.add("re")
-                said = literal(f"{code} had this form in all {runs} runs")
+                said = literal(f"{code} has another form than in all {runs} runs")
                 return [f"ak.guard(re.fullmatch({raw(pattern)}, {code}), {said})"]
             case Wanted(step, text):
                 self.used.add(step)
@@ -257,13 +257,13 @@ class Body:
         value: Any = guard.value
         if isinstance(value, tuple):
             low, high = cast("tuple[Any, Any]", value)
-            said = f"{subject} was from {low} to {high} in all {guard.runs} runs"
+            said = f"{subject} is not from {low} to {high}, as it was in all {guard.runs} runs"
             return f"ak.guard({low} <= {subject} <= {high}, {literal(said)})"
         value = literal(guard.value)
         test = (
             f"{subject} is {value}" if guard.value is None or isinstance(guard.value, bool) else f"{subject} == {value}"
         )
-        said = f"{subject} was {value} in all {guard.runs} runs"
+        said = f"{subject} is not {value}, as it was in all {guard.runs} runs"
         return f"ak.guard({test}, {literal(said)})"
 
     def _may_see(self, name: str, step: PlannedStep) -> bool:

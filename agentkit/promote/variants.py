@@ -47,7 +47,7 @@ def select(agent: AgentDefinition, traces: Iterable[Trace]) -> Selection:
 
 def _why_not(agent: AgentDefinition, trace: Trace) -> str | None:
     if trace.status is None:
-        return "has not ended"
+        return "not ended yet"
     if trace.status != "succeeded":
         return trace.status
     if trace.grade == "bad":
