@@ -102,13 +102,13 @@ def sends(weight: float, ctx: ak.Context) -> str:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     with lab.chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def servers(tmp_path_factory):
     """Both servers, which start while the first test of the other runs."""
     folder = tmp_path_factory.mktemp("servers")
