@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -102,8 +102,9 @@ class Server:
     def stop(self):
         """Stop it and its kernels."""
         if self.process.poll() is None:
-            for session in self.ask("GET", "/api/sessions"):
-                self.ask("DELETE", f"/api/sessions/{session['id']}")
+            with suppress(OSError):  # one that does not answer yet has no kernels
+                for session in self.ask("GET", "/api/sessions"):
+                    self.ask("DELETE", f"/api/sessions/{session['id']}")
             os.killpg(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(10)
