@@ -9,7 +9,7 @@ from typing import Any, get_origin
 from agentkit.definition import AgentDefinition
 from agentkit.promote.code_body import Body, step_nodes
 from agentkit.promote.computed import Each, Match
-from agentkit.promote.expressions import Const, Expr, Field, Names, Root, roots, singular, walk
+from agentkit.promote.expressions import Const, Expr, Field, Names, Root, plural, roots, singular, walk
 from agentkit.promote.find import place_of_agent, place_of_tool
 from agentkit.promote.plan import Plan, PlannedStep, Wanted
 from agentkit.promote.search import Source
@@ -259,13 +259,8 @@ class Writer:
                 self._written.add(name)
                 text = roots(match).pop()
                 lines = [f"return {match.code(Names())}"]
-                yield self._plain(
-                    name,
-                    [(text, self.imports.type(self.types[text]))],
-                    lines,
-                    str,
-                    f"The {name} in the {text}.",
-                )
+                needs = [(text, self.imports.type(self.types[text]))]
+                yield self._plain(name, needs, lines, str, f"The {name} in the {text}.")
 
     def match(self, match: Match, wanted: str) -> str:
         """The step that finds something in a text."""
@@ -432,7 +427,7 @@ def _joined_name(step: str) -> str:
 
 def _list_name(over: Each) -> str:
     """What a list is called of which each element is worked on: the low stock, the chosen lines."""
-    base = over.base.name if isinstance(over.base, Field | Root) else "elements"
+    base = plural(over.base)
     if not over.conditions:
         return base
     wanted = over.conditions[0].equals

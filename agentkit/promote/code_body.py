@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentkit.jsonvalue import as_json
 from agentkit.promote.computed import Change, DateForm, Match
-from agentkit.promote.expressions import Best, Const, Element, Expr, Names, Pick, Root, singular, walk
+from agentkit.promote.expressions import Best, Const, Expr, Names, Pick, Root, of_element, singular, walk
 from agentkit.promote.find import place_of_tool
 from agentkit.promote.plan import Agreed, Condition, Counted, Formed, Guard, NotEmpty, OneOf, PlannedStep, Wanted
 from agentkit.promote.search import Source
@@ -199,11 +199,7 @@ class Body:
     def _choose(self, expression: Expr) -> None:
         """Give what is chosen out of a list a name; an amount that becomes cents has to be one of whole cents."""
         for node in walk(expression):
-            if (
-                isinstance(node, Change)
-                and node.how == "cents"
-                and not any(isinstance(one, Element) for one in walk(node))
-            ):
+            if isinstance(node, Change) and node.how == "cents" and not of_element(node):
                 amount = self.code(node.base)
                 check = f"ak.guard(round({amount}, 2) == {amount}, {literal(f'{amount} is no amount of whole cents')})"
                 self._lines += [check] if check not in self._lines else []

@@ -81,6 +81,16 @@ def by_position(expression: Expr) -> bool:
     return any(isinstance(node, Index) for node in walk(expression))
 
 
+def is_path(expression: Expr) -> bool:
+    """Whether it is fields of something that has a name, and nothing else."""
+    return all(isinstance(node, Root | Field) for node in walk(expression))
+
+
+def of_element(expression: Expr) -> bool:
+    """Whether it is about one element of a list that a loop runs over."""
+    return any(isinstance(node, Element) for node in walk(expression))
+
+
 def roots(expression: Expr) -> set[str]:
     """The names that it needs."""
     return {node.name for node in walk(expression) if isinstance(node, Root)}
@@ -309,13 +319,12 @@ class Pick(Expr):
 
     def _wanted(self) -> str:
         """What is chosen, in words: of it there may be none, or several."""
-        things = self.base.name if isinstance(self.base, Field | Root) else "elements"
         known = [
             f"{'.'.join(one.path)} is {one.equals.constant}" for one in self.conditions if isinstance(one.equals, Const)
         ]
         given = ["that " + ".".join(one.path) for one in self.conditions if not isinstance(one.equals, Const)]
         with_given = f" with {' and '.join(given)}" if given else ""
-        return things + with_given + (f" whose {' and '.join(known)}" if known else "")
+        return plural(self.base) + with_given + (f" whose {' and '.join(known)}" if known else "")
 
     @property
     @override
@@ -374,8 +383,7 @@ class Best(Onward):
         words = "largest" if self.which == "max" else "smallest"
         test = f"{self._rank_code(one)} == {limit}"
         chosen = f"{one} for {one} in {names.of(self.base)} if {test}"
-        things = self.base.name if isinstance(self.base, Field | Root) else "elements"
-        return names.only(chosen, f"{things} with the {words} {'.'.join(self.path)}")
+        return names.only(chosen, f"{plural(self.base)} with the {words} {'.'.join(self.path)}")
 
     @property
     @override
@@ -388,6 +396,11 @@ def element_of(base: Expr, conditions: tuple[Where, ...], names: Names) -> str:
     name = singular(base)
     others = [names.of(one.equals) for one in conditions]
     return f"one_{name}" if any(re.search(rf"\b{name}\b", other) for other in others) else name
+
+
+def plural(base: Expr) -> str:
+    """What the elements of a list are called, all of them."""
+    return base.name if isinstance(base, Field | Root) else "elements"
 
 
 def singular(base: Expr) -> str:

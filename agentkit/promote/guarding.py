@@ -6,8 +6,8 @@ from typing import Any
 
 from agentkit.definition import AgentDefinition
 from agentkit.promote.computed import Total
-from agentkit.promote.expressions import Const, Element, Env, Expr, Field, Root, roots, walk
-from agentkit.promote.plan import Agreed, Condition, Counted, Guard, NotEmpty, OneOf, Plan, PlannedStep
+from agentkit.promote.expressions import Const, Env, Expr, Field, Root, is_path, of_element, roots, walk
+from agentkit.promote.plan import BELIEVED, Agreed, Condition, Counted, Guard, NotEmpty, OneOf, Plan, PlannedStep
 from agentkit.promote.pool import Pool, Scalar, scalar_of
 from agentkit.promote.prose import read_prose
 from agentkit.promote.values import Miss, number_of
@@ -16,8 +16,6 @@ _FIRST = 24  # runs that guards are looked for in; they have to hold in all
 _WORD = 24  # characters: what is longer is no status
 _STATUS = re.compile(r"(?:^|_)(?:status|state|stage|phase)$")
 _STATUSES = 6
-_BELIEVED = 3
-"""So many runs have to have something of which chance may be the reason."""
 
 
 def guards_of(plan: Plan, agent: AgentDefinition) -> None:
@@ -74,8 +72,7 @@ def _settle(plan: Plan, writes: Sequence[PlannedStep]) -> None:
 
 
 def _reads_only(expression: Expr, names: set[str]) -> bool:
-    nodes = list(walk(expression))
-    return roots(expression) <= names and not any(isinstance(node, Element) for node in nodes)
+    return roots(expression) <= names and not of_element(expression)
 
 
 def _not_empty(plan: Plan, step: PlannedStep) -> Iterable[NotEmpty]:
@@ -106,8 +103,7 @@ def _chose_once(agent: AgentDefinition, step: PlannedStep) -> bool:
 def _bounds(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterable[Guard]:
     """The range of every number: what such a choice may hang on."""
     for scalar in pool.scalars:
-        is_field = all(isinstance(node, Root | Field) for node in walk(scalar.expression))
-        if not is_field or not roots(scalar.expression) <= set(names):
+        if not is_path(scalar.expression) or not roots(scalar.expression) <= set(names):
             continue
         whole = scalar_of(scalar.expression, plan.envs)
         if whole is not None and all(number_of(value) is not None for value in whole.values):
@@ -123,19 +119,19 @@ def _statuses(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterator[OneOf]:
         whole = scalar_of(node, plan.envs)
         if whole is not None and all(isinstance(value, str) for value in whole.values):
             values = sorted(set(whole.values))
-            if 1 < len(values) <= _STATUSES and all(isinstance(one, Root | Field) for one in walk(node)):
+            if 1 < len(values) <= _STATUSES and is_path(node):
                 yield OneOf(node, tuple(values))
 
 
 def _counts(plan: Plan, pool: Pool, names: Sequence[str]) -> Iterator[Counted]:
     """Numbers that say how many elements a list of the same result has: where they do not, part of it is missing."""
     numbers = [one for one in pool.scalars if isinstance(one.expression, Field) and set(map(type, one.values)) == {int}]
-    for number in numbers if len(plan.envs) >= _BELIEVED else ():
+    for number in numbers if len(plan.envs) >= BELIEVED else ():
         for listed in pool.lists:
             both = [number.expression, listed.expression]
             if not roots(both[1]) == roots(both[0]) <= set(names) or len(set(number.vector)) == 1:
                 continue
-            if not all(isinstance(node, Root | Field) for one in both for node in walk(one)):
+            if not all(map(is_path, both)):
                 continue
             if all(_found(both[0], env) == len(_found(both[1], env) or ()) for env in plan.envs):
                 yield Counted(number.expression, listed.expression)
@@ -159,7 +155,7 @@ def _is_state(scalar: Scalar) -> bool:
     first: Any = scalar.values[0]
     if len(set(scalar.vector)) != 1 or isinstance(scalar.expression, Root):
         return False
-    if not all(isinstance(node, Root | Field) for node in walk(scalar.expression)):
+    if not is_path(scalar.expression):
         return False  # of one element of a list
     if first is None or isinstance(first, bool):
         return True

@@ -2,7 +2,7 @@
 
 import keyword
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,10 +10,10 @@ from agentkit.definition import AgentDefinition
 from agentkit.promote.align import Slot, explained_calls, find_list, reach, tell_apart
 from agentkit.promote.answers import answer_of, answered
 from agentkit.promote.computed import Total
-from agentkit.promote.expressions import Const, Env, Expr, Field, Names, Root, roots, walk
+from agentkit.promote.expressions import Const, Env, Expr, Field, Names, Root, is_path, roots, walk
 from agentkit.promote.find import place_of_tool
 from agentkit.promote.guarding import guards_of
-from agentkit.promote.plan import Plan, PlannedStep
+from agentkit.promote.plan import BELIEVED, Plan, PlannedStep
 from agentkit.promote.pool import Pool
 from agentkit.promote.recordings import argument_names, edited_in, input_names, inputs_of, result_of, typed_arguments
 from agentkit.promote.search import Source, is_copy
@@ -32,9 +32,6 @@ from agentkit.promote.traces import RecordedCall, Trace
 from agentkit.promote.values import Miss, field_of, fields_of
 from agentkit.promote.writing import plural_of
 
-_ENOUGH = 3
-"""A constant is believed after so many runs."""
-_UNUSED = "nothing of its result was used, and it is left out: if it is a check, put it back"
 _VERBS = re.compile(r"^(?:get|find|fetch|list|read|look_?up|search|load|query|check)_(?=[a-z])")
 
 
@@ -52,9 +49,8 @@ class Planner:
         self._modules = {home.rpartition(".")[2] for home in homes if home is not None}
         self._others: set[str] = set()  # names of other ways
         self.steps: list[PlannedStep] = []
-        self.doubts = [
-            f"{count} of {len(traces)} runs also called {name}; {_UNUSED}" for name, count in sorted(dropped.items())
-        ]
+        self.doubts: list[str] = []
+        self.unused = [f"{count} of {len(traces)} runs also called {name}" for name, count in sorted(dropped.items())]
         self.inputs = input_names(traces)
         self.envs: list[dict[str, Any]] = [inputs_of(trace, self.inputs) for trace in traces]
         self.problems: list[str] = []
@@ -75,7 +71,7 @@ class Planner:
         branch.steps = list(self.steps)
         branch._way = way
         branch._echoes = dict(self._echoes)
-        branch.doubts = [f"on the way {way}, {doubt}" for doubt in branch.doubts]
+        branch.unused = [f"on the way {way}, {called}" for called in branch.unused]
         branch._others = {*self._others, *(step.name for step in self.steps)}
         return branch
 
@@ -83,14 +79,15 @@ class Planner:
         """Take over what a branch placed."""
         self.steps = branch.steps
         self.doubts += branch.doubts
+        self.unused += branch.unused
         self.problems += branch.problems
 
     def unproven(self) -> list[str]:
         """What is written and never varied, in so few runs that nobody can say that it never will."""
-        few = len(self._traces) < _ENOUGH
+        few = len(self._traces) < BELIEVED
         return [
             f"{name} of {step.tool} was {source.survivors[0].code(Names())} in {self._count()}; nothing else says it: "
-            f"{_ENOUGH} runs are needed to believe that it never varies"
+            f"{BELIEVED} runs are needed to believe that it never varies"
             for step in self.steps
             if few and step.writes and step.way == self._way
             for name, source in step.arguments.items()
@@ -106,17 +103,22 @@ class Planner:
             inputs=self.inputs,
             steps=self.steps,
             outputs=outputs,
-            doubts=self.doubts,
+            doubts=[*self._left_out(), *self.doubts],
             runs=tuple(trace.run_id for trace in self._traces),
             envs=list(self.envs),
         )
         _order_writes(plan)
         guards_of(plan, self._agent)
-        made = [name or "the answer" for step in self.steps if step.asks for name in step.arguments]
-        if made:
-            read = f"plain code uses nothing of its result, but a model made {' and '.join(made)} and may have read it"
-            plan.doubts = [doubt.replace(_UNUSED, f"it is left out: {read}") for doubt in plan.doubts]
         return plan
+
+    def _left_out(self) -> Iterator[str]:
+        """What is said of the reads that the pipeline does without."""
+        made = [name or "the answer" for step in self.steps if step.asks for name in step.arguments]
+        why = "nothing of its result was used, and it is left out: if it is a check, put it back"
+        if made:
+            why = "it is left out: plain code uses nothing of its result, but a model made "
+            why += f"{' and '.join(made)} and may have read it"
+        yield from (f"{called}; {why}" for called in self.unused)
 
     @property
     def pool(self) -> Pool:
@@ -260,7 +262,7 @@ class Planner:
             used = {node for one in source.survivors for node in walk(one)} & set(self._echoes)
             back = {self._echoes[echo]: echo for echo in self._echoes if echo in used}
             kept = tuple(replace_in(one, back) for one in kept)
-        is_certain = len(kept) == 1 and source.grade == "ambiguous" and source.different >= _ENOUGH
+        is_certain = len(kept) == 1 and source.grade == "ambiguous" and source.different >= BELIEVED
         return replace(source, survivors=kept, grade="certain" if is_certain else source.grade)
 
     def _ask_first(self, step: PlannedStep, made: Mapping[str, Source], found: Explained) -> None:
@@ -377,7 +379,7 @@ def _as_written(source: Source, written: set[str]) -> Source:
     if not source.is_known:
         return source
     echoes = [one for one in source.survivors if roots(one) & written and is_copy(one)]
-    copies = [one for one in source.survivors if all(isinstance(node, Root | Field) for node in walk(one))]
+    copies = [one for one in source.survivors if is_path(one)]
     return replace(source, survivors=tuple(echoes[:1] or copies[:2] or source.survivors))
 
 

@@ -9,6 +9,9 @@ from agentkit.promote.expressions import Env, Expr, Field
 from agentkit.promote.search import Source
 from agentkit.promote.ways import Split
 
+BELIEVED = 3
+"""So many runs have to have something of which chance may be the reason: a constant, a form, a count."""
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:

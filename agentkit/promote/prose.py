@@ -9,10 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from agentkit.promote.computed import Match
 from agentkit.promote.expressions import Root, walk
-from agentkit.promote.plan import Formed, Plan, Wanted
-
-_ENOUGH = 3
-"""So many texts have to be of one form to believe that all are."""
+from agentkit.promote.plan import BELIEVED, Formed, Plan, Wanted
 
 
 def read_prose(plan: Plan) -> Iterator[Formed | Wanted]:
@@ -55,7 +52,7 @@ def _pieces(plan: Plan, text: str) -> Iterator[str]:
 def _form(texts: Sequence[str]) -> str | None:
     """The regular expression of texts that have the same words at the same places but for some; None of others."""
     rows = [text.split(" ") for text in texts]
-    if len(rows) < _ENOUGH or len({len(row) for row in rows}) != 1:
+    if len(rows) < BELIEVED or len({len(row) for row in rows}) != 1:
         return None
     columns = [set(column) for column in zip(*rows, strict=True)]
     if sum(len(column) == 1 for column in columns) * 2 < len(columns):

@@ -22,6 +22,7 @@ from agentkit.promote.expressions import (
     Root,
     Where,
     by_position,
+    of_element,
     walk,
 )
 from agentkit.promote.forms import dates, sums
@@ -313,7 +314,7 @@ def _mapped(
     inner = Pool(envs, names=(ANY,), element=ANY)
     wanted = [item for one in values for item in one]
     for body in _survivors_inside(inner, wanted):
-        if any(isinstance(node, Element) for node in walk(body)):
+        if of_element(body):
             yield Each(listed.expression, body, ANY, conditions)
 
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from agentkit.promote.computed import Change, Match, Template
-from agentkit.promote.expressions import Const, Element, Expr, Field, Root, roots, walk
+from agentkit.promote.expressions import Const, Expr, is_path, of_element, roots
 from agentkit.promote.plan import Plan
 from agentkit.promote.search import Source
 
@@ -37,11 +37,9 @@ def _sources(plan: Plan) -> Iterator[tuple[str, str, Source]]:
 
 
 def _is_worth_a_step(expression: Expr, reads: set[str]) -> bool:
-    nodes = list(walk(expression))
-    if any(isinstance(node, Element) for node in nodes) or not roots(expression) <= reads or not roots(expression):
+    if of_element(expression) or not roots(expression) <= reads or not roots(expression):
         return False
     if isinstance(expression, Match | Template | Const):
         return False  # it has a step, or is read as easily where it stands
-    if isinstance(expression, Change):
-        nodes = list(walk(expression.base))  # capitals, say: no step is needed for that
-    return not all(isinstance(node, Root | Field) for node in nodes)
+    # capitals, say, take no step of their own
+    return not is_path(expression.base if isinstance(expression, Change) else expression)

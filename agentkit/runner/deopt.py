@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 FAIL_POINTS = ("deopt.met", "deopt.recorded")
 
-_ROOT = re.compile(r"[^/\[]+")
 _NUMBERS = re.compile(r"([0-9]+)")
 _NOT_FOUND = (LookupError, AttributeError, TypeError, ValueError, ArithmeticError)
 """What Python raises where a value is not as the code expects it: a key, an index, an attribute, a number, a date."""
@@ -122,12 +121,10 @@ def _in_order(act: "Activation", calls: Iterable[CallStep]) -> list[CallStep]:
     places = {name: place for place, name in enumerate(_pipeline(act).steps)}
 
     def place(call: CallStep) -> tuple[int, list[tuple[int, str]]]:
-        step = _ROOT.match(call.step)
+        step = call.step.partition("/")[0].partition("[")[0]
         parts = _NUMBERS.split(call.step)  # words and numbers in turn
-        return (
-            places.get(step[0], len(places)) if step is not None else len(places),
-            [(int(part), "") if part.isdigit() else (0, part) for part in parts],
-        )
+        numbered = [(int(part), "") if part.isdigit() else (0, part) for part in parts]
+        return places.get(step, len(places)), numbered
 
     return sorted(calls, key=place)
 
