@@ -16,6 +16,8 @@ import urllib.request
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -39,6 +41,14 @@ def missing():
     if not CHROMIUM.exists():
         return f"there is no {CHROMIUM}; on Debian: apt-get install chromium"
     return None
+
+
+MARKS = [
+    pytest.mark.browser,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+]
+"""Of every test in a browser."""
 
 
 class Server:

@@ -5,11 +5,7 @@ import json
 import lab
 import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing())),
-]
+pytestmark = lab.MARKS
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=''window.hacked=1''><a href=''javascript:1''>x</a>"
 

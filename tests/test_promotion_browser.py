@@ -6,11 +6,7 @@ from pathlib import Path
 import lab
 import pytest
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.timeout(300),
-    pytest.mark.skipif(lab.missing() is not None, reason=str(lab.missing())),
-]
+pytestmark = lab.MARKS
 
 RUNS = """
 import agentkit as ak
