@@ -33,7 +33,19 @@ def as_json(value: Any, where: str) -> JsonValue:
     Raises:
         EncodingError: the value holds something JSON cannot, naming the field.
     """
-    data = encode(value, where)
+    return decode(encode(value, where), where)
+
+
+def decode(data: bytes, where: str) -> JsonValue:
+    """JSON bytes as the value that a reader of the log gets.
+
+    Args:
+        data: what `encode` gave, or a serializer of pydantic's where `is_plain`.
+        where: what it is, for the error.
+
+    Raises:
+        EncodingError: it is nested too deeply for an event to hold it.
+    """
     # an event nests a value a little deeper, and has to be readable as well; so few brackets cannot nest too deeply
     margin = _MARGIN if data.count(b"[") + data.count(b"{") > _MARGIN else 0
     try:
@@ -62,9 +74,14 @@ def encode(value: Any, where: str) -> bytes:
         data = to_json(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise EncodingError(_find_object(value, where), f"not a JSON value ({error}){_advice(error)}") from error
-    if b"null" in data or _is_suspect(data):  # inside a model, pydantic writes NaN as null
+    if not is_plain(data):  # inside a model, pydantic writes NaN as null
         _refuse_odd_values(value, where)
     return data
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether what pydantic wrote by a declared type holds nothing odd: in it a null may have been a NaN."""
+    return not (b"null" in data or _is_suspect(data))
 
 
 def encode_model(model: BaseModel, where: str) -> bytes:
@@ -98,7 +115,10 @@ def canonical(value: Any) -> bytes:
     Returns:
         The same bytes for equal values, whatever the order of their keys.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(value).encode()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def clean_text(text: str) -> str:

@@ -244,8 +244,8 @@ def open_log(url: str | Path | None = None, *, export: "str | Iterable[Any] | No
     """Open a log, or make one.
 
     Args:
-        url: a folder, `memory:` or the URL of a store that is installed. None is `$AGENTKIT_LOG`, else the nearest
-            `.agentkit/` upwards from the working directory, else a new one here (its path is printed once).
+        url: a folder, `memory:` (or `:memory:`) or the URL of a store that is installed. None is `$AGENTKIT_LOG`, else
+            the nearest `.agentkit/` upwards from the working directory, else a new one here (its path is printed once).
         export: where each run is sent when it ends, in the background: "langfuse", "langsmith", "helicone", "otlp",
             several of them, or what `agentkit.export.target` gave. None is `$AGENTKIT_EXPORT`, names with commas
             between them, else nowhere.
@@ -258,6 +258,8 @@ def open_log(url: str | Path | None = None, *, export: "str | Iterable[Any] | No
         ConfigError: no store opens such a URL, or what `export` names is not configured.
     """
     place = str(url) if url is not None else default_place() or _new_place()
+    if place == ":memory:":  # as DuckDB and SQLite have it
+        place = "memory:"
     scheme = place.partition(":")[0] if ":" in place[2:] or place.startswith("memory:") else ""
     if scheme not in registry.STORES:
         known = ", ".join(sorted(name + ":" for name in registry.STORES if name))

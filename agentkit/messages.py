@@ -119,6 +119,8 @@ class Usage(Fact):
 
     def __add__(self, other: "Usage") -> "Usage":
         """The sum; an unknown cost makes the sum's cost unknown."""
+        if self is NOTHING_USED:
+            return other
         cost = None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
@@ -130,6 +132,10 @@ class Usage(Fact):
             tool_calls=self.tool_calls + other.tool_calls,
             cost_usd=cost,
         )
+
+
+NOTHING_USED = Usage()
+"""What everything begins with."""
 
 
 class ModelResponse(Fact):

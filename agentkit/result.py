@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import JsonValue, as_json, canonical
+from agentkit.jsonvalue import JsonValue, as_json, canonical, decode, is_plain
 from agentkit.signature import NOTHING, Signature, first_sentence, type_name
 from agentkit.text import brief
 
@@ -48,15 +48,24 @@ class Result:
         if isinstance(value, Iterator):
             kind = type(cast("object", value)).__name__
             raise EncodingError(self._where, f"a {kind} can be read once only; return a list")
-        plain = self._adapter.dump_python(value, warnings=False, **self._how)
-        _refuse_odd_numbers(plain, self._where)
-        try:
-            found = as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
-        except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
-            found = as_json(plain, self._where)
+        found = self._dump(value)
         if self._returns is not None:
             self._check(found, value)
         return found
+
+    def _dump(self, value: Any) -> JsonValue:
+        try:
+            data = self._adapter.dump_json(value, warnings=False, **self._how)
+        except (PydanticSerializationError, ValueError, RecursionError):
+            data = b"null"
+        if is_plain(data):
+            return decode(data, self._where)
+        plain = self._adapter.dump_python(value, warnings=False, **self._how)
+        _refuse_odd_numbers(plain, self._where)
+        try:
+            return as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
+        except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
+            return as_json(plain, self._where)
 
     def _check(self, found: JsonValue, value: Any) -> None:
         """What code reads again has to be what its type says: the step that gave it is to blame, not the next one."""

@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import as_json
+from agentkit.jsonvalue import as_json, decode, is_plain
 from agentkit.problems import problems, short_input, unencodable
 from agentkit.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 
@@ -75,7 +75,7 @@ class Parameters:
             canonical = self._dump(model)
         except EncodingError as error:  # a NaN, a NUL or a lone surrogate
             raise InvalidArguments([unencodable(error)]) from error
-        return self._values(model if canonical == given else self._read_again(canonical))
+        return _Validated(self._values(model if canonical == given else self._read_again(canonical)), canonical)
 
     def _read_again(self, canonical: dict[str, Any]) -> BaseModel:
         """From the JSON that the log will hold, so that a live call gets what a resumed one would get."""
@@ -106,14 +106,32 @@ class Parameters:
         Raises:
             EncodingError: a value that JSON cannot hold, naming the argument.
         """
+        if isinstance(values, _Validated):
+            return values.canonical
         return self._dump(self._model.model_construct(None, **values))
 
     def _dump(self, model: BaseModel) -> dict[str, Any]:
+        try:
+            data = model.__pydantic_serializer__.to_json(model, by_alias=True, round_trip=True, warnings=False)
+        except (PydanticSerializationError, ValueError, RecursionError):
+            data = b"null"
+        if is_plain(data):
+            return cast("dict[str, Any]", decode(data, ""))
         try:
             dumped = model.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False)
         except PydanticSerializationError:
             dumped = self._values(model)
         return cast("dict[str, Any]", as_json(dumped, ""))
+
+
+class _Validated(dict[str, Any]):
+    """Validated values that know their JSON: to log a call is to ask for it once more."""
+
+    __slots__ = ("canonical",)
+
+    def __init__(self, values: dict[str, Any], canonical: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.canonical = canonical
 
 
 class _Schema(GenerateJsonSchema):

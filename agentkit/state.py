@@ -20,7 +20,7 @@ from agentkit.events import (
     RunStatus,
     Verdict,
 )
-from agentkit.messages import AssistantMessage, Message, ModelRequest, ToolSchema, Usage
+from agentkit.messages import NOTHING_USED, AssistantMessage, Message, ModelRequest, ToolSchema, Usage
 from agentkit.policy import Budget
 from agentkit.text import call_text, one_line
 
@@ -60,7 +60,7 @@ class ModelStep(Attempts):
     reserved_usd: float | None = None
     estimated_tokens: int = 0
     request_sha256: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING_USED
     calls: tuple[str, ...] = ()
     text: str | None = None
     tried: tuple[str, ...] = ()  # the models whose attempts failed, one for each of `errors`
@@ -277,10 +277,10 @@ class State:
     stopped_why: str | None = None
     # what it used
     budget: Budget = field(default_factory=Budget)
-    used: Usage = field(default_factory=Usage)
+    used: Usage = NOTHING_USED
     model_calls: int = 0
     tool_calls: int = 0
-    child_usage: Usage = field(default_factory=Usage)
+    child_usage: Usage = NOTHING_USED
     grade: str | None = None
     grade_why: str | None = None
     notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])

@@ -30,6 +30,9 @@ TRANSIENT: tuple[type[BaseException], ...] = (TimeoutError, ConnectionError)
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """A tool's name as OpenAI, Anthropic and Google all take it."""
 
+_UNCHANGING = (str, int, float, type(None))
+"""What a function cannot change in place."""
+
 
 class ToolOptions(TypedDict, total=False):
     """What `tool` takes beside the function."""
@@ -142,7 +145,9 @@ class Tool(Generic[P, R]):
                 reach the next attempt.
             context: given to the parameter annotated `ak.Context`, if there is one.
         """
-        values: dict[str, Any] = copy.deepcopy(dict(arguments))
+        values: dict[str, Any] = {
+            name: value if isinstance(value, _UNCHANGING) else copy.deepcopy(value) for name, value in arguments.items()
+        }
         if self._context is not None:
             values[self._context] = context.awaitable() if self.signature.awaits else context
         return cast("Callable[..., Any]", self.function)(**values)

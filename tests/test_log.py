@@ -1,5 +1,6 @@
 """The log as its user sees it: finding runs, what waits, pruning, and a folder that goes away."""
 
+import json
 import shutil
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ import pytest
 
 import agentkit as ak
 from agentkit.errors import RunNotFound
+from agentkit.events import Event, RunResumed
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 SOON = 20
@@ -76,6 +78,25 @@ def test_a_status_that_no_run_can_have_is_an_error(log, status):
         log.runs(status=status)
     with pytest.raises(ak.ConfigError, match="succeeded"):
         log.prune(status=status)
+
+
+def test_memory_is_spelt_as_other_databases_spell_it_too(tmp_path, monkeypatch):
+    """`:memory:` makes no folder of that name, and each is a log of its own."""
+    monkeypatch.chdir(tmp_path)
+    one, other = ak.open_log(":memory:"), ak.open_log(":memory:")
+    run = ended(one)
+    assert [row[0] for row in one.sql("SELECT run_id FROM runs")] == [run.run_id]
+    assert len(other.sql("SELECT run_id FROM runs")) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("microseconds", [0, 1, 120_000, 999_999])
+def test_a_line_has_the_time_as_its_columns_have_it(microseconds):
+    """Of one width, so that times sort as text, whichever way they were written."""
+    moment = datetime(2026, 1, 2, 3, 4, 5, microseconds, UTC)
+    event = Event(run_id="r", seq=1, ts=moment, body=RunResumed())
+    line = json.loads(event.encode())
+    assert line["ts"] == event.columns()["ts"] == f"2026-01-02T03:04:05.{microseconds:06d}Z"
 
 
 def test_what_waits_is_listed_over_all_runs(log):

@@ -1,7 +1,6 @@
 """The event: one row of the log, and how it is written and read."""
 
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Self
 
 from pydantic import Field, InstanceOf, ValidationError
@@ -66,7 +65,10 @@ class Event(Fact):
 
     def columns(self) -> dict[str, Any]:
         """The envelope without its empty columns, JSON values only, in the order of `COLUMNS`."""
-        row: dict[str, Any] = {"run_id": self.run_id, "seq": self.seq, "ts": iso(self.ts), "type": self.body.TYPE}
+        return self._row(iso(self.ts))
+
+    def _row(self, ts: str | datetime) -> dict[str, Any]:
+        row: dict[str, Any] = {"run_id": self.run_id, "seq": self.seq, "ts": ts, "type": self.body.TYPE}
         given = self.__dict__  # a getattr for each of ten mostly empty columns would cost every event
         for column in _OPTIONAL:
             value = given[column]
@@ -80,19 +82,20 @@ class Event(Fact):
         Raises:
             EncodingError: the body holds something JSON cannot, naming the field.
         """
-        return self._encoded_body
-
-    @cached_property
-    def _encoded_body(self) -> bytes:
-        """Made once: who looks for secrets in an event and who writes it down read the same bytes."""
-        try:
-            return encode_model(self.body, self.type)
-        except EncodingError as error:
-            raise EncodingError(error.where, f"{error.problem} (event {self.seq} of run {self.run_id})") from error
+        kept = vars(self)  # made once: who looks for secrets in an event and who writes it down read the same bytes
+        encoded: bytes | None = kept.get("_encoded_body")
+        if encoded is None:
+            try:
+                encoded = kept["_encoded_body"] = encode_model(self.body, self.body.TYPE)
+            except EncodingError as error:
+                raise EncodingError(error.where, f"{error.problem} (event {self.seq} of run {self.run_id})") from error
+        return encoded
 
     def encode(self) -> bytes:
         """The event as one JSON object without a newline: the columns, then `body`, then `schema_version`."""
-        head = to_json(self.columns(), inf_nan_mode="constants")
+        # pydantic writes a time in UTC as `iso` does, in a third of the time, but no microseconds where they are zero
+        ts = self.ts if self.ts.tzinfo is UTC and self.ts.microsecond else iso(self.ts)
+        head = to_json(self._row(ts), inf_nan_mode="constants")
         return b'%s,"body":%s,"schema_version":%d}' % (head[:-1], self.body_json(), self.schema_version)
 
     @classmethod

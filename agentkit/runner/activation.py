@@ -303,10 +303,11 @@ class Activation:
 
     def _unpark(self) -> None:
         """A child whose questions were answered goes on, and so does a step that made way for more budget."""
-        for step in [step for step, below in self.parked.items() if self.family.answered(below)]:
-            below = self.parked.pop(step)
-            self.start(step, tool_calls.run_child(self, step) if step in below else steps.enter_again(self, step))
-        if self.state.budget_reached is None and not self.pause_asked:
+        if self.parked:
+            for step in [step for step, below in self.parked.items() if self.family.answered(below)]:
+                below = self.parked.pop(step)
+                self.start(step, tool_calls.run_child(self, step) if step in below else steps.enter_again(self, step))
+        if self.made_way and self.state.budget_reached is None and not self.pause_asked:
             while self.made_way:
                 step = self.made_way.pop()
                 self.start(step, steps.enter_again(self, step))

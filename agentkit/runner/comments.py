@@ -163,7 +163,7 @@ def absorb(recorder: Recorder, inbox: dict[str, Answer]) -> bool:
     Returns:
         Whether there were any.
     """
-    keys = [key for key in inbox if key.startswith(_PREFIX)]
+    keys = [key for key in inbox if key.startswith(_PREFIX)] if inbox else []
     if not keys:
         return False
     seq = recorder.state.seq

@@ -22,7 +22,6 @@ class Engine:
     """
 
     def __init__(self, name: str = "agentkit") -> None:
-        self.pid = os.getpid()
         self.executing = 0  # activations
         self.loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -109,25 +108,26 @@ class PerProcess:
         self._lock = threading.Lock()
         self._made: Engine | None = None
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._unlock)
+            os.register_at_fork(after_in_child=self._forget)
 
     @property
     def made(self) -> Engine | None:
         """This process's, if it was asked for already."""
-        return self._made if self._made is not None and self._made.pid == os.getpid() else None
+        return self._made
 
     def get(self) -> Engine:
         """This process's."""
-        found = self.made
+        found = self._made
         if found is None:
             with self._lock:
-                found = self.made
+                found = self._made
                 if found is None:
                     found = self._made = Engine(self._name)
         return found
 
-    def _unlock(self) -> None:
-        self._lock = threading.Lock()  # the parent's thread may have held it
+    def _forget(self) -> None:
+        self._made = None  # the parent's thread is not here
+        self._lock = threading.Lock()  # and may have held it
 
 
 _engine = PerProcess("agentkit")

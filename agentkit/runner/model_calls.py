@@ -49,8 +49,8 @@ MAX_OUTPUT_TOKENS = 4096
 def begin(act: "Activation", action: CallModel) -> None:
     """Begin the attempt, at once or when it is the model's turn: what waits has not begun, and costs nothing."""
     model = act.agent.models[action.fallback]
-    if isinstance(model, QueuedModel):
-        act.start(action.step, _in_turn(act, action, model))
+    if hasattr(model, "turn"):  # a `QueuedModel`; asking the protocol itself would cost each turn a twentieth
+        act.start(action.step, _in_turn(act, action, cast("QueuedModel", model)))
     elif (work := _reserve(act, action, model)) is not None:
         act.start(action.step, work)
 

@@ -225,6 +225,8 @@ async def perform(
 
 async def _in_time(tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Any:
     """Run an asynchronous tool, for as long as it may take."""
+    if tool.timeout is None:
+        return await tool.call(arguments, context)
     patience = asyncio.timeout(tool.timeout)
     try:
         async with patience:
