@@ -5,6 +5,7 @@ import signal
 import sys
 
 import lab
+import postgres_server
 import pytest
 
 import agentkit as ak
@@ -53,6 +54,15 @@ def cell(tmp_path, monkeypatch):
 
     yield execute
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL; `postgres_server.fresh_database(postgres)` is the URL of an empty database in it."""
+    if missing := postgres_server.missing():
+        pytest.skip(missing)
+    with postgres_server.running() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)
