@@ -47,6 +47,17 @@ if TYPE_CHECKING:
 class AgentKitError(Exception):
     """The base of every error that agentkit raises."""
 
+    def __reduce__(self) -> Any:
+        """From one process to another: whatever a class is made with, what it holds is what arrives."""
+        return _received, (type(self), self.args, vars(self).copy())
+
+
+def _received(kind: type[AgentKitError], args: tuple[Any, ...], held: dict[str, Any]) -> AgentKitError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(held)
+    return error
+
 
 class ConfigError(AgentKitError):
     """A definition, an option or an argument is wrong."""

@@ -15,6 +15,8 @@ from agentkit.errors import ConfigError
 STORES = {
     "": "agentkit.stores.embedded:open_store",
     "memory": "agentkit.stores.memory:open_store",
+    "postgresql": "agentkit.stores.postgres:open_store",
+    "postgres": "agentkit.stores.postgres:open_store",
 }
 # prefix of a model's name → function(name) that makes a model; "" is the adapter of last resort
 MODELS = {

@@ -22,12 +22,13 @@ class Actor:
     `release(run_id)`, `write(run_ids)` and `stop_at(point, nth=1)`.
 
     Args:
-        folder: the log's.
+        place: the log's folder, or the URL of a PostgreSQL database.
+        options: of the store.
     """
 
-    def __init__(self, folder):
+    def __init__(self, place, **options):
         self._pipe, theirs = _context.Pipe()
-        self._process = _context.Process(target=_serve, args=(theirs, str(folder)), daemon=True)
+        self._process = _context.Process(target=_serve, args=(theirs, str(place), options), daemon=True)
         self._process.start()
         theirs.close()
         self.pid = self._process.pid
@@ -99,11 +100,21 @@ class Actor:
         self._process.join(20)
 
 
-def _serve(pipe, folder):
+def _store(place, options):
+    if place.startswith("postgresql:"):
+        from agentkit.stores.postgres import PostgresStore
+        from agentkit.stores.postgres.connections import Place
+
+        return PostgresStore(Place.of(place), **options)
     from agentkit.stores.embedded import EmbeddedStore
+
+    return EmbeddedStore(Path(place), **options)
+
+
+def _serve(pipe, place, options):
     from agentkit.testing.store_contract import answer, event
 
-    store = EmbeddedStore(Path(folder))
+    store = _store(place, options)
     claims = {}
 
     def claim(run_id, new=False):
@@ -160,5 +171,6 @@ def _stop_at(point, nth=1):
             left[0] -= 1
             if left[0] == 0:
                 os.kill(os.getpid(), signal.SIGSTOP)
+                time.sleep(0.02)  # the signal may go to another thread: this one must not get any further
 
     failpoints.arm(handler)

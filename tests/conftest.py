@@ -20,10 +20,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `pytest &`: 
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser):
+    """What the fixture `log` is: `--log-store=postgresql` runs whatever uses it on a team's log."""
+    parser.addoption("--log-store", choices=["memory", "postgresql"], default="memory", help="where the tests' log is")
+
+
 @pytest.fixture
-def log():
-    """A log in memory."""
-    log = ak.open_log("memory:")
+def log(request):
+    """A log in memory, unless the command says otherwise."""
+    in_memory = request.config.getoption("--log-store") == "memory"
+    place = "memory:" if in_memory else postgres_server.fresh_database(request.getfixturevalue("postgres"))
+    log = ak.open_log(place)
     yield log
     log.close()
 

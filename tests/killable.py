@@ -20,11 +20,11 @@ from what_matters import answered_prompts, what_matters
 
 from agentkit.errors import RunNotFound
 from agentkit.events import Event, StepStarted, ToolStarted
+from agentkit.log import open_log
 from agentkit.runner import start
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.store import Store
-from agentkit.stores.embedded import open_store
 from agentkit.testing import FailPoints
 
 
@@ -41,23 +41,24 @@ class Server:
         )
 
     def run(
-        self, seed: int, folder: Path, run_id: str, *, at: str | None = None, nth: int = 1
+        self, seed: int, folder: Path, run_id: str, *, at: str | None = None, nth: int = 1, log: str | None = None
     ) -> dict[str, Any] | None:
         """Begin a scenario in a folder, or go on with the one that is there, until it ends or is killed.
 
         Args:
             seed: the scenario.
-            folder: where its log and ledger are.
+            folder: where its ledger is, and its log.
             run_id: the run.
             at: the fail point at which it is killed; None lets it end.
             nth: at which time it gets there.
+            log: the URL of its log, where that is not in the folder.
 
         Returns:
             What the process found out; None when it was killed.
         """
         report = folder / "report"
         report.unlink(missing_ok=True)
-        order = {"seed": seed, "folder": str(folder), "run_id": run_id, "at": at, "nth": nth}
+        order = {"seed": seed, "folder": str(folder), "run_id": run_id, "at": at, "nth": nth, "log": log}
         print(json.dumps(order), file=self._process.stdin, flush=True)
         code = int(self._process.stdout.readline())
         if code == -9:
@@ -82,16 +83,26 @@ def serve() -> None:
             scenarios[seed] = scenario_of(seed)
         child = os.fork()
         if child == 0:
-            work(scenarios[seed], Path(order["folder"]), order["run_id"], order["at"], order["nth"])
+            work(scenarios[seed], **(order | {"folder": Path(order["folder"])}))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def work(scenario: Scenario | PipelineScenario, folder: Path, run_id: str, at: str | None, nth: int) -> None:
+def work(
+    scenario: Scenario | PipelineScenario,
+    *,
+    seed: int,
+    folder: Path,
+    run_id: str,
+    at: str | None,
+    nth: int,
+    log: str | None,
+) -> None:
     """One order, in the child; never returns."""
+    del seed
     try:
         with FailPoints(at, nth=nth, action="kill") as points:
-            found = take_up(scenario, folder, run_id)
+            found = take_up(scenario, folder, run_id, log)
         found["reached"] = dict(points.reached)
     except BaseException:
         found = {"problem": traceback.format_exc()}
@@ -99,9 +110,9 @@ def work(scenario: Scenario | PipelineScenario, folder: Path, run_id: str, at: s
     os._exit(0)
 
 
-def take_up(scenario: Scenario | PipelineScenario, folder: Path, run_id: str) -> dict[str, Any]:
+def take_up(scenario: Scenario | PipelineScenario, folder: Path, run_id: str, log: str | None) -> dict[str, Any]:
     """Go on with the run in this folder to its end, or begin it."""
-    store = open_store(str(folder / "log"))
+    store = open_log(log or folder / "log").store
     ledger = scenario.ledger = FileLedger(folder / "ledger")
     before = len(ledger.find("model"))
     events = family_events(store, run_id)

@@ -99,9 +99,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running(*, fsync=False, settings=()):
-    """A server for a `with` block, with everything of it gone afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="agentkit-postgres-"))  # pytest's own folders are closed to another user
+def running(*, fsync=False, settings=(), parent=None):
+    """A server for a `with` block, with everything of it gone afterwards; its files are in a folder below `parent`."""
+    folder = Path(
+        tempfile.mkdtemp(prefix="agentkit-postgres-", dir=parent)
+    )  # pytest's own folders are closed to another user
     try:
         if user := _user():
             shutil.chown(folder, user["user"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from killable import Server
 from pipeline_scenarios import DEOPTS, FIRST, scenario_of
+from postgres_server import fresh_database
 from scenario_tools import Ledger
 from test_scenarios import run_whole
 from what_matters import assert_nothing_ran_twice, effects, same_but_for_doubt, what_matters
@@ -21,6 +22,7 @@ MORE_SEEDS = [
     *range(DEOPTS, DEOPTS + 5),
     *range(DEOPTS + 6, DEOPTS + 18),
 ]
+TEAM_SEEDS = [*range(0, 20, 4), FIRST, FIRST + 3, DEOPTS + 5]
 
 
 @pytest.fixture(scope="module")
@@ -57,11 +59,14 @@ def kills(reached: dict[str, int], seed: int) -> list[tuple[str, int]]:
     return found
 
 
-def kill_everywhere(server: Server, seed: int, folder: Path) -> int:
-    """Kill a scenario at every point it reaches, every third time its successor too; returns how often."""
+def kill_everywhere(server: Server, seed: int, folder: Path, log: str | None = None) -> int:
+    """Kill a scenario at every point it reaches, every third time its successor too; returns how often.
+
+    Its log is in the folder, or where a URL says.
+    """
     expected = Expected(seed)
     folder.mkdir()
-    whole = server.run(seed, folder, new_id())
+    whole = server.run(seed, folder, new_id(), log=log)
     assert whole is not None
     expected.check(whole)
     planned = kills(whole["reached"], seed)
@@ -70,11 +75,11 @@ def kill_everywhere(server: Server, seed: int, folder: Path) -> int:
         folder.mkdir()
         run_id = new_id()
         try:
-            found = server.run(seed, folder, run_id, at=name, nth=nth)
+            found = server.run(seed, folder, run_id, at=name, nth=nth, log=log)
             assert found is None or nth > 1 or name not in all_fail_points(), "it was not killed"
             if found is None and number % 3 == 0:
-                found = server.run(seed, folder, run_id, at=second(number))
-            expected.check(found or server.run(seed, folder, run_id))
+                found = server.run(seed, folder, run_id, at=second(number), log=log)
+            expected.check(found or server.run(seed, folder, run_id, log=log))
         except BaseException as error:
             error.add_note(f"seed {seed}, killed at {name}, time {nth}, number {number}")
             raise
@@ -99,6 +104,12 @@ def test_the_scenarios_reach_every_fail_point():
 def test_a_process_killed_at_any_fail_point_loses_and_repeats_nothing(server, tmp_path, seed):
     """SIGKILL at each point the scenario reaches, the runner's and the log's, at the first and at a later time."""
     assert kill_everywhere(server, seed, tmp_path / "killed") >= 10
+
+
+@pytest.mark.parametrize("seed", TEAM_SEEDS)
+def test_so_in_a_log_in_postgresql(server, postgres, tmp_path, seed):
+    """A team's log loses and repeats nothing either; the next process takes the run up at once."""
+    assert kill_everywhere(server, seed, tmp_path / "killed", fresh_database(postgres)) >= 10
 
 
 @pytest.mark.slow

@@ -52,7 +52,13 @@ def the_log(url: str | None, *, make: bool = False) -> Log:
     place = url or default_place()
     if not make and place is None:
         raise ConfigError("there is no log in this folder or above, and no $AGENTKIT_LOG; `agentkit run` makes one")
-    if not make and place is not None and "://" not in place and place != "memory:" and not Path(place).exists():
+    if (
+        not make
+        and place is not None
+        and "://" not in place
+        and place not in {"memory:", ":memory:"}
+        and not Path(place).exists()
+    ):
         raise ConfigError(f"there is no log at {place}; `agentkit run --log {place} …` makes one")
     return open_log(url)
 

@@ -14,15 +14,12 @@ from pathlib import Path
 
 from agentkit.errors import LogUnwritable
 from agentkit.events import Event
+from agentkit.stores.acknowledgement import DONE, Acknowledgement, acknowledge, failed
 from agentkit.stores.claims import HeldClaim
 from agentkit.stores.embedded import blobs, segment
-from agentkit.stores.embedded.acknowledgement import Acknowledgement, acknowledge
 from agentkit.stores.embedded.writer import SegmentWriter
 
 _SEGMENT_SIZE = 1 << 20  # bytes; a fold then takes tens of milliseconds, and readers index a live segment in one
-DONE: "Future[None]" = Future()  # what everybody gets who has nothing to wait for
-DONE.set_result(None)
-
 _QUICK = 0.002  # seconds: a disk that takes longer to sync must not stop the thread that drives all runs
 
 _ADVICE = {
@@ -85,7 +82,7 @@ class Journal:
         with self._lock:
             claim.check(events, self._process)
             if claim.broken is not None:
-                return _failed(claim.broken)
+                return failed(claim.broken)
             claim.head += len(events)
             here = alone and not self._awake and self._took < _QUICK
             future = Acknowledgement() if durable and not here else None
@@ -96,7 +93,7 @@ class Journal:
                 self._wake.release()
         if durable and here:
             self._commit_waiting()
-            return DONE if claim.broken is None else _failed(claim.broken)
+            return DONE if claim.broken is None else failed(claim.broken)
         return future or DONE
 
     def flush(self) -> None:
@@ -214,9 +211,3 @@ def _encode(events: Sequence[Event]) -> tuple[bytes, tuple[bytes, ...]]:
                 encoded = b'%s,"body":%s,"schema_version":%s' % (head, blobs.reference(body), tail)
         lines.append(segment.seal(encoded))
     return b"".join(lines), tuple(large)
-
-
-def _failed(error: LogUnwritable | Exception) -> "Future[None]":
-    future: Future[None] = Future()
-    future.set_exception(error)
-    return future

@@ -1,8 +1,19 @@
-"""The future of an append: resolved together with all that shared its sync, and its event loop woken once for all."""
+"""The future of an append, for stores with a thread that writes: those that share a sync end together."""
 
 import asyncio
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+
+DONE: "Future[None]" = Future()
+"""What everybody gets who has nothing to wait for."""
+DONE.set_result(None)
+
+
+def failed(error: Exception) -> "Future[None]":
+    """The future of an append that cannot be made any more."""
+    future: Future[None] = Future()
+    future.set_exception(error)
+    return future
 
 
 class Acknowledgement(Future[None]):

@@ -1,0 +1,146 @@
+"""This process's life in a log: others see it, and it is told of answers.
+
+A connection of its own holds an advisory lock of the process's name, which the server gives back the moment that the
+process dies, and listens for answers. A row says when the process was last seen, for those that are stopped or cut off
+and keep their connection.
+"""
+
+import contextlib
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from agentkit.errors import LogError
+from agentkit.stores.postgres.connections import Connections
+
+if TYPE_CHECKING:
+    import psycopg
+
+LEASE = 30.0
+"""Seconds without a sign of life after which a process counts as dead, whatever its connection does."""
+
+_TICK = 1.0  # seconds
+_SLICE = 0.5  # seconds that a wait for announcements lasts: ending without a server takes no longer
+_LONG_AGO = 24 * 3600.0  # seconds after which the row of a process that died is removed
+
+_SEEN = """
+INSERT INTO processes VALUES (%s, %s, %s, now())
+ON CONFLICT (process) DO UPDATE SET seen = excluded.seen
+"""
+
+
+class Presence:
+    """Says that this process lives, from the first claim on.
+
+    Args:
+        connections: to the server.
+        process: this process's name in the log.
+        channel: what answers are announced on.
+        on_tick: called about once a second.
+        on_answer: told of the run that something was answered for; of None when announcements may have been missed.
+        lease: see `LEASE`; other processes of the log have to have the same.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        process: str,
+        channel: str,
+        *,
+        on_tick: Callable[[], None],
+        on_answer: Callable[[str | None], None],
+        lease: float = LEASE,
+    ) -> None:
+        self._connections = connections
+        self._process = process
+        self._channel = channel
+        self._on_tick = on_tick
+        self._on_answer = on_answer
+        self.lease = lease
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._connection: psycopg.Connection[Any] | None = None
+        self._seen = 0.0
+
+    @property
+    def listens(self) -> bool:
+        """Whether every answer is announced here."""
+        return self._connection is not None
+
+    def start(self) -> None:
+        """Begin, at the first claim; does nothing after that.
+
+        Raises:
+            LogUnwritable: the server cannot be reached.
+        """
+        import psycopg
+
+        with self._lock:
+            if self._thread is not None:
+                return
+            try:
+                self._connect()
+            except psycopg.Error as error:
+                raise self._connections.unwritable(error) from error
+            self._thread = threading.Thread(target=self._run, name="agentkit-presence", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End: from here on this process is dead for the log."""
+        self._stopping = True
+        if self._thread is not None:
+            with contextlib.suppress(LogError):  # it need not wait for its next look
+                self._connections.execute("SELECT pg_notify(%s, '')", [self._channel])
+            self._thread.join(timeout=_TICK + 10 * _SLICE)
+        self._disconnect()
+
+    def _connect(self) -> None:
+        connection = self._connections.own()
+        try:
+            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [self._process])
+            connection.execute(f"LISTEN {self._channel}".encode())
+            self._be_seen(connection)
+            connection.execute("DELETE FROM processes WHERE seen < now() - make_interval(secs => %s)", [_LONG_AGO])
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _be_seen(self, connection: "psycopg.Connection[Any]") -> None:
+        connection.execute(_SEEN, [self._process, os.getpid(), platform.node()])
+        self._seen = time.monotonic()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            began = time.monotonic()
+            try:
+                self._once()
+            except Exception:  # noqa: BLE001  a server that went away comes back; whoever writes says so until then
+                self._disconnect()
+            with contextlib.suppress(Exception):  # as above
+                self._on_tick()
+            while not self._stopping and time.monotonic() < began + _TICK:
+                time.sleep(_SLICE)
+
+    def _once(self) -> None:
+        """One tick: be there, be seen, and hear what was answered."""
+        if self._connection is None:
+            self._connect()
+            self._on_answer(None)
+        connection = self._connection
+        assert connection is not None, "it was just made"
+        if time.monotonic() - self._seen > self.lease / 3:
+            self._be_seen(connection)
+        until = time.monotonic() + _TICK
+        while not self._stopping and time.monotonic() < until:
+            for notify in connection.notifies(timeout=_SLICE, stop_after=1):
+                self._on_answer(notify.payload)

@@ -1,0 +1,158 @@
+# ruff: noqa: S608  the SQL is put together from our own names
+"""The tables of a log in PostgreSQL: how they are made, and how those of an older agentkit are brought up to date.
+
+All are in one schema, which is first on the search path of every connection. `body` is `json` and not `jsonb`: the text
+stays as it was written, and the digests of prompts are taken of that text.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from agentkit.errors import LogTooNew
+from agentkit.stores import views
+
+if TYPE_CHECKING:
+    import psycopg
+
+VERSION = 1
+"""Of these tables; a log of a newer one is refused."""
+
+EVENTS = {
+    "run_id": "uuid", "seq": "integer", "ts": "timestamptz", "type": "text", "step": "text", "attempt": "integer",
+    "name": "text", "status": "text", "duration_ms": "double precision", "input_tokens": "bigint",
+    "output_tokens": "bigint", "cost_usd": "double precision", "parent_run_id": "uuid", "approval_id": "text",
+    "body": "json", "schema_version": "integer",
+}  # fmt: skip
+"""The columns of `events` with their types."""
+
+_NEEDED = {"run_id", "seq", "ts", "type", "body", "schema_version"}
+_EVENTS = ",\n  ".join(f"{name} {kind}{' NOT NULL' if name in _NEEDED else ''}" for name, kind in EVENTS.items())
+_LEDGER = ",\n  ".join(f"{name} {kind}" for name, kind in views.LEDGER.items())
+
+_MADE = f"""
+CREATE TABLE meta (version integer NOT NULL, views text NOT NULL);
+
+-- who has the log open to write: alive as long as it is seen, and holds the advisory lock of its name
+CREATE TABLE processes (
+  process text PRIMARY KEY,
+  pid integer NOT NULL,
+  host text NOT NULL,
+  seen timestamptz NOT NULL
+);
+
+CREATE SEQUENCE tokens;
+
+-- a row a run: its last seq, and who has it; every append checks the token, which each new claim changes
+CREATE TABLE claims (
+  run_id uuid PRIMARY KEY,
+  head integer NOT NULL,
+  token bigint NOT NULL,
+  process text,
+  activity text,
+  since timestamptz
+);
+
+CREATE TABLE events (
+  {_EVENTS},
+  PRIMARY KEY (run_id, seq)
+);
+CREATE INDEX events_by_time ON events USING brin (ts);
+CREATE INDEX events_costs ON events (run_id) INCLUDE (name, input_tokens, output_tokens, cost_usd)
+  WHERE type IN ('model_responded', 'model_failed');
+CREATE INDEX events_tools ON events (name) INCLUDE (duration_ms) WHERE type IN ('tool_succeeded', 'tool_failed');
+CREATE INDEX events_approvals ON events (run_id, approval_id, type)
+  WHERE type IN ('approval_requested', 'approval_answered', 'approval_expired');
+CREATE INDEX events_runs ON events (type, name) WHERE type LIKE 'run\\_%';
+
+CREATE TABLE answers (
+  run_id uuid NOT NULL,
+  approval_id text NOT NULL,
+  answer json NOT NULL,
+  PRIMARY KEY (run_id, approval_id)
+);
+
+CREATE TABLE ledger (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  {_LEDGER}
+);
+CREATE INDEX ledger_newest ON ledger (target, run_id, id);
+
+CREATE FUNCTION lives(text, lease double precision) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT 1 FROM processes WHERE process = $1 AND seen > now() - make_interval(secs => lease))
+    AND EXISTS (
+      SELECT 1 FROM pg_locks
+      WHERE locktype = 'advisory' AND granted AND objsubid = 1
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND ((CAST(classid AS bigint) << 32) | CAST(objid AS bigint)) = hashtextextended($1, 0)
+    )
+$$;
+"""
+
+_LEDGER_LINES = f"SELECT {', '.join(views.LEDGER)} FROM ledger"
+
+
+def prepare(connection: "psycopg.Connection[Any]", schema: str) -> None:
+    """Make the log's tables and views, or bring them up to date; one process at a time does.
+
+    Args:
+        connection: in autocommit mode, with the schema first on its search path.
+        schema: the schema's name.
+
+    Raises:
+        LogTooNew: a newer agentkit made them.
+        psycopg.Error: the server does not let us.
+    """
+    if _is_current(connection, schema):
+        return
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('agentkit ' || %s, 0))", [schema])
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
+        if not _exists(connection, schema):
+            connection.execute(_MADE.encode())
+            connection.execute("INSERT INTO meta VALUES (%s, '')", [VERSION])
+        if _mark(connection) != _views_mark():
+            _make_views(connection)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL takes it, whatever is in it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _is_current(connection: "psycopg.Connection[Any]", schema: str) -> bool:
+    return _exists(connection, schema) and _mark(connection) == _views_mark()
+
+
+def _exists(connection: "psycopg.Connection[Any]", schema: str) -> bool:
+    found = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [f"{quoted(schema)}.meta"]).fetchone()
+    return found is not None and bool(found[0])
+
+
+def _mark(connection: "psycopg.Connection[Any]") -> str:
+    """Which views the log has."""
+    row = connection.execute("SELECT version, views FROM meta").fetchone()
+    version, mark = row if row is not None else (VERSION, "")
+    if version > VERSION:
+        raise LogTooNew(
+            f"the log's tables are of version {version}, this agentkit knows up to {VERSION}; upgrade agentkit to open "
+            "it"
+        )
+    return str(mark)
+
+
+def _view_texts() -> list[str]:
+    """The statements that make the views over the table `events`."""
+    return views.statements("", _LEDGER_LINES, replace="")[1:]
+
+
+def _views_mark() -> str:
+    return hashlib.sha256("\n".join(_view_texts()).encode()).hexdigest()
+
+
+def _make_views(connection: "psycopg.Connection[Any]") -> None:
+    """Anew: PostgreSQL replaces a view only by one with the same columns."""
+    for name in views.VIEWS:
+        connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}".encode())
+    for statement in _view_texts():
+        connection.execute(statement.encode())
+    connection.execute("UPDATE meta SET views = %s", [_views_mark()])
