@@ -1,4 +1,4 @@
-"""What was wrong with a statement, in a few lines: DuckDB's own words, with a guess at what was meant."""
+"""What was wrong with a statement, in a few lines: the database's own words, with a guess at what was meant."""
 
 import difflib
 import re
@@ -12,7 +12,7 @@ _QUOTED = re.compile(r'"([^"]*)"')
 
 
 def explained(error: Exception, sql: str) -> str:
-    """A driver's error as its reader needs it.
+    """DuckDB's error as its reader needs it.
 
     Args:
         error: what DuckDB raised.
@@ -23,9 +23,11 @@ def explained(error: Exception, sql: str) -> str:
     """
     message, place = _parts(str(error))
     if match := _COLUMN.search(message):
-        return f"{_column(match[1], message, sql)}{place}"
+        candidates = _QUOTED.findall(message.partition("Candidate bindings:")[2])  # also those of a WITH
+        how = "DESCRIBE lists a view's columns, for example DESCRIBE runs"
+        return f"{no_column(match[1], sql, candidates, is_text=bool(candidates), how=how)}{place}"
     if match := _TABLE.search(message):
-        return f"no view {match[1]}{_guess(match[1], COLUMNS)}\nThe log's views: {', '.join(COLUMNS)}{place}"
+        return f"{no_view(match[1])}{place}"
     return f"{message.partition('Candidate functions:')[0].strip()}{place}"
 
 
@@ -35,10 +37,27 @@ def _parts(message: str) -> tuple[str, str]:
     return said.strip(), f"\n\nLINE {line.rstrip()}" if found else ""
 
 
-def _column(name: str, message: str, sql: str) -> str:
+def no_view(name: str) -> str:
+    """What is said of a table that is not there.
+
+    Args:
+        name: as it was written.
+    """
+    return f"no view {name}{_guess(name, COLUMNS)}\nThe log's views: {', '.join(COLUMNS)}"
+
+
+def no_column(name: str, sql: str, candidates: Iterable[str], *, is_text: bool, how: str) -> str:
+    """What is said of a column that is not there.
+
+    Args:
+        name: as it was written.
+        sql: the statement.
+        candidates: what the database says that it may be.
+        is_text: whether it can be a text without its quotes.
+        how: what to do where the statement names no view.
+    """
     views = [view for view in COLUMNS if re.search(rf"\b{view}\b", sql, re.IGNORECASE)]
     known = [column for view in views for column in COLUMNS[view]]
-    candidates = _QUOTED.findall(message.partition("Candidate bindings:")[2])  # also those of a WITH
     said = f"no column {name} in {' or '.join(views)}" if views else f"no column {name}"
     guess = _guess(name, [*known, *candidates])
     elsewhere = [view for view, columns in COLUMNS.items() if name.lower() in columns]
@@ -46,10 +65,10 @@ def _column(name: str, message: str, sql: str) -> str:
         said += guess
     elif elsewhere:
         said += f"; it is one of {', '.join(elsewhere)}"
-    elif candidates and name not in known:
+    elif is_text and name not in known:
         said += f"; a text goes in single quotes: '{name}'"
     lists = "".join(f"\n{view} has {', '.join(COLUMNS[view])}" for view in views[:2])
-    return said + (lists or "; DESCRIBE lists a view's columns, for example DESCRIBE runs")
+    return said + (lists or f"; {how}")
 
 
 def _guess(name: str, known: Iterable[str]) -> str:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 from agentkit.errors import QueryError
 from agentkit.rows import Rows
 from agentkit.stores.explained import explained
+from agentkit.stores.refused import check_parameters, refused, several, writing
 
 if TYPE_CHECKING:
     import duckdb
 
-_READS = "log.sql runs one reading statement (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN)"
+_READS = "SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, SHOW TABLES, EXPLAIN"
 # Table functions that read no file, no other SQL text and change nothing. An unknown one is refused: the next DuckDB
 # can bring a new way to read a file.
 _TABLE_FUNCTIONS = frozenset(
@@ -76,33 +77,24 @@ def check(connection: "duckdb.DuckDBPyConnection", sql: str, parameters: Mapping
     """
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
-        raise QueryError(f"{_READS}; this text holds {len(statements)} statements")
+        raise refused(_READS, several(len(statements)))
     kind = str(statements[0].type.name)
     if kind not in {"SELECT", "EXPLAIN"}:
-        raise QueryError(f"{_READS}; {_refused(kind)}")
-    _check_parameters({str(name) for name in statements[0].named_parameters}, set(parameters))
+        raise refused(_READS, _instead(kind))
+    check_parameters({str(name) for name in statements[0].named_parameters}, set(parameters))
     reading = _EXPLAIN.sub("", sql, count=1) if kind == "EXPLAIN" else sql
     parsed = connection.execute("SELECT json_serialize_sql($sql)", {"sql": reading}).fetchall()[0][0]
     tree = json.loads(parsed)
     if tree["error"]:
-        raise QueryError(f"{_READS}; {tree['error_message']}")
+        raise refused(_READS, tree["error_message"])
     for node in _nodes(tree["statements"]):
         _check_node(node)
 
 
-def _refused(kind: str) -> str:
+def _instead(kind: str) -> str:
     if kind == "MULTI":
         return "write PIVOT with its values: PIVOT … ON column IN (…)"
-    return f"{kind} is not one of them: the log is append-only, its views are read"
-
-
-def _check_parameters(wanted: set[str], given: set[str]) -> None:
-    if any(name.isdigit() for name in wanted):
-        raise QueryError("name the parameters: $run_id in the SQL and run_id=… in the call, not ? or $1")
-    if missing := sorted(wanted - given):
-        raise QueryError(f"no value for {', '.join('$' + name for name in missing)}; give {missing[0]}=… in the call")
-    if unused := sorted(given - wanted):
-        raise QueryError(f"the SQL has no ${', $'.join(unused)}; its parameters are {sorted(wanted) or 'none'}")
+    return writing(kind)
 
 
 def _nodes(value: object) -> Iterator[dict[str, Any]]:
@@ -120,7 +112,7 @@ def _nodes(value: object) -> Iterator[dict[str, Any]]:
 def _check_node(node: dict[str, Any]) -> None:
     kind = str(node.get("type", ""))
     if kind.endswith("_QUERY_NODE"):
-        raise QueryError(f"{_READS}; {kind.removesuffix('_QUERY_NODE')} is not one of them, in a WITH neither")
+        raise refused(_READS, f"{kind.removesuffix('_QUERY_NODE')} is not one of them, in a WITH neither")
     if kind == "TABLE_FUNCTION":
         name = str(node["function"].get("function_name", "")).lower()
         if name not in _TABLE_FUNCTIONS:
