@@ -242,7 +242,7 @@ def test_a_run_goes_on_when_the_server_comes_back(server):
 
 
 def test_a_server_that_stays_away_stops_the_run_and_loses_nothing(server, monkeypatch):
-    """The error says where and what to do; afterwards the run is resumed and each record is looked up once more at most."""
+    """The error says where and what to do; afterwards the run is resumed, and has all its records."""
     monkeypatch.setattr(writer, "_PATIENCE", 0.5)
     monkeypatch.setattr(connections, "_PATIENCE", 1.0)
     agent = counting(8)
@@ -304,7 +304,7 @@ def test_a_role_that_may_not_make_the_log_is_told(postgres, url):
     role = f"reader_{new_id()[-12:]}"
     postgres.execute(f"CREATE ROLE {role} LOGIN")
     theirs = url.replace("postgres@", f"{role}@")
-    with pytest.raises(LogUnwritable, match="permission denied.*grant"):
+    with pytest.raises(LogUnwritable, match=r"permission denied.*grant"):
         ak.open_log(theirs)
     with log_on(url) as log:
         run_id = fill(log.store, 2)[0].run_id
@@ -327,7 +327,7 @@ def test_tables_of_a_newer_agentkit_are_refused(postgres, url):
     with log_on(url):
         pass
     postgres.execute("UPDATE agentkit.meta SET version = 99", url.rpartition("/")[2])
-    with pytest.raises(LogTooNew, match="version 99.*upgrade"):
+    with pytest.raises(LogTooNew, match=r"version 99.*upgrade"):
         ak.open_log(url)
 
 

@@ -2,7 +2,7 @@
 
     uv run --project ../.. python bench_postgres.py [--json FILE]
 
-The server is started for it, on the disk of `--folder`, with everything durable as PostgreSQL has it by default. A plain
+The server is started for it, on the disk of `--folder`, as durable as PostgreSQL is by default. A plain
 insert is one row of the same columns and bytes and one commit, by psycopg, prepared: no claim, no fence, no order.
 """
 
