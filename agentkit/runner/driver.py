@@ -226,6 +226,9 @@ class Driver:
         except BaseException as error:  # noqa: BLE001  there is nobody above: the handle raises it
             elsewhere = isinstance(error, RunClaimed) and self._state is not None  # the log tells what becomes of it
             self.error = None if elsewhere else error
+            if elsewhere:  # what was folded here and not written did not happen
+                with contextlib.suppress(AgentKitError):
+                    self._state = await threads.run(lambda: load_state(self.store, self.run_id))
         finally:
             self._busy = False
             again, self._again = self._again and not elsewhere, False

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -74,14 +75,21 @@ class Connections:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self._opening = threading.Lock()
         self._pool: psycopg_pool.ConnectionPool | None = None
 
-    def open(self) -> None:
-        """Make the pool; connections are made when they are needed."""
+    def _shared(self) -> "psycopg_pool.ConnectionPool":
+        """The pool, made when it is first needed: a forked child that asks nothing of the log has none."""
+        with self._opening:
+            if self._pool is None:
+                self._pool = self._made()
+            return self._pool
+
+    def _made(self) -> "psycopg_pool.ConnectionPool":
         import psycopg_pool
 
         logging.getLogger("psycopg.pool").addFilter(_is_not_ours)  # who waits for the server gets the error itself
-        self._pool = psycopg_pool.ConnectionPool(
+        return psycopg_pool.ConnectionPool(
             self.place.conninfo,
             min_size=0,
             max_size=_SHARED,
@@ -141,9 +149,8 @@ class Connections:
             LogUnwritable: the server cannot be reached, refuses us, or went away meanwhile.
         """
         psycopg = _psycopg()
-        assert self._pool is not None, "the pool was not opened"
         try:
-            with self._pool.connection() as connection:
+            with self._shared().connection() as connection:
                 yield connection
         except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
             raise self.unwritable(error) from error

@@ -106,7 +106,6 @@ class PostgresStore:
         self._watched: set[str] = set()
         self._unreleased: list[tuple[FencedClaim, bool]] = []  # the server was away; it is told when it is back
         self._connections = Connections(self._place)
-        self._connections.open()
         self._writer = Writer(self._connections, self.process)
         channel = f"agentkit_{hashlib.sha256(self._place.schema.encode()).hexdigest()[:16]}"
         self._answers = Answers(self._connections, channel, lambda: self._presence.listens)
