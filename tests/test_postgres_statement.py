@@ -1,5 +1,7 @@
 """The words of a SQL text as PostgreSQL reads them, and what is refused by them, without a server."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from agentkit.errors import QueryError
 from agentkit.stores.postgres.outside import check_names
 from agentkit.stores.postgres.statement import read
-from agentkit.stores.postgres.tokens import tokens
+from agentkit.stores.postgres.tokens import place, tokens
 
 # where no parameter, no semicolon and no function is one
 CLOSED = [
@@ -50,6 +52,18 @@ def test_parameters_are_numbered_as_they_come(forms):
     asked = read(sql, names)
     assert asked.names == tuple(names)
     assert asked.text == "SELECT " + " , ".join(written)
+    for before, after in zip(tokens(sql), tokens(asked.text), strict=True):
+        assert asked.place(after.start) == place(sql, before.start)
+
+
+@given(
+    st.lists(st.sampled_from([*"().;?*", "explain", "select", "show", "$a", "$1", "pg_x", "'x'", '"y"', "E'", "\n"]))
+)
+def test_any_text_is_read_or_refused(words):
+    """There is no third way out, however broken the text is."""
+    for sql in (" ".join(words), "".join(words)):
+        with suppress(QueryError):
+            check_names(sql, read(sql, {"a"}).words, "log")
 
 
 @given(st.text(alphabet="'\"$aE\\/*-; \n1é.?(", max_size=20))
@@ -144,6 +158,7 @@ def test_reading_statements_pass(sql):
         ("SELECT 1; SELECT 2", "this text holds 2 statements"),
         ("SELECT 1; DROP TABLE events; --", "this text holds 2 statements"),
         ("SELECT 1;/**/COMMIT", "this text holds 2 statements"),
+        ("((", r"\( is not one of them"),
         ("DELETE FROM events", "DELETE is not one of them: the log is append-only"),
         ("(DELETE FROM events)", "DELETE is not one of them"),
         ('"select" 1', "is not one of them"),

@@ -94,12 +94,13 @@ def _check_one(words: Sequence[Token]) -> None:
 
 
 def _check_kind(words: Sequence[Token]) -> None:
-    first, *rest = [word for word in words if word.text not in {"(", ";"}]
+    begin = next((i for i, word in enumerate(words) if word.text not in {"(", ";"}), 0)
+    first = words[begin]
     if _keyword(first) == "show":
-        _check_setting(rest)
+        _check_setting(words[begin + 1 :])
         return
     if _keyword(first) == "explain":
-        first = _explained(words) or first
+        first = _explained(words[begin + 1 :]) or first
     if (kind := _keyword(first)) not in _QUERIES:
         raise refused(READS, _INSTEAD.get(kind or "") or writing(first.text.upper()))
 
@@ -110,10 +111,9 @@ def _keyword(word: Token) -> str | None:
 
 def _explained(words: Sequence[Token]) -> Token | None:
     """What the statement behind EXPLAIN and its options begins with."""
-    at = next(i for i, word in enumerate(words) if _keyword(word) == "explain") + 1
-    if at + 1 < len(words) and words[at].text == "(" and words[at + 1].text != "(":
-        options = _keyword(words[at + 1]) not in _QUERIES
-        at = next((i for i, word in enumerate(words) if options and i > at and word.text == ")"), at)
+    at = 0
+    if len(words) > 1 and words[0].text == "(" and words[1].text != "(" and _keyword(words[1]) not in _QUERIES:
+        at = next((i for i, word in enumerate(words) if word.text == ")"), 0)  # behind (ANALYZE, FORMAT json)
     skipped = {"(", ")", ";", "analyze", "analyse", "verbose"}
     return next((word for word in words[at:] if word.text.lower() not in skipped), None)
 
