@@ -15,6 +15,7 @@ MODULES = sorted(found.name for found in pkgutil.walk_packages(agentkit.__path__
 def test_the_examples_run(name, tmp_path, monkeypatch):
     """In an empty folder, so that one which opens a log leaves none here."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins._", None, raising=False)  # a prompt's last value, which the next test must not find
     module = importlib.import_module(name)
     failed, _tried = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert not failed, "see above what was printed instead"

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from test_cli import COMMAND, SHOP
 import agentkit as ak
 from agentkit.errors import ResumeError, RunClaimed
 from agentkit.events import ToolSucceeded
+from agentkit.ids import new_id
 
 SOON = 30
 
@@ -71,7 +73,7 @@ def test_a_run_whose_process_was_killed_goes_on_elsewhere(log, theirs):
     process, run_id = theirs
     until(lambda: len(looked_up(log, run_id)) >= 3)
     process.kill()
-    run, answer = taken_up(log, run_id)
+    _, answer = taken_up(log, run_id)
     assert answer == f"{team.CALLS} records, says us"
     assert looked_up(log, run_id) == list(range(team.CALLS))
 
@@ -103,7 +105,7 @@ def agentkit(shop, url, tmp_path):
     """Runs a command in that folder, on the team's log; gives its exit code and what it printed."""
 
     def run(*words):
-        command = [*COMMAND, *words, "--log", url]
+        command = [*COMMAND, *words, *(() if "--log" in words else ("--log", url))]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
@@ -153,3 +155,19 @@ def test_many_runs_share_commits(log):
     runs = [team.counter("us", 2).run("go", log=log) for _ in range(100)]
     assert {run.result(60) for run in runs} == {"2 records, says us"}
     assert list(log.sql("SELECT count(*), count(DISTINCT run_id) FROM events")) == [(100 * 15, 100)]
+
+
+def test_the_doctor_knows_the_server(log, postgres, url, agentkit):
+    """Which it is, and that a superuser is more than a log needs."""
+    log.close()
+    _, said = agentkit("doctor")
+    assert re.search(r"! log server: PostgreSQL \d+.*, as postgres, a superuser", said), said
+    role = f"team_{new_id()[-12:]}"
+    for sql in (
+        f"CREATE ROLE {role} LOGIN",
+        f"GRANT USAGE ON SCHEMA agentkit TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA agentkit TO {role}",
+    ):
+        postgres.execute(sql, url.rpartition("/")[2])
+    _, said = agentkit("doctor", "--log", url.replace("postgres@", f"{role}@"))
+    assert re.search(rf"✓ log server: PostgreSQL \d+.*, as {role}", said), said

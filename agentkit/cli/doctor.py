@@ -166,6 +166,8 @@ def _log(url: str | None) -> Iterator[Check]:
         yield Check("log", "error", str(error))
         return
     yield from _attempt("log", lambda: _contents(log))
+    if "://" in log.url:
+        yield from _attempt("log server", lambda: _server(log))
     place = Path(log.url)
     if place.is_dir():
         yield _writable(place)
@@ -187,6 +189,19 @@ def _contents(log: Log) -> Check:
     if waits:
         return Check("log", "note", f"{log.url}: {runs}; {waits} questions wait for a person", "agentkit pending")
     return Check("log", "ok", f"{log.url}: {runs}")
+
+
+def _server(log: Log) -> Check:
+    version, role = (log.sql(sql)[0][0] for sql in ("SHOW server_version", "SELECT current_user"))
+    said = f"PostgreSQL {version}, as {role}"
+    if log.sql("SHOW is_superuser")[0][0] == "on":
+        return Check(
+            "log server",
+            "warning",
+            f"{said}, a superuser: nothing but a look at its words keeps SQL that people write within the log",
+            "give the log a role of its own, with rights on its schema alone, and a statement_timeout",
+        )
+    return Check("log server", "ok", said)
 
 
 def _writable(place: Path) -> Check:

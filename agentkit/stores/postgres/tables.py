@@ -8,11 +8,13 @@ stays as it was written, and the digests of prompts are taken of that text.
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import LogTooNew
+from agentkit.errors import LogTooNew, LogUnwritable
 from agentkit.stores import views
 
 if TYPE_CHECKING:
     import psycopg
+
+_OLDEST = 13  # PostgreSQL's own oldest that is still mended is 14
 
 VERSION = 1
 """Of these tables; a log of a newer one is refused."""
@@ -100,8 +102,13 @@ def prepare(connection: "psycopg.Connection[Any]", schema: str) -> None:
 
     Raises:
         LogTooNew: a newer agentkit made them.
+        LogUnwritable: the server is too old.
         psycopg.Error: the server does not let us.
     """
+    if connection.info.server_version < _OLDEST * 10_000:
+        raise LogUnwritable(
+            f"the server is PostgreSQL {connection.info.server_version // 10_000}; a log needs {_OLDEST} or newer"
+        )
     if _is_current(connection, schema):
         return
     with connection.transaction():
