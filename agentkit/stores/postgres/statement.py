@@ -17,17 +17,8 @@ _INSTEAD = {
 # SHOW tells of nothing else: other settings can hold a password (primary_conninfo), or say where files are
 _SETTINGS = frozenset(
     {"server_version", "server_version_num", "server_encoding", "client_encoding", "search_path", "datestyle"}
-    | {
-        "intervalstyle",
-        "timezone",
-        "lc_collate",
-        "lc_ctype",
-        "max_connections",
-        "statement_timeout",
-        "work_mem",
-        "is_superuser",
-    }
-    | {"standard_conforming_strings", "transaction_isolation", "transaction_read_only"}
+    | {"intervalstyle", "timezone", "lc_collate", "lc_ctype", "max_connections", "statement_timeout", "work_mem"}
+    | {"standard_conforming_strings", "transaction_isolation", "transaction_read_only", "is_superuser"}
 )
 # Behind one of these comes a value; a `?` there is a parameter of another driver, elsewhere PostgreSQL's own operator.
 _BEFORE_VALUES = frozenset(
