@@ -16,6 +16,7 @@ from agentkit.errors import LogUnwritable
 from agentkit.events import Event
 from agentkit.stores.acknowledgement import DONE, Acknowledgement, acknowledge, failed
 from agentkit.stores.claims import HeldClaim
+from agentkit.stores.committer import Committer
 from agentkit.stores.embedded import blobs, segment
 from agentkit.stores.embedded.writer import SegmentWriter
 
@@ -57,12 +58,9 @@ class Journal:
         self._blobs = large
         self._lock = threading.Lock()  # orders appends
         self._waiting: list[_Entry] = []
-        self._wake = threading.Lock()  # released to wake the committer; a lock is the cheapest thing that can
-        self._wake.acquire()
-        self._awake = False
+        self._committer = Committer("agentkit-journal", self._commit_waiting)
         self._io = threading.Lock()  # held while the segment is written, opened or closed
         self._writer: SegmentWriter | None = None
-        self._thread: threading.Thread | None = None
         self._last_write = 0.0
         self._took = 0.0
 
@@ -84,13 +82,11 @@ class Journal:
             if claim.broken is not None:
                 return failed(claim.broken)
             claim.head += len(events)
-            here = alone and not self._awake and self._took < _QUICK
+            here = alone and not self._committer.awake and self._took < _QUICK
             future = Acknowledgement() if durable and not here else None
             self._waiting.append(_Entry(claim, claim.head, lines, large, future))
-            if future is not None and not self._awake:
-                self._awake = True
-                self._start()
-                self._wake.release()
+            if future is not None:
+                self._committer.wake()
         if durable and here:
             self._commit_waiting()
             return DONE if claim.broken is None else failed(claim.broken)
@@ -99,10 +95,8 @@ class Journal:
     def flush(self) -> None:
         """Write what waits, if anything does, without waiting for it."""
         with self._lock:
-            if self._waiting and not self._awake:
-                self._awake = True
-                self._start()
-                self._wake.release()
+            if self._waiting:
+                self._committer.wake()
 
     def settle(self) -> None:
         """Wait until everything appended up to now can be read, or has failed."""
@@ -129,17 +123,6 @@ class Journal:
         """In a forked child: close the inherited descriptor."""
         if self._writer is not None:
             self._writer.forget()
-
-    def _start(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="agentkit-journal", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.acquire()
-            self._awake = False  # from here on, an append wakes this thread again
-            self._commit_waiting()
 
     def _commit_waiting(self) -> None:
         with self._io:

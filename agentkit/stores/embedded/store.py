@@ -1,9 +1,7 @@
 """The embedded store: a folder with a journal per process, leases, an inbox, large bodies, and DuckDB behind them."""
 
-import atexit
 import os
 import threading
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -26,6 +24,7 @@ from agentkit.stores.embedded.ledger import FileLedger
 from agentkit.stores.embedded.prune import prune
 from agentkit.stores.embedded.upkeep import Upkeep
 from agentkit.stores.names import checked_approval_id, checked_run_id
+from agentkit.stores.opened import Opened
 
 if TYPE_CHECKING:
     from agentkit.stores.embedded.warehouse import Warehouse
@@ -47,11 +46,7 @@ def open_store(url: str) -> "EmbeddedStore":
         LogTooNew: a newer agentkit wrote it.
     """
     folder = Path(url).expanduser().resolve()
-    with _opening:
-        store = _open.get(folder)
-        if store is None or store.closed:
-            store = _open[folder] = EmbeddedStore(folder)
-        return store
+    return _opened.at(str(folder), lambda: EmbeddedStore(folder))
 
 
 class EmbeddedStore:
@@ -67,7 +62,7 @@ class EmbeddedStore:
         self.closed = False
         self._folder = folder
         self._begin()
-        _stores.add(self)
+        _opened.add(self)
 
     def _begin(self) -> None:
         """Become a process of the log: at the start, and once more in a forked child."""
@@ -270,24 +265,5 @@ def _own(claim: Claim) -> HeldClaim:
     return claim
 
 
-_opening = threading.Lock()
-_open: "weakref.WeakValueDictionary[Path, EmbeddedStore]" = weakref.WeakValueDictionary()
-_stores: "weakref.WeakSet[EmbeddedStore]" = weakref.WeakSet()
+_opened: Opened[EmbeddedStore] = Opened()
 _inherited: "list[Warehouse]" = []
-
-
-def _close_all() -> None:
-    for store in list(_stores):
-        store.close()
-
-
-def _after_fork() -> None:
-    global _opening  # noqa: PLW0603  another thread of the parent may have held it
-    _opening = threading.Lock()
-    for store in list(_stores):
-        store.become_child()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

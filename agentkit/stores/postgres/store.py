@@ -1,12 +1,10 @@
 # ruff: noqa: S608  the SQL is put together from our own names
 """The PostgreSQL store: one process's way into a log that a team shares."""
 
-import atexit
 import contextlib
 import hashlib
 import os
 import threading
-import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from agentkit.ids import new_id
 from agentkit.rows import Rows
 from agentkit.store import Answer, Claim, ClaimActivity, Holder
 from agentkit.stores.names import checked_approval_id, checked_run_id
+from agentkit.stores.opened import Opened
 from agentkit.stores.postgres import tables
 from agentkit.stores.postgres.answers import Answers
 from agentkit.stores.postgres.connections import Connections, Place
@@ -68,11 +67,7 @@ def open_store(url: str) -> "PostgresStore":
         LogTooNew: a newer agentkit made it.
     """
     place = Place.of(url)
-    with _opening:
-        store = _open.get(place.conninfo + "\0" + place.schema)
-        if store is None or store.closed:
-            store = _open[place.conninfo + "\0" + place.schema] = PostgresStore(place)
-        return store
+    return _opened.at(f"{place.conninfo}\0{place.schema}", lambda: PostgresStore(place))
 
 
 class PostgresStore:
@@ -96,7 +91,7 @@ class PostgresStore:
         except psycopg.Error as error:
             raise Connections(place).unwritable(error) from error
         self._begin()
-        _stores.add(self)
+        _opened.add(self)
 
     def _begin(self) -> None:
         """Become a process of the log: at the start, and once more in a forked child."""
@@ -296,24 +291,5 @@ def _check_dense(run_id: str, events: Sequence[Event], after: int) -> None:
             )
 
 
-_opening = threading.Lock()
-_open: "weakref.WeakValueDictionary[str, PostgresStore]" = weakref.WeakValueDictionary()
-_stores: "weakref.WeakSet[PostgresStore]" = weakref.WeakSet()
+_opened: Opened[PostgresStore] = Opened()
 _inherited: "list[tuple[psycopg_pool.ConnectionPool | None, Writer, Presence]]" = []
-
-
-def _close_all() -> None:
-    for store in list(_stores):
-        store.close()
-
-
-def _after_fork() -> None:
-    global _opening  # noqa: PLW0603  another thread of the parent may have held it
-    _opening = threading.Lock()
-    for store in list(_stores):
-        store.become_child()
-
-
-atexit.register(_close_all)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

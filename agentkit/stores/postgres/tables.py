@@ -64,12 +64,16 @@ CREATE INDEX events_costs ON events (run_id) INCLUDE (name, input_tokens, output
 CREATE INDEX events_tools ON events (name) INCLUDE (duration_ms) WHERE type IN ('tool_succeeded', 'tool_failed');
 CREATE INDEX events_approvals ON events (run_id, approval_id, type)
   WHERE type IN ('approval_requested', 'approval_answered', 'approval_expired');
-CREATE INDEX events_runs ON events (type, name) WHERE type LIKE 'run\\_%';
+CREATE INDEX events_runs ON events (type, name)
+  WHERE type IN ('run_started', 'run_succeeded', 'run_failed', 'run_cancelled');
 
+-- what a person says of themselves is in the answer; the role is whom the server let in
 CREATE TABLE answers (
   run_id uuid NOT NULL,
   approval_id text NOT NULL,
   answer json NOT NULL,
+  role text NOT NULL DEFAULT session_user,
+  given_at timestamptz NOT NULL DEFAULT now(),
   PRIMARY KEY (run_id, approval_id)
 );
 

@@ -17,6 +17,7 @@ from agentkit.errors import LogError, RunClaimed
 from agentkit.events import Event
 from agentkit.stores.acknowledgement import DONE, Acknowledgement, acknowledge, failed
 from agentkit.stores.claims import HeldClaim
+from agentkit.stores.committer import Committer
 from agentkit.stores.postgres.connections import Connections, is_lost, wait_a_little
 from agentkit.stores.postgres.tables import EVENTS
 
@@ -91,11 +92,9 @@ class Writer:
         self._process = process
         self._lock = threading.Lock()  # orders appends
         self._waiting: list[_Entry] = []
-        self._wake = threading.Semaphore(0)
-        self._awake = False
+        self._committer = Committer("agentkit-postgres", self._commit_waiting)
         self._io = threading.Lock()  # held while something is written
         self._connection: psycopg.Connection[Any] | None = None
-        self._thread: threading.Thread | None = None
 
     def append(self, claim: FencedClaim, events: Sequence[Event], *, durable: bool) -> "Future[None]":
         """Put events after the claim's head; see `Store.append`."""
@@ -109,14 +108,14 @@ class Writer:
             if lines or future is not None:
                 self._waiting.append(_Entry(claim, lines, future))
             if future is not None:
-                self._go()
+                self._committer.wake()
         return future or DONE
 
     def flush(self) -> None:
         """Have written what waits, if anything does, without waiting for it."""
         with self._lock:
             if self._waiting:
-                self._go()
+                self._committer.wake()
 
     def settle(self) -> None:
         """Wait until everything appended up to now can be read, or has failed."""
@@ -129,20 +128,6 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-    def _go(self) -> None:
-        if not self._awake:
-            self._awake = True
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="agentkit-postgres", daemon=True)
-                self._thread.start()
-            self._wake.release()
-
-    def _run(self) -> None:
-        while True:
-            self._wake.acquire()
-            self._awake = False  # from here on, an append wakes this thread again
-            self._commit_waiting()
 
     def _commit_waiting(self) -> None:
         with self._io:
