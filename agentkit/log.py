@@ -17,6 +17,7 @@ from agentkit.errors import ConfigError, LogError, RunNotFound
 from agentkit.events import RunStatus
 from agentkit.policy import Budget
 from agentkit.rows import Rows
+from agentkit.runner.copying import copy_run
 from agentkit.runner.load import load_state
 from agentkit.runner.run import Run
 from agentkit.state import Approval
@@ -166,6 +167,30 @@ class Log:
                 self._refuse_to_prune(run_id, needed.get(run_id, set()) - set(chosen))
         self.store.prune(chosen)
         return len(chosen)
+
+    def copy_to(self, other: "Log", runs: "Iterable[str | Run] | str | Run | None" = None) -> int:
+        """Copy ended runs to another log, with the runs that they called and those that they begin with.
+
+        A notebook's runs become a team's so: its log has them for SQL, for promotion, for whoever looks later. What the
+        other log has already is not sent again, so an interrupted copy is simply made once more.
+
+        Args:
+            other: the other log.
+            runs: the runs or their ids; all that ended where left out.
+
+        Returns:
+            How many runs were new there, or had new events.
+
+        Raises:
+            LogError: a run has not ended, or the other log has another one of its id.
+            ConfigError: it is the same log.
+        """
+        if other.store is self.store:
+            raise ConfigError(f"{self.url} is the log that these runs are in; open another one")
+        given = self._ended(None, None) if runs is None else [runs] if isinstance(runs, str | Run) else list(runs)
+        chosen = [run.run_id if isinstance(run, Run) else self.run(run).run_id for run in given]
+        done: set[str] = set()
+        return sum(copy_run(self.store, other.store, run_id, done) for run_id in chosen)
 
     def _ended(self, before: datetime | None, status: str | None) -> list[str]:
         rows = self.sql(

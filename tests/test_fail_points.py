@@ -22,7 +22,8 @@ MORE_SEEDS = [
     *range(DEOPTS, DEOPTS + 5),
     *range(DEOPTS + 6, DEOPTS + 18),
 ]
-TEAM_SEEDS = [*range(0, 20, 4), FIRST, FIRST + 3, DEOPTS + 5]
+TEAM_SEEDS = [4, FIRST + 3, DEOPTS + 5]
+MORE_TEAM_SEEDS = [*range(0, 40, 3), *range(FIRST, FIRST + 8, 2), DEOPTS + 18]
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,9 @@ def test_a_process_killed_at_any_fail_point_loses_and_repeats_nothing(server, tm
     assert kill_everywhere(server, seed, tmp_path / "killed") >= 10
 
 
-@pytest.mark.parametrize("seed", TEAM_SEEDS)
+@pytest.mark.parametrize(
+    "seed", [*TEAM_SEEDS, *(pytest.param(seed, marks=pytest.mark.slow) for seed in MORE_TEAM_SEEDS)]
+)
 def test_so_in_a_log_in_postgresql(server, postgres, tmp_path, seed):
     """A team's log loses and repeats nothing either; the next process takes the run up at once."""
     assert kill_everywhere(server, seed, tmp_path / "killed", fresh_database(postgres)) >= 10

@@ -1,13 +1,14 @@
 """What a failing model does to a run: retries, fallbacks, budgets, garbage, a log that breaks."""
 
 import asyncio
+import pickle
 import threading
 
 import pytest
 from small_agents import SOON, bodies, lookup
 
 import agentkit as ak
-from agentkit.errors import LogUnwritable, ModelError
+from agentkit.errors import EncodingError, LogUnwritable, ModelError, PipelineError, RunClaimed
 from agentkit.events import ModelFailed, RetryScheduled, RunFailedEvent
 from agentkit.log import Log
 from agentkit.messages import AssistantMessage, ModelResponse, ToolCall
@@ -270,3 +271,21 @@ def test_what_is_nested_too_deeply_is_told_and_the_log_stays_readable(log, level
     run = ak.Agent("a", ScriptedModel([calls, "ok"]), tools=[deep], decisions="off").run("hi", log=log)
     assert run.result(SOON) == "ok"
     assert log.run(run.run_id).output == "ok"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RunClaimed("a run", "process 7"),
+        EncodingError("result.price", "is NaN"),
+        PipelineError("triage", ["no step gives 'kind'"]),
+        overloaded(retry_after=2.0),
+        ak.ToolError("no such order", order_id="A-1"),
+        ak.RunFailed("it failed", run_id="a run", usage=ak.Usage(input_tokens=3)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_reaches_another_process_whole(error):
+    """A pool of processes hands it on: with its message, and with what it knows."""
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

@@ -214,6 +214,19 @@ def _field(value: Any) -> Any:
     return inert(value) if isinstance(value, str) else value
 
 
+def copy(
+    to: Annotated[str, typer.Option(help="The other log: a folder or a URL.", show_default=False)],
+    run_ids: Annotated[
+        list[str] | None, typer.Argument(help="Runs to copy; all that ended when left out.", show_default=False)
+    ] = None,
+    log: LogUrl = None,
+) -> None:
+    """Copy ended runs to another log: a team's, say."""
+    source, target = the_log(log), the_log(to, make=True)
+    count = source.copy_to(target, run_ids or None)
+    say(f"{count} run{'' if count == 1 else 's'} copied to {target.url}")
+
+
 def prune(
     run_ids: Annotated[list[str] | None, typer.Argument(help="Runs to remove.", show_default=False)] = None,
     before: Annotated[

@@ -15,7 +15,8 @@ from agentkit.stores.postgres.connections import Connections
 
 _GIVE = """
 WITH given AS (
-  INSERT INTO answers (run_id, approval_id, answer) VALUES (%s::uuid, %s, %s::json) ON CONFLICT DO NOTHING RETURNING run_id
+  INSERT INTO answers (run_id, approval_id, answer) VALUES (%s::uuid, %s, %s::json)
+  ON CONFLICT DO NOTHING RETURNING run_id
 )
 SELECT pg_notify(%s, CAST(run_id AS text)) FROM given
 """
