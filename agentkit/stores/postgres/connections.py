@@ -118,13 +118,19 @@ class Connections:
         return {"autocommit": True, **{name: value for name, value in usual.items() if name not in given}}
 
     def configure(self, connection: "psycopg.Connection[Any]") -> None:
-        """Have a new connection see the log's schema, tell times in UTC, and give ids and JSON as text."""
+        """Have a new connection see the log's schema, tell times in UTC, and give ids and JSON as text.
+
+        The server is to notice within half a minute that the machine at this end is gone, not after hours.
+        """
         from psycopg.types.string import TextLoader
 
         for name in ("uuid", "json", "jsonb"):
             connection.adapters.register_loader(name, TextLoader)
-        path = f"SET search_path TO {quoted(self.place.schema)}, pg_catalog; SET TIME ZONE 'UTC'"
-        connection.execute(path.encode())
+        settings = (
+            f"SET search_path TO {quoted(self.place.schema)}, pg_catalog; SET TIME ZONE 'UTC'; "
+            "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+        )
+        connection.execute(settings.encode())
 
     def own(self) -> "psycopg.Connection[Any]":
         """A connection of one's own, to be closed by who asks for it.

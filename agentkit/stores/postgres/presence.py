@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LEASE = 30.0
 """Seconds without a sign of life after which a process counts as dead, whatever its connection does."""
 
-_TICK = 1.0  # seconds
+_TICK = 1.0  # seconds, or a quarter of a shorter lease
 _SLICE = 0.5  # seconds that a wait for announcements lasts: ending without a server takes no longer
 _LONG_AGO = 24 * 3600.0  # seconds after which the row of a process that died is removed
 
@@ -59,11 +59,13 @@ class Presence:
         self._channel = channel
         self._on_tick = on_tick
         self._on_answer = on_answer
-        self.lease = lease
+        self._lease = lease
+        self._tick = min(_TICK, lease / 4)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = False
         self._connection: psycopg.Connection[Any] | None = None
+        self._holds = False
         self._seen = 0.0
 
     @property
@@ -101,7 +103,8 @@ class Presence:
     def _connect(self) -> None:
         connection = self._connections.own()
         try:
-            connection.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [self._process])
+            self._holds = False
+            self._hold(connection)
             connection.execute(f"LISTEN {self._channel}".encode())
             self._be_seen(connection)
             connection.execute("DELETE FROM processes WHERE seen < now() - make_interval(secs => %s)", [_LONG_AGO])
@@ -109,6 +112,12 @@ class Presence:
             connection.close()
             raise
         self._connection = connection
+
+    def _hold(self, connection: "psycopg.Connection[Any]") -> None:
+        """Take the lock of our name, unless the server takes a connection that we lost for one that still holds it."""
+        if not self._holds:
+            got = connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [self._process]).fetchone()
+            self._holds = got is not None and bool(got[0])
 
     def _be_seen(self, connection: "psycopg.Connection[Any]") -> None:
         connection.execute(_SEEN, [self._process, os.getpid(), platform.node()])
@@ -128,8 +137,8 @@ class Presence:
                 self._disconnect()
             with contextlib.suppress(Exception):  # as above
                 self._on_tick()
-            while not self._stopping and time.monotonic() < began + _TICK:
-                time.sleep(_SLICE)
+            while not self._stopping and time.monotonic() < began + self._tick:
+                time.sleep(min(_SLICE, self._tick))
 
     def _once(self) -> None:
         """One tick: be there, be seen, and hear what was answered."""
@@ -138,9 +147,10 @@ class Presence:
             self._on_answer(None)
         connection = self._connection
         assert connection is not None, "it was just made"
-        if time.monotonic() - self._seen > self.lease / 3:
+        self._hold(connection)
+        if time.monotonic() - self._seen > self._lease / 3:
             self._be_seen(connection)
-        until = time.monotonic() + _TICK
+        until = time.monotonic() + self._tick
         while not self._stopping and time.monotonic() < until:
-            for notify in connection.notifies(timeout=_SLICE, stop_after=1):
+            for notify in connection.notifies(timeout=min(_SLICE, self._tick), stop_after=1):
                 self._on_answer(notify.payload)
