@@ -26,6 +26,7 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
             comments.absorb(recorder, store.answers(run_id))
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+            recorder.settle()
             state = recorder.state
     finally:
         store.release(claim)
@@ -53,6 +54,7 @@ def record_grade(
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
         comments.absorb(recorder, store.answers(run_id))  # where who left them died before they were recorded
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
+        recorder.settle()
     finally:
         store.release(claim)
     settled.tell(store, recorder.state)

@@ -153,6 +153,7 @@ def record_left(store: Store, run_id: str, redactor: Redactor) -> None:
     try:
         recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
         absorb(recorder, store.answers(run_id))
+        recorder.settle()
     finally:
         store.release(claim)
 

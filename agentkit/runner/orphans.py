@@ -49,6 +49,7 @@ def _end(store: Store, run_id: str, redactor: Redactor) -> State | None:
             recorder = Recorder(store, claim, state, _tell_nobody, redactor)
             withdraw(recorder)
             recorder.record(RunCancelledEvent(who="agentkit", why=WHY), name=state.name, status="cancelled")
+            recorder.settle()
             return recorder.state
         finally:
             store.release(claim)

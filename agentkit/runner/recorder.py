@@ -92,6 +92,14 @@ class Recorder:
         except EncodingError:
             return True
 
+    def settle(self) -> None:
+        """The same as `durable` where nobody drives runs: wait in this thread.
+
+        Raises:
+            LogUnwritable: it is not on disk.
+        """
+        self.store.append(self.claim, [], durable=True).result()
+
     async def durable(self) -> None:
         """Wait until everything recorded so far is on disk; those who wait at the same time share one sync.
 

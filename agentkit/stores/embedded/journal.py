@@ -58,7 +58,7 @@ class Journal:
         self._blobs = large
         self._lock = threading.Lock()  # orders appends
         self._waiting: list[_Entry] = []
-        self._committer = Committer("agentkit-journal", self._commit_waiting)
+        self._committer = Committer("agentkit-journal", self._lock, self._commit_waiting)
         self._io = threading.Lock()  # held while the segment is written, opened or closed
         self._writer: SegmentWriter | None = None
         self._last_write = 0.0
@@ -101,7 +101,7 @@ class Journal:
     def settle(self) -> None:
         """Wait until everything appended up to now can be read, or has failed."""
         if self._waiting or self._io.locked():
-            self._commit_waiting()
+            self._committer.settle()
 
     def idle(self) -> float | None:
         """Seconds since the last write to the open segment; None when no segment is open."""
@@ -115,9 +115,10 @@ class Journal:
                 self._writer = None
 
     def close(self) -> None:
-        """Write what waits and close the segment."""
+        """Write what waits, close the segment, end the thread."""
         self._commit_waiting()
         self.close_segment()
+        self._committer.stop()
 
     def forget(self) -> None:
         """In a forked child: close the inherited descriptor."""
@@ -125,6 +126,7 @@ class Journal:
             self._writer.forget()
 
     def _commit_waiting(self) -> None:
+        interrupted: BaseException | None = None
         with self._io:
             with self._lock:
                 batch, self._waiting = self._waiting, []
@@ -133,10 +135,13 @@ class Journal:
                 self._write(sound)
                 for entry in sound:
                     entry.claim.written = entry.head
-            except Exception as error:  # noqa: BLE001  whatever it is, these events are not on disk
+            except BaseException as error:  # noqa: BLE001  whatever it is, these events are not on disk
                 self._fail(sound, error)
+                interrupted = None if isinstance(error, Exception) else error
             waiting = [(entry.future, entry.claim.broken) for entry in batch if entry.future is not None]
         acknowledge(waiting)
+        if interrupted is not None:  # whoever closes the log was interrupted
+            raise interrupted
 
     def _write(self, entries: list[_Entry]) -> None:
         data = b"".join([entry.lines for entry in entries])
@@ -162,7 +167,7 @@ class Journal:
             self._writer.close()
             self._writer = None
 
-    def _fail(self, entries: list[_Entry], error: Exception) -> None:
+    def _fail(self, entries: list[_Entry], error: BaseException) -> None:
         if self._writer is not None:
             self._writer.abandon()
             self._writer = None
@@ -172,7 +177,7 @@ class Journal:
                 entry.claim.broken = problem
 
 
-def unwritable(path: Path, error: Exception) -> LogUnwritable:
+def unwritable(path: Path, error: BaseException) -> LogUnwritable:
     """The error for a log that does not take what is written to it, with what to do."""
     advice = _ADVICE.get(getattr(error, "errno", None) or 0, "check that folder")
     problem = LogUnwritable(f"{path}: cannot be written ({error}): {advice}, then resume the run")

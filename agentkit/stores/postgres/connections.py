@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from agentkit.errors import ConfigError, LogUnwritable
 from agentkit.stores.postgres.tables import quoted
@@ -46,11 +46,11 @@ class Place:
         """
         psycopg = _psycopg()
         parts = urlsplit(url)
-        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        query = _query(parts.query)
         schema = query.pop("schema", _SCHEMA)
         if not schema or len(schema.encode()) > 63 or "\0" in schema:
             raise ConfigError(f"schema={schema!r} is no name for a schema: 1 to 63 bytes")
-        conninfo = urlunsplit(parts._replace(query=urlencode(query)))
+        conninfo = urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
         try:
             psycopg.conninfo.conninfo_to_dict(conninfo)
         except psycopg.ProgrammingError as error:
@@ -62,8 +62,15 @@ def _shown(url: str) -> str:
     """A URL without its password, wherever that is."""
     parts = urlsplit(url)
     user, at, host = parts.netloc.rpartition("@")
-    kept = {name: value for name, value in parse_qsl(parts.query) if name not in {"password", "sslpassword"}}
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=urlencode(kept)))
+    kept = {name: value for name, value in _query(parts.query).items() if name not in {"password", "sslpassword"}}
+    shown = urlencode(kept, quote_via=quote)
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query=shown))
+
+
+def _query(text: str) -> dict[str, str]:
+    """A URL's parameters as libpq reads them: a plus is a plus."""
+    pairs = (part.partition("=") for part in text.split("&") if part)
+    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 class Connections:
@@ -108,6 +115,8 @@ class Connections:
         """What a connection is made with: one whose server is silent is given up, as one that it closed is."""
         usual = {
             "connect_timeout": int(_PATIENCE),
+            "target_session_attrs": "read-write",  # of several servers, the one that takes events
+            "client_encoding": "UTF8",
             "application_name": _NAME,
             "keepalives_idle": int(_PATIENCE),
             "keepalives_interval": 2,
@@ -128,7 +137,9 @@ class Connections:
             connection.adapters.register_loader(name, TextLoader)
         settings = (
             f"SET search_path TO {quoted(self.place.schema)}, pg_catalog; SET TIME ZONE 'UTC'; "
-            "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3"
+            "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3; "
+            # what is on disk has to be, whatever the database has as its default; stricter ones are left
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
         )
         connection.execute(settings.encode())
 
@@ -158,7 +169,11 @@ class Connections:
         try:
             with self._shared().connection() as connection:
                 yield connection
-        except (psycopg.OperationalError, psycopg.errors.InsufficientPrivilege) as error:
+        except (
+            psycopg.OperationalError,
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.ReadOnlySqlTransaction,
+        ) as error:
             raise self.unwritable(error) from error
 
     def execute(self, sql: str, parameters: Any = None) -> list[tuple[Any, ...]]:
@@ -171,7 +186,7 @@ class Connections:
             found = connection.execute(sql.encode(), parameters)
             return found.fetchall() if found.description is not None else []
 
-    def unwritable(self, error: Exception) -> LogUnwritable:
+    def unwritable(self, error: BaseException) -> LogUnwritable:
         """The error for a server that does not do what it is asked, with what to do."""
         said = " ".join(str(error).split())
         problem = LogUnwritable(f"{self.place.url}: {said}: {_advice(getattr(error, 'sqlstate', None), said)}")

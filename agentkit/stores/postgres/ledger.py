@@ -4,12 +4,15 @@
 import contextlib
 import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import LogBusy
 from agentkit.store import Exported
 from agentkit.stores.postgres.connections import Connections
 from agentkit.stores.views import LEDGER
+
+if TYPE_CHECKING:
+    import psycopg
 
 _COLUMNS = ", ".join(LEDGER)
 _WRITE = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({', '.join(f'%({name})s' for name in LEDGER)})"
@@ -34,16 +37,24 @@ class PostgresLedger:
         """Be the only one who exports to a target; see `Ledger.turn`."""
         deadline = time.monotonic() + timeout
         key = [f"agentkit export {self._connections.place.schema} {target}"]
-        with self._connections.use() as connection:
+        with self._own() as connection:
             while not _got(connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", key).fetchone()):
                 if time.monotonic() >= deadline:
                     raise LogBusy(f"another process exports to {target} for more than {timeout} s; let it end")
                 time.sleep(0.05)
-            try:
-                yield
-            finally:
-                with contextlib.suppress(Exception):  # a connection that broke gave it back
-                    connection.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", key)
+            yield  # the lock goes with the connection
+
+    @contextlib.contextmanager
+    def _own(self) -> "Generator[psycopg.Connection[Any]]":
+        """A connection for as long as an export takes: the shared ones are few."""
+        import psycopg
+
+        try:
+            connection = self._connections.own()
+        except psycopg.Error as error:
+            raise self._connections.unwritable(error) from error
+        with contextlib.closing(connection):
+            yield connection
 
     def read(self, target: str) -> Mapping[str | None, Exported]:
         """The newest line of each run; see `Ledger.read`."""

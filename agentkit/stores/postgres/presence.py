@@ -2,7 +2,7 @@
 
 A connection of its own holds an advisory lock of the process's name, which the server gives back the moment that the
 process dies, and listens for answers. A row says when the process was last seen, for those that are stopped or cut off
-and keep their connection.
+and keep their connection, and for those that lost it and come back.
 """
 
 import contextlib
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 LEASE = 30.0
 """Seconds without a sign of life after which a process counts as dead, whatever its connection does."""
 
+_GRACE = 3.0  # seconds, or a tenth of a shorter lease
 _TICK = 1.0  # seconds, or a quarter of a shorter lease
 _SLICE = 0.5  # seconds that a wait for announcements lasts: ending without a server takes no longer
+_PATIENCE = 10.0  # seconds that a claim waits for a connection to come back
 _LONG_AGO = 24 * 3600.0  # seconds after which the row of a process that died is removed
 
 _SEEN = """
@@ -66,7 +68,11 @@ class Presence:
         self._stopping = False
         self._connection: psycopg.Connection[Any] | None = None
         self._holds = False
-        self._seen = 0.0
+
+    @property
+    def grace(self) -> float:
+        """Seconds for which a process is taken to live that was seen and has no connection: it may be coming back."""
+        return min(_GRACE, self._lease / 10)
 
     @property
     def listens(self) -> bool:
@@ -77,12 +83,13 @@ class Presence:
         """Begin, at the first claim; does nothing after that.
 
         Raises:
-            LogUnwritable: the server cannot be reached.
+            LogUnwritable: the server cannot be reached: what is claimed now would be anybody's.
         """
         import psycopg
 
         with self._lock:
             if self._thread is not None:
+                self._wait_until_back()
                 return
             try:
                 self._connect()
@@ -90,6 +97,13 @@ class Presence:
                 raise self._connections.unwritable(error) from error
             self._thread = threading.Thread(target=self._run, name="agentkit-presence", daemon=True)
             self._thread.start()
+
+    def _wait_until_back(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while self._connection is None:
+            if self._stopping or time.monotonic() > deadline:
+                raise self._connections.unwritable(ConnectionError("the connection was lost, and is not back yet"))
+            time.sleep(0.05)
 
     def stop(self) -> None:
         """End: from here on this process is dead for the log."""
@@ -103,11 +117,12 @@ class Presence:
     def _connect(self) -> None:
         connection = self._connections.own()
         try:
+            connection.execute("SET synchronous_commit TO off")  # to be seen is worth no wait for a disk
             self._holds = False
             self._hold(connection)
             connection.execute(f"LISTEN {self._channel}".encode())
             self._be_seen(connection)
-            connection.execute("DELETE FROM processes WHERE seen < now() - make_interval(secs => %s)", [_LONG_AGO])
+            self._tidy(connection)
         except BaseException:
             connection.close()
             raise
@@ -121,7 +136,12 @@ class Presence:
 
     def _be_seen(self, connection: "psycopg.Connection[Any]") -> None:
         connection.execute(_SEEN, [self._process, os.getpid(), platform.node()])
-        self._seen = time.monotonic()
+
+    def _tidy(self, connection: "psycopg.Connection[Any]") -> None:
+        from psycopg import errors
+
+        with contextlib.suppress(errors.InsufficientPrivilege):
+            connection.execute("DELETE FROM processes WHERE seen < now() - make_interval(secs => %s)", [_LONG_AGO])
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -148,8 +168,7 @@ class Presence:
         connection = self._connection
         assert connection is not None, "it was just made"
         self._hold(connection)
-        if time.monotonic() - self._seen > self._lease / 3:
-            self._be_seen(connection)
+        self._be_seen(connection)
         until = time.monotonic() + self._tick
         while not self._stopping and time.monotonic() < until:
             for notify in connection.notifies(timeout=min(_SLICE, self._tick), stop_after=1):

@@ -1,16 +1,18 @@
 # ruff: noqa: S608  the SQL is put together from our own names
 """The PostgreSQL store: one process's way into a log that a team shares."""
 
-import contextlib
+import asyncio
 import hashlib
 import os
+import platform
+import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
-from agentkit.errors import LogCorrupt, LogError, LogUnwritable, RunClaimed, SeqConflict
+from agentkit.errors import LogCorrupt, LogUnwritable, RunClaimed, SeqConflict
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
@@ -22,7 +24,7 @@ from agentkit.stores.postgres.answers import Answers
 from agentkit.stores.postgres.connections import Connections, Place
 from agentkit.stores.postgres.ledger import PostgresLedger
 from agentkit.stores.postgres.presence import LEASE, Presence
-from agentkit.stores.postgres.writer import FencedClaim, Writer
+from agentkit.stores.postgres.writer import FencedClaim, Job, Writer
 
 if TYPE_CHECKING:
     import psycopg_pool
@@ -31,22 +33,30 @@ FAIL_POINTS = ("postgres.claimed", "postgres.released")
 
 _COLUMNS = ", ".join(tables.EVENTS)
 _TAKE = """
-INSERT INTO claims AS c VALUES (%(run)s, 0, nextval('tokens'), %(me)s, %(activity)s, now())
+INSERT INTO claims AS c VALUES (%(run)s, 0, %(token)s, %(me)s, %(activity)s, now())
 ON CONFLICT (run_id) DO UPDATE
 SET token = excluded.token, process = excluded.process, activity = excluded.activity, since = excluded.since
-WHERE c.activity IS NULL OR c.activity = 'watching' OR c.process = excluded.process OR NOT lives(c.process, %(lease)s)
-RETURNING head, token
+WHERE c.activity IS NULL OR c.activity = 'watching' OR c.process = excluded.process
+  OR NOT lives(c.process, %(lease)s, %(grace)s)
+RETURNING head
 """
 _GIVE_BACK = """
 UPDATE claims SET activity = CASE WHEN %(watch)s THEN 'watching' END, process = CASE WHEN %(watch)s THEN process END
 WHERE run_id = %(run)s AND token = %(token)s
 """
 _UNWATCH = """
-UPDATE claims SET activity = NULL, process = NULL WHERE run_id = %s AND process = %s AND activity = 'watching'
+UPDATE claims SET activity = NULL, process = NULL
+WHERE run_id = %(run)s AND process = %(me)s AND activity = 'watching'
+"""
+_LEAVE = """
+UPDATE claims SET activity = NULL, process = NULL WHERE process = %(me)s
+"""
+_FORGET = """
+UPDATE claims SET activity = NULL, process = NULL WHERE run_id = %(run)s AND token = %(token)s
 """
 _HOLDER = """
 SELECT p.process, p.pid, p.host, c.since, c.activity FROM claims AS c JOIN processes AS p ON p.process = c.process
-WHERE c.run_id = %s AND c.activity IS NOT NULL AND lives(c.process, %s)
+WHERE c.run_id = %(run)s AND c.activity IS NOT NULL AND lives(c.process, %(lease)s, %(grace)s)
 """
 
 
@@ -99,7 +109,6 @@ class PostgresStore:
         self._lock = threading.RLock()
         self._claims: dict[str, FencedClaim | None] = {}  # None: being claimed
         self._watched: set[str] = set()
-        self._unreleased: list[tuple[FencedClaim, bool]] = []  # the server was away; it is told when it is back
         self._connections = Connections(self._place)
         self._writer = Writer(self._connections, self.process)
         channel = f"agentkit_{hashlib.sha256(self._place.schema.encode()).hexdigest()[:16]}"
@@ -108,7 +117,7 @@ class PostgresStore:
             self._connections,
             self.process,
             channel,
-            on_tick=self._tidy,
+            on_tick=self._writer.flush,
             on_answer=self._answers.forget,
             lease=self._lease,
         )
@@ -144,17 +153,19 @@ class PostgresStore:
         with self._lock:
             if self._claims.get(held.run_id) is not held:
                 return
-        if held.written < held.head:
-            self._writer.settle()  # whoever appended what is lost was told by its own future
-        watch = watch and held.broken is None
         with self._lock:
             held.held = False
             self._claims.pop(held.run_id, None)
-            if watch:
+            if watch and held.broken is None:
                 self._watched.add(held.run_id)
         if not watch:
             self._answers.forget(held.run_id)
-        self._give_back(held, watch)
+
+        def give_back() -> tuple[str, dict[str, Any]]:  # by then all of it was written, or never will be
+            watches = watch and held.broken is None and held.run_id in self._watched
+            return _GIVE_BACK, {"watch": watches, "run": held.run_id, "token": held.token}
+
+        self._do(give_back)
 
     def unwatch(self, run_id: str) -> None:
         """Stop being the one who watches a run."""
@@ -164,12 +175,13 @@ class PostgresStore:
                 return
             self._watched.discard(run_id)
         self._answers.forget(run_id)
-        self._connections.execute(_UNWATCH, [run_id, self.process])
+        self._do(lambda: (_UNWATCH, {"run": run_id, "me": self.process}))
 
     def holder(self, run_id: str) -> Holder | None:
         """The living process that executes or watches the run; None when nobody does."""
-        rows = self._connections.execute(_HOLDER, [checked_run_id(run_id), self._lease])
-        return Holder(*rows[0]) if rows else None
+        checked_run_id(run_id)
+        holder = self._holder(run_id, self._presence.grace)
+        return self._holder(run_id, 0.0) if holder is not None and _is_gone(holder) else holder
 
     def read(self, run_id: str, *, after: int = 0, until: int | None = None) -> list[Event]:
         """A run's events with `after < seq <= until`; see `Store.read`."""
@@ -228,12 +240,13 @@ class PostgresStore:
         if self.closed:
             return
         self.closed = True
-        with contextlib.suppress(LogError):  # a server that is away frees what a dead process had
-            for claim in list(self._claims.values()):
-                if claim is not None:
-                    self.release(claim)
-            for run_id in list(self._watched):
-                self.unwatch(run_id)
+        # as few waits as can be, whatever the server does: it frees what a dead process had
+        for claim in list(self._claims.values()):
+            if claim is not None:
+                claim.held = False
+        self._claims.clear()
+        self._watched.clear()
+        self._writer.soon(lambda: (_LEAVE, {"me": self.process}))
         self._writer.close()
         self._presence.stop()
         self._connections.close()
@@ -245,37 +258,49 @@ class PostgresStore:
 
     def _take(self, run_id: str, activity: ClaimActivity) -> FencedClaim:
         self._presence.start()
-        given = {"run": run_id, "me": self.process, "activity": activity, "lease": self._lease}
-        rows = self._connections.execute(_TAKE, given)
+        token = secrets.randbits(62)  # of another claim's no part: who has an old one is kept out
+        given = {"run": run_id, "token": token, "me": self.process, "activity": activity, "lease": self._lease}
+        grace = self._presence.grace
+        try:
+            rows = self._connections.execute(_TAKE, {**given, "grace": grace})
+            if not rows and ((holder := self._holder(run_id, grace)) is None or _is_gone(holder)):
+                rows = self._connections.execute(_TAKE, {**given, "grace": 0.0})
+        except BaseException:  # the server may have taken it, and only its word was lost
+            self._writer.soon(lambda: (_FORGET, {"run": run_id, "token": token}))
+            raise
         if not rows:
             raise RunClaimed(run_id, str(self.holder(run_id) or "another process"))
         failpoints.hit("postgres.claimed")
-        head, token = rows[0]
-        return FencedClaim(run_id, self.process, head=head, written=head, token=token)
+        return FencedClaim(run_id, self.process, head=rows[0][0], written=rows[0][0], token=token)
 
-    def _give_back(self, claim: FencedClaim, watch: bool) -> None:
-        """At once where the server is there; else later: who releases a run drives others, and must not wait for it."""
-        if self._presence.listens:
-            with contextlib.suppress(LogUnwritable):
-                self._connections.execute(_GIVE_BACK, {"watch": watch, "run": claim.run_id, "token": claim.token})
-                return
-        with self._lock:
-            self._unreleased.append((claim, watch))
+    def _holder(self, run_id: str, grace: float) -> Holder | None:
+        rows = self._connections.execute(_HOLDER, {"run": run_id, "lease": self._lease, "grace": grace})
+        return Holder(*rows[0]) if rows else None
 
-    def _tidy(self) -> None:
-        """Once a second: write what no durable append carried along, and give back what could not be."""
-        self._writer.flush()
-        if self._unreleased and self._presence.listens:
-            with self._lock:
-                unreleased, self._unreleased = self._unreleased, []
-            for claim, watch in unreleased:
-                self._give_back(claim, watch)
+    def _do(self, job: Job) -> None:
+        """Tell the server something after what was appended; wait for it, but on a loop, which drives other runs."""
+        self._writer.soon(job)
+        if asyncio._get_running_loop() is None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no error where there is none
+            self._writer.settle()
 
 
 def _own(claim: Claim) -> FencedClaim:
     if not isinstance(claim, FencedClaim):
         raise SeqConflict(f"the claim on run {claim.run_id} is another store's; claim the run in this one")
     return claim
+
+
+def _is_gone(holder: Holder) -> bool:
+    """Whether a process of this machine has died; of one elsewhere nobody knows here."""
+    if os.name != "posix" or holder.host != platform.node():
+        return False
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _event(row: tuple[Any, ...]) -> Event:

@@ -5,6 +5,7 @@ All are in one schema, which is first on the search path of every connection. `b
 stays as it was written, and the digests of prompts are taken of that text.
 """
 
+import contextlib
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -34,15 +35,14 @@ _LEDGER = ",\n  ".join(f"{name} {kind}" for name, kind in views.LEDGER.items())
 _MADE = f"""
 CREATE TABLE meta (version integer NOT NULL, views text NOT NULL);
 
--- who has the log open to write: alive as long as it is seen, and holds the advisory lock of its name
+-- who has the log open to write: alive as long as it is seen, and holds the advisory lock of its name; one that lost it
+-- with its connection has a moment to take it again
 CREATE TABLE processes (
   process text PRIMARY KEY,
   pid integer NOT NULL,
   host text NOT NULL,
   seen timestamptz NOT NULL
 );
-
-CREATE SEQUENCE tokens;
 
 -- a row a run: its last seq, and who has it; every append checks the token, which each new claim changes
 CREATE TABLE claims (
@@ -83,8 +83,9 @@ CREATE TABLE ledger (
 );
 CREATE INDEX ledger_newest ON ledger (target, run_id, id);
 
-CREATE FUNCTION lives(text, lease double precision) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (SELECT 1 FROM processes WHERE process = $1 AND seen > now() - make_interval(secs => lease))
+CREATE FUNCTION lives(text, lease double precision, grace double precision) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT 1 FROM processes WHERE process = $1 AND seen > now() - make_interval(secs => grace))
+    OR EXISTS (SELECT 1 FROM processes WHERE process = $1 AND seen > now() - make_interval(secs => lease))
     AND EXISTS (
       SELECT 1 FROM pg_locks
       WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -106,23 +107,25 @@ def prepare(connection: "psycopg.Connection[Any]", schema: str) -> None:
 
     Raises:
         LogTooNew: a newer agentkit made them.
-        LogUnwritable: the server is too old.
+        LogUnwritable: the server is too old, or the database cannot hold every text.
         psycopg.Error: the server does not let us.
     """
     if connection.info.server_version < _OLDEST * 10_000:
         raise LogUnwritable(
             f"the server is PostgreSQL {connection.info.server_version // 10_000}; a log needs {_OLDEST} or newer"
         )
+    if (encoding := connection.info.parameter_status("server_encoding")) != "UTF8":
+        raise LogUnwritable(f"the database's encoding is {encoding}, and a log needs UTF8: createdb --encoding=UTF8")
     if _is_current(connection, schema):
         return
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('agentkit ' || %s, 0))", [schema])
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
         if not _exists(connection, schema):
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
             connection.execute(_MADE.encode())
             connection.execute("INSERT INTO meta VALUES (%s, '')", [VERSION])
         if _mark(connection) != _views_mark():
-            _make_views(connection)
+            _try_to_make_views(connection)
 
 
 def quoted(name: str) -> str:
@@ -160,10 +163,30 @@ def _views_mark() -> str:
     return hashlib.sha256("\n".join(_view_texts()).encode()).hexdigest()
 
 
+def _try_to_make_views(connection: "psycopg.Connection[Any]") -> None:
+    """Another agentkit's do where this role may not remake them, or where somebody's own view is made of them."""
+    from psycopg import errors
+
+    lasting = errors.InsufficientPrivilege, errors.DependentObjectsStillExist
+    with contextlib.suppress(*lasting), connection.transaction():
+        _make_views(connection)
+
+
 def _make_views(connection: "psycopg.Connection[Any]") -> None:
-    """Anew: PostgreSQL replaces a view only by one with the same columns."""
+    """Anew, with the rights that roles have on them: PostgreSQL replaces a view only by one with the same columns."""
+    rights = connection.execute(_RIGHTS, [list(views.VIEWS)]).fetchall()
     for name in views.VIEWS:
         connection.execute(f"DROP VIEW IF EXISTS {quoted(name)}".encode())
     for statement in _view_texts():
         connection.execute(statement.encode())
+    for right, name, role in rights:
+        connection.execute(f"GRANT {right} ON {quoted(name)} TO {role}".encode())
     connection.execute("UPDATE meta SET views = %s", [_views_mark()])
+
+
+_RIGHTS = """
+SELECT a.privilege_type, c.relname,
+  CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE CAST(CAST(a.grantee AS regrole) AS text) END
+FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid, aclexplode(c.relacl) AS a
+WHERE n.nspname = current_schema() AND c.relname = ANY(%s) AND a.grantee <> c.relowner
+"""

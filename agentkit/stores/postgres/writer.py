@@ -5,12 +5,13 @@ The statement moves the head of each run on where the claim's token and head are
 inserts the events of those runs only: a process that was stopped while another took its run over writes nothing.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from agentkit import failpoints
 from agentkit.errors import LogError, RunClaimed
@@ -28,6 +29,7 @@ FAIL_POINTS = ("postgres.sending", "postgres.committed")
 
 _AT_ONCE = 8 * 1024 * 1024  # bytes of a statement, unless one append has more
 _PATIENCE = 20.0  # seconds in which a server that went away can come back before runs fail
+_CLOSING = 15.0  # seconds more that a process waits for it at its end
 
 _COLUMNS = ", ".join(EVENTS)
 _PUT = f"""
@@ -63,6 +65,7 @@ class _Entry:
     """Events of one claim that wait to be written; the future, where there is one, waits for the commit."""
 
     claim: FencedClaim
+    base: int  # the claim's head before them
     lines: list[bytes]
     future: Acknowledgement | None
 
@@ -73,10 +76,20 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Part:
-    """What one claim has in a statement."""
+    """What one claim has in a statement, after which head."""
 
     claim: FencedClaim
+    base: int
     lines: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def head(self) -> int:
+        """The claim's head once it is written."""
+        return self.base + len(self.lines)
+
+
+Job: TypeAlias = "Callable[[], tuple[str, dict[str, Any]]]"
+"""What is to be said to the server after what was appended before it: makes the statement when it is its turn."""
 
 
 class Writer:
@@ -92,7 +105,8 @@ class Writer:
         self._process = process
         self._lock = threading.Lock()  # orders appends
         self._waiting: list[_Entry] = []
-        self._committer = Committer("agentkit-postgres", self._commit_waiting)
+        self._jobs: list[Job] = []
+        self._committer = Committer("agentkit-postgres", self._lock, self._commit_waiting)
         self._io = threading.Lock()  # held while something is written
         self._connection: psycopg.Connection[Any] | None = None
 
@@ -103,40 +117,57 @@ class Writer:
             claim.check(events, self._process)
             if claim.broken is not None:
                 return failed(claim.broken)
+            base = claim.head
             claim.head += len(lines)
             future = Acknowledgement() if durable and claim.written < claim.head else None
             if lines or future is not None:
-                self._waiting.append(_Entry(claim, lines, future))
+                self._waiting.append(_Entry(claim, base, lines, future))
             if future is not None:
                 self._committer.wake()
         return future or DONE
 
-    def flush(self) -> None:
-        """Have written what waits, if anything does, without waiting for it."""
+    def soon(self, job: Job) -> None:
+        """Have a statement run after everything that was appended; again and again until the server takes it."""
         with self._lock:
-            if self._waiting:
+            self._jobs.append(job)
+            self._committer.wake()
+
+    def flush(self) -> None:
+        """Have done what waits, if anything does, without waiting for it."""
+        with self._lock:
+            if self._waiting or self._jobs:
                 self._committer.wake()
 
     def settle(self) -> None:
         """Wait until everything appended up to now can be read, or has failed."""
-        if self._waiting or self._io.locked():
-            self._commit_waiting()
+        if self._waiting or self._jobs or self._io.locked():
+            self._committer.settle()
 
     def close(self) -> None:
-        """Write what waits."""
-        self._commit_waiting()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        """Write what waits, for as long as a server may take that is not well, and end."""
+        with contextlib.suppress(TimeoutError):
+            self._committer.settle(_PATIENCE + _CLOSING)
+            self._committer.stop()
+            with self._io:
+                self._drop()
 
     def _commit_waiting(self) -> None:
+        interrupted: BaseException | None = None
         with self._io:
             with self._lock:
                 batch, self._waiting = self._waiting, []
-            for parts in _statements(batch):
-                self._write(parts)
+                jobs, self._jobs = self._jobs, []
+            try:
+                for parts in _statements(batch):
+                    self._write(parts)
+                self._do(jobs)
+            except BaseException as error:  # noqa: BLE001  the interpreter ends, and somebody presses Ctrl-C
+                self._break([entry.claim for entry in batch if entry.claim.written < entry.claim.head], error)
+                interrupted = error
             waiting = [(entry.future, entry.claim.broken) for entry in batch if entry.future is not None]
         acknowledge(waiting)
+        if interrupted is not None:
+            raise interrupted
 
     def _write(self, parts: list[_Part]) -> None:
         """Write parts of claims, each whole or not at all; a claim whose part is not written is broken."""
@@ -145,11 +176,42 @@ class Writer:
             if sound:
                 self._put(sound)
         except Exception as error:  # noqa: BLE001  whatever it is, these events are not in the log
-            problem = error if isinstance(error, LogError) else self._connections.unwritable(error)
-            with self._lock:
-                for part in sound:
-                    if part.claim.broken is None:
-                        part.claim.broken = problem
+            import psycopg
+
+            if len(sound) > 1 and not isinstance(error, psycopg.OperationalError):
+                for part in sound:  # what the server does not take of one run is no reason to stop the others
+                    self._write([part])
+            else:
+                self._break([part.claim for part in sound], error)
+
+    def _break(self, claims: Sequence[FencedClaim], error: BaseException) -> None:
+        problem = error if isinstance(error, LogError) else self._connections.unwritable(error)
+        with self._lock:
+            for claim in claims:
+                claim.broken = claim.broken or problem
+
+    def _do(self, jobs: list[Job]) -> None:
+        """Run statements in their order; from the first on that the server does not take now, they wait."""
+        while jobs:
+            sql, parameters = jobs[0]()
+            try:
+                self._open().execute(sql.encode(), parameters)
+            except Exception:  # noqa: BLE001  the server is away, or not well
+                self._drop()
+                with self._lock:
+                    self._jobs[:0] = jobs
+                return
+            jobs.pop(0)
+
+    def _open(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            self._connection = self._connections.own()
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _put(self, parts: list[_Part]) -> None:
         """Send them, again where the server went away meanwhile, until it has said what became of them."""
@@ -158,33 +220,30 @@ class Writer:
         deadline = time.monotonic() + _PATIENCE
         attempt = 0
         while True:
-            connection = self._connection
             try:
-                if connection is None:
-                    connection = self._connection = self._connections.own()
+                connection = self._open()
                 failpoints.hit("postgres.sending")
                 moved = _send(connection, parts)
                 failpoints.hit("postgres.committed")
-                self._settle_parts(connection, parts, moved)
-            except psycopg.OperationalError as error:
-                passing = connection is None or is_lost(connection) or _passes(error)
+                left = [part for part in parts if part.claim.run_id not in moved]
+                missed = {part.claim.run_id: _missed(connection, part) for part in left}
+            except psycopg.Error as error:
+                passing = self._connection is None or is_lost(self._connection) or _passes(error)
                 if not passing or time.monotonic() > deadline:
                     raise
+                self._drop()
             else:
+                self._settle_parts(parts, missed)
                 return
-            if connection is not None and is_lost(connection):
-                self._connection = None
             wait_a_little(attempt)
             attempt += 1
 
-    def _settle_parts(self, connection: "psycopg.Connection[Any]", parts: list[_Part], moved: set[str]) -> None:
+    def _settle_parts(self, parts: list[_Part], missed: Mapping[str, LogError | None]) -> None:
         for part in parts:
-            claim, head = part.claim, part.claim.written + len(part.lines)
-            if claim.run_id not in moved and (problem := _missed(connection, claim, head)) is not None:
-                with self._lock:
-                    claim.broken = problem
+            if (problem := missed.get(part.claim.run_id)) is not None:
+                self._break([part.claim], problem)
             else:
-                claim.written = head
+                part.claim.written = part.head
 
 
 def _statements(batch: Sequence[_Entry]) -> Iterator[list[_Part]]:
@@ -196,7 +255,7 @@ def _statements(batch: Sequence[_Entry]) -> Iterator[list[_Part]]:
             yield list(parts.values())
             parts, size = {}, 0
         if entry.lines:
-            parts.setdefault(entry.claim.run_id, _Part(entry.claim)).lines.extend(entry.lines)
+            parts.setdefault(entry.claim.run_id, _Part(entry.claim, entry.base)).lines.extend(entry.lines)
             size += entry.size
     if parts:
         yield list(parts.values())
@@ -208,28 +267,29 @@ def _send(connection: "psycopg.Connection[Any]", parts: Sequence[_Part]) -> set[
     given = {
         "runs": [part.claim.run_id for part in ordered],
         "tokens": [part.claim.token for part in ordered],
-        "heads": [part.claim.written for part in ordered],
+        "heads": [part.base for part in ordered],
         "counts": [len(part.lines) for part in ordered],
         "events": (b"[%s]" % b",".join(line for part in ordered for line in part.lines)).decode(),
     }
     return {str(run_id) for (run_id,) in connection.execute(_PUT.encode(), given).fetchall()}
 
 
-def _missed(connection: "psycopg.Connection[Any]", claim: FencedClaim, head: int) -> LogError | None:
+def _missed(connection: "psycopg.Connection[Any]", part: _Part) -> LogError | None:
     """Why a claim's part was not written now; None where it was before, and only the server's word of it was lost."""
-    row = connection.execute(_CLAIM, [claim.run_id]).fetchone()
+    row = connection.execute(_CLAIM, [part.claim.run_id]).fetchone()
     if row is None:
-        return RunClaimed(claim.run_id, "nobody: it was removed from the log")
+        return RunClaimed(part.claim.run_id, "nobody: it was removed from the log")
     token, there, pid, host = row
-    if token == claim.token and there == head:
+    if (token, there) == (part.claim.token, part.head):
         return None
     who = "another process" if pid is None else f"process {pid} on {host}"
-    return RunClaimed(claim.run_id, f"{who}, which took it over while this one gave no sign of life")
+    return RunClaimed(part.claim.run_id, f"{who}, which took it over while this one gave no sign of life")
 
 
 def _passes(error: Exception) -> bool:
-    """Whether the same statement can succeed after an error."""
+    """Whether the same statement can succeed after an error: the server stops or starts, or hands over to another."""
     from psycopg import errors
 
     passing = errors.DeadlockDetected | errors.SerializationFailure | errors.AdminShutdown | errors.CannotConnectNow
-    return isinstance(error, passing)
+    waited = errors.QueryCanceled | errors.LockNotAvailable  # a statement_timeout or lock_timeout of the role's
+    return isinstance(error, passing | waited | errors.ReadOnlySqlTransaction)
