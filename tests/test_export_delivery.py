@@ -1,5 +1,6 @@
 """Sending runs: whatever the target answers, nothing is lost, the ledger is right, and repeats are the same spans."""
 
+import contextlib
 import time
 from datetime import UTC, datetime
 
@@ -194,10 +195,10 @@ def test_a_run_that_the_target_refuses_does_not_keep_the_others_back(log, monkey
         assert deliver(log, where, again=True).refused == 1
 
 
-def test_a_target_that_is_down_for_days_does_not_fill_the_ledger(log):
+def test_a_target_that_is_down_for_days_does_not_fill_the_ledger():
     """A failure that is known is not recorded again; another one is."""
-    runs_in(log, 1)
-    with CaptureServer(usual=Answer(503)) as server:
+    with contextlib.closing(ak.open_log("memory:")) as log, CaptureServer(usual=Answer(503)) as server:
+        runs_in(log, 1)
         where = to(server)
         for _ in range(3):
             deliver(log, where)

@@ -23,7 +23,7 @@ MORE_SEEDS = [
     *range(DEOPTS + 6, DEOPTS + 18),
 ]
 TEAM_SEEDS = [4, FIRST + 3, DEOPTS + 5]
-MORE_TEAM_SEEDS = [*range(0, 40, 3), *range(FIRST, FIRST + 8, 2), DEOPTS + 18]
+MORE_TEAM_SEEDS = [*range(0, 40, 7), FIRST, FIRST + 6, DEOPTS + 18]
 
 
 @pytest.fixture(scope="module")
