@@ -14,7 +14,7 @@ from postgres_server import fresh_database
 from test_cli import COMMAND, SHOP
 
 import agentkit as ak
-from agentkit.errors import ResumeError, RunClaimed
+from agentkit.errors import RunClaimed
 from agentkit.events import ToolSucceeded
 from agentkit.ids import new_id
 
@@ -58,12 +58,12 @@ def looked_up(log, run_id):
 def taken_up(log, run_id):
     """Go on with a run as soon as it is free."""
     end = time.monotonic() + SOON
-    team.counter("us")
+    _ours = team.counter("us")  # kept: what is defined here is found as long as somebody has it
     while True:
         try:
             run = ak.resume(run_id, log=log)
             return run, run.result(SOON)
-        except (RunClaimed, ResumeError):
+        except RunClaimed:
             assert time.monotonic() < end, "it is never free"
             time.sleep(0.05)
 
