@@ -30,8 +30,8 @@ from agentkit.stores.postgres import PostgresStore
 from agentkit.stores.postgres.connections import Place
 from agentkit.stores.postgres.tables import EVENTS
 
-ALONE = 1.6
-"""So many times a plain insert may a durable append of a lone run take, by wall: the goal."""
+ALONE = 2.5
+"""So many times a plain insert may a durable append of a lone run take, by wall: it is handed to a thread and back."""
 WRITERS = (1, 16, 200)
 CONNECTIONS = 16  # that plain inserts are made over at once; a server of the usual settings takes 100 in all
 
