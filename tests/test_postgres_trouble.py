@@ -48,18 +48,17 @@ def test_an_interrupted_query_loses_nothing_of_the_runs_beside_it(store_and_poin
     store, point = store_and_point
     runs = [fill(store, 1)[0].run_id for _ in range(2)]
     claims = [store.claim(run_id) for run_id in runs]
+    for claim in claims:
+        store.append(claim, [event(claim.run_id, 2), event(claim.run_id, 3)], durable=False)
     with blocked_at(point) as (there, go_on):
-        waiting = [store.append(claim, [event(claim.run_id, 2)], durable=True) for claim in claims]
-        store.append(claims[0], [event(runs[0], 3)], durable=False)
-        assert there.wait(SOON)
-        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt):
             store.query("SELECT 1", {})
+        assert there.is_set(), "it was not under way"
         go_on.set()
-    for future in waiting:
-        future.result(SOON)
-    store.append(claims[0], [event(runs[0], 4)]).result(SOON)
-    assert [[found.seq for found in store.read(run_id)] for run_id in runs] == [[1, 2, 3, 4], [1, 2]]
+    for claim in claims:
+        store.append(claim, [event(claim.run_id, 4)]).result(SOON)
+    assert [[found.seq for found in store.read(run_id)] for run_id in runs] == [[1, 2, 3, 4], [1, 2, 3, 4]]
 
 
 def test_a_server_that_only_reads_for_a_while_stops_nothing(server):

@@ -193,6 +193,11 @@ class Connections:
         problem.__cause__ = error
         return problem
 
+    def renew(self) -> None:
+        """Replace those that a server which is back has forgotten, before somebody has to find that out."""
+        if self._pool is not None:
+            self._pool.check()
+
     def close(self) -> None:
         """Close them; who has one meanwhile finishes with it."""
         if self._pool is not None:

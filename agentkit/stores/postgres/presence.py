@@ -165,6 +165,7 @@ class Presence:
         if self._connection is None:
             self._connect()
             self._on_answer(None)
+            self._connections.renew()
         connection = self._connection
         assert connection is not None, "it was just made"
         self._hold(connection)

@@ -66,7 +66,8 @@ def open_store(url: str) -> "PostgresStore":
     Args:
         url: `postgresql://user@host:5432/database`, as libpq takes it; `?schema=name` where the log's tables are to be
             in another schema than `agentkit`. The password is better in `~/.pgpass` or `PGPASSWORD`. Connections keep
-            a state: a pooler between has to be in session mode.
+            a state: a pooler between has to be in session mode. Where a standby takes over, it has to be a synchronous
+            one: what another lacks of the log would be done again.
 
     Returns:
         The store; within a process, always the same one for a place, as long as it is open.
