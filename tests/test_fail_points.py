@@ -15,12 +15,12 @@ from what_matters import assert_nothing_ran_twice, effects, same_but_for_doubt, 
 from agentkit.ids import new_id
 from agentkit.testing import FailPoints, all_fail_points
 
-DEFAULT_SEEDS = [*range(20), *range(FIRST, FIRST + 8), DEOPTS + 5, DEOPTS + 18]
+DEFAULT_SEEDS = [*range(20), *range(FIRST, FIRST + 3), DEOPTS + 5]
 MORE_SEEDS = [
     *range(20, 200),
-    *range(FIRST + 8, FIRST + 40),
+    *range(FIRST + 3, FIRST + 40),
     *range(DEOPTS, DEOPTS + 5),
-    *range(DEOPTS + 6, DEOPTS + 18),
+    *range(DEOPTS + 6, DEOPTS + 19),
 ]
 TEAM_SEEDS = [4]
 MORE_TEAM_SEEDS = [*range(0, 40, 7), FIRST, FIRST + 3, FIRST + 6, DEOPTS + 5, DEOPTS + 18]
