@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from agentkit.errors import LogError, SeqConflict
 from agentkit.events import Event
+from agentkit.store import Claim
 
 
 @dataclass(eq=False, slots=True)
@@ -44,3 +46,21 @@ class HeldClaim:
                     f"run {self.run_id} stands at seq {self.head}: event {event.seq} of run {event.run_id} does not "
                     f"continue it, {seq} of this run is next"
                 )
+
+
+C = TypeVar("C", bound=HeldClaim)
+
+
+def own(claim: Claim, kind: type[C]) -> C:
+    """A claim as the store that gave it sees it.
+
+    Args:
+        claim: what the store was handed.
+        kind: what its claims are.
+
+    Raises:
+        SeqConflict: another store gave it.
+    """
+    if not isinstance(claim, kind):
+        raise SeqConflict(f"the claim on run {claim.run_id} is another store's; claim the run in this one")
+    return claim

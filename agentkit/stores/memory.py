@@ -9,12 +9,12 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import Any
 
-from agentkit.errors import RunClaimed, SeqConflict
+from agentkit.errors import RunClaimed
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
 from agentkit.store import Answer, Claim, ClaimActivity, Holder
-from agentkit.stores.claims import HeldClaim
+from agentkit.stores.claims import HeldClaim, own
 from agentkit.stores.ledger import MemoryLedger
 from agentkit.stores.names import checked_approval_id, checked_run_id
 
@@ -74,7 +74,7 @@ class MemoryStore:
         """Put events after the claim's head; see `Store.append`. They last as long as this process, durable or not."""
         encoded = [event.encode() for event in events]
         with self._lock:
-            held = self._own(claim)
+            held = own(claim, HeldClaim)
             held.check(events, self.process)
             self._events.setdefault(held.run_id, []).extend(encoded)
             held.head += len(encoded)
@@ -151,8 +151,3 @@ class MemoryStore:
 
     def _holder(self, activity: Any) -> Holder:
         return Holder(self.process, os.getpid(), platform.node(), datetime.now(UTC), activity)
-
-    def _own(self, claim: Claim) -> HeldClaim:
-        if not isinstance(claim, HeldClaim):
-            raise SeqConflict(f"the claim on run {claim.run_id} is another store's; claim the run in this one")
-        return claim

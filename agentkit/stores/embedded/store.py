@@ -7,12 +7,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentkit.errors import LogUnwritable, RunClaimed, SeqConflict
+from agentkit.errors import LogUnwritable, RunClaimed
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
 from agentkit.store import Answer, Claim, ClaimActivity, Holder
-from agentkit.stores.claims import HeldClaim
+from agentkit.stores.claims import HeldClaim, own
 from agentkit.stores.embedded.blobs import Blobs
 from agentkit.stores.embedded.folder import prepare
 from agentkit.stores.embedded.folding import Folding
@@ -107,11 +107,11 @@ class EmbeddedStore:
 
     def append(self, claim: Claim, events: Sequence[Event], *, durable: bool = True) -> "Future[None]":
         """Put events after the claim's head; see `Store.append`."""
-        return self._journal.append(_own(claim), events, durable=durable, alone=len(self._claims) == 1)
+        return self._journal.append(own(claim, HeldClaim), events, durable=durable, alone=len(self._claims) == 1)
 
     def release(self, claim: Claim, *, watch: bool = False) -> None:
         """Give a claim back; see `Store.release`."""
-        held = _own(claim)
+        held = own(claim, HeldClaim)
         with self._lock:
             if self._claims.get(held.run_id) is not held:
                 return
@@ -257,12 +257,6 @@ class EmbeddedStore:
 
                 self._warehouse = Warehouse(self._folder)
             return self._warehouse
-
-
-def _own(claim: Claim) -> HeldClaim:
-    if not isinstance(claim, HeldClaim):
-        raise SeqConflict(f"the claim on run {claim.run_id} is another store's; claim the run in this one")
-    return claim
 
 
 _opened: Opened[EmbeddedStore] = Opened()

@@ -3,7 +3,7 @@
 
 import contextlib
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentkit.errors import LogBusy
@@ -66,10 +66,6 @@ class PostgresLedger:
         """Add lines; see `Ledger.write`."""
         with self._connections.use() as connection, connection.transaction(), connection.cursor() as cursor:
             cursor.executemany(_WRITE.encode(), [{name: getattr(line, name) for name in LEDGER} for line in lines])
-
-    def remove(self, run_ids: Iterable[str]) -> None:
-        """Forget runs that are removed from the log."""
-        self._connections.execute("DELETE FROM ledger WHERE run_id = ANY(%s::uuid[])", [list(run_ids)])
 
 
 def _got(row: tuple[Any, ...] | None) -> bool:

@@ -12,11 +12,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from agentkit import failpoints
-from agentkit.errors import LogCorrupt, LogUnwritable, RunClaimed, SeqConflict
+from agentkit.errors import LogCorrupt, LogUnwritable, RunClaimed
 from agentkit.events import Event
 from agentkit.ids import new_id
 from agentkit.rows import Rows
 from agentkit.store import Answer, Claim, ClaimActivity, Holder
+from agentkit.stores.claims import own
 from agentkit.stores.names import checked_approval_id, checked_run_id
 from agentkit.stores.opened import Opened
 from agentkit.stores.postgres import tables
@@ -29,7 +30,7 @@ from agentkit.stores.postgres.writer import FencedClaim, Job, Writer
 if TYPE_CHECKING:
     import psycopg_pool
 
-FAIL_POINTS = ("postgres.claimed", "postgres.released")
+FAIL_POINTS = ("postgres.claimed",)
 
 _COLUMNS = ", ".join(tables.EVENTS)
 _TAKE = """
@@ -146,15 +147,14 @@ class PostgresStore:
 
     def append(self, claim: Claim, events: Sequence[Event], *, durable: bool = True) -> "Future[None]":
         """Put events after the claim's head; see `Store.append`."""
-        return self._writer.append(_own(claim), events, durable=durable)
+        return self._writer.append(own(claim, FencedClaim), events, durable=durable)
 
     def release(self, claim: Claim, *, watch: bool = False) -> None:
         """Give a claim back; see `Store.release`."""
-        held = _own(claim)
+        held = own(claim, FencedClaim)
         with self._lock:
             if self._claims.get(held.run_id) is not held:
                 return
-        with self._lock:
             held.held = False
             self._claims.pop(held.run_id, None)
             if watch and held.broken is None:
@@ -285,22 +285,14 @@ class PostgresStore:
             self._writer.settle()
 
 
-def _own(claim: Claim) -> FencedClaim:
-    if not isinstance(claim, FencedClaim):
-        raise SeqConflict(f"the claim on run {claim.run_id} is another store's; claim the run in this one")
-    return claim
-
-
 def _is_gone(holder: Holder) -> bool:
     """Whether a process of this machine has died; of one elsewhere nobody knows here."""
     if os.name != "posix" or holder.host != platform.node():
         return False
     try:
         os.kill(holder.pid, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
     return False
 
 
