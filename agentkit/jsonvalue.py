@@ -8,6 +8,7 @@ pickle: a value that silently becomes another one makes a resumed run differ fro
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
@@ -33,19 +34,11 @@ def as_json(value: Any, where: str) -> JsonValue:
     Raises:
         EncodingError: the value holds something JSON cannot, naming the field.
     """
-    return decode(encode(value, where), where)
+    return _decode(encode(value, where), where)
 
 
-def decode(data: bytes, where: str) -> JsonValue:
-    """JSON bytes as the value that a reader of the log gets.
-
-    Args:
-        data: what `encode` gave, or a serializer of pydantic's where `is_plain`.
-        where: what it is, for the error.
-
-    Raises:
-        EncodingError: it is nested too deeply for an event to hold it.
-    """
+def _decode(data: bytes, where: str) -> JsonValue:
+    """JSON bytes as the value that a reader of the log gets."""
     # an event nests a value a little deeper, and has to be readable as well; so few brackets cannot nest too deeply
     margin = _MARGIN if data.count(b"[") + data.count(b"{") > _MARGIN else 0
     try:
@@ -74,13 +67,32 @@ def encode(value: Any, where: str) -> bytes:
         data = to_json(value, inf_nan_mode="constants")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise EncodingError(_find_object(value, where), f"not a JSON value ({error}){_advice(error)}") from error
-    if not is_plain(data):  # inside a model, pydantic writes NaN as null
+    if not _is_plain(data):  # inside a model, pydantic writes NaN as null
         _refuse_odd_values(value, where)
     return data
 
 
-def is_plain(data: bytes) -> bool:
-    """Whether what pydantic wrote by a declared type holds nothing odd: in it a null may have been a NaN."""
+def as_plain_json(write: Callable[[], bytes], where: str) -> JsonValue:
+    """What pydantic writes by a declared type, where that holds nothing odd: in it a null may have been a NaN.
+
+    Args:
+        write: writes it.
+        where: what it is, for the error.
+
+    Returns:
+        The value; None where it cannot be written so, or has to be looked at more closely.
+
+    Raises:
+        EncodingError: it is nested too deeply for an event to hold it.
+    """
+    try:
+        data = write()
+    except (PydanticSerializationError, ValueError, RecursionError):
+        return None
+    return _decode(data, where) if _is_plain(data) else None
+
+
+def _is_plain(data: bytes) -> bool:
     return not (b"null" in data or _is_suspect(data))
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import JsonValue, as_json, canonical, decode, is_plain
+from agentkit.jsonvalue import JsonValue, as_json, as_plain_json, canonical
 from agentkit.signature import NOTHING, Signature, first_sentence, type_name
 from agentkit.text import brief
 
@@ -54,12 +54,9 @@ class Result:
         return found
 
     def _dump(self, value: Any) -> JsonValue:
-        try:
-            data = self._adapter.dump_json(value, warnings=False, **self._how)
-        except (PydanticSerializationError, ValueError, RecursionError):
-            data = b"null"
-        if is_plain(data):
-            return decode(data, self._where)
+        found = as_plain_json(lambda: self._adapter.dump_json(value, warnings=False, **self._how), self._where)
+        if found is not None:
+            return found
         plain = self._adapter.dump_python(value, warnings=False, **self._how)
         _refuse_odd_numbers(plain, self._where)
         try:

@@ -22,7 +22,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
-from agentkit.jsonvalue import as_json, decode, is_plain
+from agentkit.jsonvalue import as_json, as_plain_json
 from agentkit.problems import problems, short_input, unencodable
 from agentkit.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 
@@ -111,12 +111,10 @@ class Parameters:
         return self._dump(self._model.model_construct(None, **values))
 
     def _dump(self, model: BaseModel) -> dict[str, Any]:
-        try:
-            data = model.__pydantic_serializer__.to_json(model, by_alias=True, round_trip=True, warnings=False)
-        except (PydanticSerializationError, ValueError, RecursionError):
-            data = b"null"
-        if is_plain(data):
-            return cast("dict[str, Any]", decode(data, ""))
+        write = model.__pydantic_serializer__.to_json
+        found = as_plain_json(lambda: write(model, by_alias=True, round_trip=True, warnings=False), "")
+        if found is not None:
+            return cast("dict[str, Any]", found)
         try:
             dumped = model.model_dump(mode="json", by_alias=True, round_trip=True, warnings=False)
         except PydanticSerializationError:
