@@ -5,7 +5,7 @@ a server takes, except `append`, which fixes the events' order and returns a fut
 drives every run, so it may wait for the disk only where that is quick and no other run could use the time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -130,8 +130,85 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A run that a worker took from the queue.
+
+    Args:
+        run_id: the run.
+        name: its agent's or pipeline's.
+        submitted_at: when it was put into the queue; by the store's clock.
+        lost: how many processes died that had taken it, since it was last put back or woken.
+    """
+
+    run_id: str
+    name: str
+    submitted_at: datetime
+    lost: int = 0
+
+
+class Queue(Protocol):
+    """Which runs wait for a worker. It says where a run is to be executed next, and nothing of what happened in it.
+
+    A run is ready, or taken by a process, or asleep (for some seconds, or until it is woken). All methods are safe
+    from several threads and processes at once.
+    """
+
+    def put(self, run_id: str, name: str) -> None:
+        """A run is ready from now on. Called before its first event is recorded; durable when it returns.
+
+        Args:
+            run_id: a new run.
+            name: its agent's or pipeline's.
+
+        Raises:
+            LogUnwritable: the log cannot be written.
+        """
+        ...
+
+    def take(self, names: Collection[str], limit: int) -> list[Taken]:
+        """Take runs that are ready, those submitted first before the others; each goes to one taker alone.
+
+        Who takes a run has it until it puts it back or removes it. What a process that died had is ready again.
+
+        Args:
+            names: of the agents and pipelines that the caller can execute.
+            limit: at most so many.
+
+        Raises:
+            LogUnwritable: the log cannot be written.
+        """
+        ...
+
+    def put_back(self, run_id: str, *, after: float | None) -> None:
+        """Let go of a run that this process took; nothing happens where another has it, or where it is not there.
+
+        Args:
+            run_id: the run.
+            after: seconds until it is ready again; None is when it is woken.
+        """
+        ...
+
+    def wake(self, run_id: str) -> bool:
+        """Have a run that is asleep ready at once; one that is ready or taken stays so.
+
+        Returns:
+            Whether the run is in the queue.
+        """
+        ...
+
+    def remove(self, run_id: str) -> None:
+        """Forget a run: it ended. Whoever has it, and whether it is there or not."""
+        ...
+
+
 class Store(Protocol):
     """Where events are kept."""
+
+    @property
+    def queue(self) -> Queue:
+        """Which runs wait for a worker."""
+        ...
 
     @property
     def exports(self) -> Ledger:
