@@ -151,14 +151,14 @@ class Queue(Protocol):
     """Which runs wait for a worker. It says where a run is to be executed next, and nothing of what happened in it.
 
     A run is ready, or taken by a process, or asleep (for some seconds, or until it is woken). All methods are safe
-    from several threads and processes at once.
+    from several threads and processes at once. When the log is closed, what this process took is ready again.
     """
 
     def put(self, run_id: str, name: str) -> None:
         """A run is ready from now on. Called before its first event is recorded; durable when it returns.
 
         Args:
-            run_id: a new run.
+            run_id: a new run; one that is there already stays as it is.
             name: its agent's or pipeline's.
 
         Raises:
@@ -183,22 +183,36 @@ class Queue(Protocol):
     def put_back(self, run_id: str, *, after: float | None) -> None:
         """Let go of a run that this process took; nothing happens where another has it, or where it is not there.
 
+        A wake that came while it was taken is forgotten: who puts a run to sleep looks afterwards, once more, whether
+        what it waits for has come, and wakes it.
+
         Args:
             run_id: the run.
             after: seconds until it is ready again; None is when it is woken.
+
+        Raises:
+            LogUnwritable: the log cannot be written. Where it is on a server that is away, the run is let go of when
+                that is back, and nothing is raised.
         """
         ...
 
     def wake(self, run_id: str) -> bool:
-        """Have a run that is asleep ready at once; one that is ready or taken stays so.
+        """Have a run that is asleep ready at once; one that is ready or taken stays so. Durable when it returns.
 
         Returns:
             Whether the run is in the queue.
+
+        Raises:
+            LogUnwritable: the log cannot be written.
         """
         ...
 
     def remove(self, run_id: str) -> None:
-        """Forget a run: it ended. Whoever has it, and whether it is there or not."""
+        """Forget a run: it ended. Whoever has it, and whether it is there or not.
+
+        Raises:
+            LogUnwritable: the log cannot be written.
+        """
         ...
 
 

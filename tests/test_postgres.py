@@ -5,6 +5,7 @@ import contextlib
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated
 
 import pytest
@@ -16,9 +17,10 @@ import agentkit as ak
 from agentkit.errors import ConfigError, LogTooNew, LogUnwritable, RunClaimed, SeqConflict
 from agentkit.events import Note
 from agentkit.ids import new_id
-from agentkit.stores.postgres import PostgresStore, connections, presence, writer
+from agentkit.stores.postgres import PostgresStore, connections, presence, tables, writer
 from agentkit.stores.postgres.connections import Place
 from agentkit.testing import FunctionModel, call
+from agentkit.testing.queue_contract import SharedQueueContract, put, take
 from agentkit.testing.store_contract import SharedStoreContract, answer, event, fill
 
 SOON = 20
@@ -37,7 +39,7 @@ def opened(url):
         yield lambda **options: closing.enter_context(contextlib.closing(PostgresStore(Place.of(url), **options)))
 
 
-class TestPostgres(SharedStoreContract):
+class TestPostgres(SharedStoreContract, SharedQueueContract):
     @pytest.fixture
     def store(self, opened):
         return opened()
@@ -329,6 +331,59 @@ def test_tables_of_a_newer_agentkit_are_refused(postgres, url):
     postgres.execute("UPDATE agentkit.meta SET version = 99", url.rpartition("/")[2])
     with pytest.raises(LogTooNew, match=r"version 99.*upgrade"):
         ak.open_log(url)
+
+
+@pytest.fixture
+def old(url, monkeypatch):
+    """The URL of a log whose tables are of version 1, with a run in it."""
+    with monkeypatch.context() as before:
+        before.setattr(tables, "VERSION", 1)
+        before.setattr(tables, "_MIGRATIONS", ())
+        with log_on(url) as log:
+            fill(log.store, 2)
+    return url
+
+
+def test_tables_of_an_older_agentkit_are_brought_up_to_date(postgres, old):
+    """They get a queue, which whoever may write claims may use; the runs stay, and so do the rights of others."""
+    database, role, reader = old.rpartition("/")[2], f"worker_{new_id()[-12:]}", f"reader_{new_id()[-12:]}"
+    for sql in (
+        f"CREATE ROLE {role} LOGIN",
+        f"CREATE ROLE {reader} LOGIN",
+        f"GRANT USAGE ON SCHEMA agentkit TO {role}, {reader}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA agentkit TO {role}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA agentkit TO {reader}",
+    ):
+        postgres.execute(sql, database)
+    with log_on(old) as log:
+        assert list(log.sql("SELECT events FROM runs")) == [(2,)]
+    assert postgres.execute("SELECT version FROM agentkit.meta", database) == [(tables.VERSION,)]
+    with log_on(old.replace("postgres@", f"{role}@")) as log:
+        (run_id,) = put(log.store)
+        assert take(log.store) == [run_id]
+    with log_on(old.replace("postgres@", f"{reader}@")) as log, pytest.raises(LogUnwritable, match="permission denied"):
+        put(log.store)
+
+
+def test_a_role_that_may_not_bring_the_tables_up_to_date_is_told_who_may(postgres, old):
+    """Nothing is changed by it."""
+    database, role = old.rpartition("/")[2], f"worker_{new_id()[-12:]}"
+    postgres.execute(f"CREATE ROLE {role} LOGIN", database)
+    postgres.execute(f"GRANT USAGE ON SCHEMA agentkit TO {role}", database)
+    postgres.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA agentkit TO {role}", database)
+    with pytest.raises(LogUnwritable, match=r"version 1.*have the role that made the log open it once"):
+        ak.open_log(old.replace("postgres@", f"{role}@"))
+    assert postgres.execute("SELECT version FROM agentkit.meta", database) == [(1,)]
+
+
+def test_processes_that_open_an_older_log_at_once_bring_it_up_to_date_once(old):
+    """Each then has the queue."""
+    with ThreadPoolExecutor(4) as pool:
+        stores = list(pool.map(lambda _: PostgresStore(Place.of(old)), range(4)))
+    run_ids = [put(store)[0] for store in stores]
+    assert take(stores[0]) == run_ids
+    for store in stores:
+        store.close()
 
 
 def test_views_of_an_older_agentkit_are_made_anew(postgres, url):

@@ -6,10 +6,11 @@ import pytest
 
 from agentkit.stores import memory
 from agentkit.stores.embedded import EmbeddedStore, open_store
+from agentkit.testing.queue_contract import QueueContract, SharedQueueContract
 from agentkit.testing.store_contract import SharedStoreContract, StoreContract, fill
 
 
-class TestMemory(StoreContract):
+class TestMemory(StoreContract, QueueContract):
     @pytest.fixture
     def store(self):
         with contextlib.closing(memory.open_store("memory:")) as store:
@@ -21,7 +22,7 @@ class TestMemory(StoreContract):
         assert memory.open_store("memory:") is not store
 
 
-class TestEmbedded(SharedStoreContract):
+class TestEmbedded(SharedStoreContract, SharedQueueContract):
     @pytest.fixture
     def store(self, tmp_path):
         with contextlib.closing(EmbeddedStore(tmp_path / "log")) as store:

@@ -17,6 +17,7 @@ from agentkit.store import Answer, Claim, ClaimActivity, Holder
 from agentkit.stores.claims import HeldClaim, own
 from agentkit.stores.ledger import MemoryLedger
 from agentkit.stores.names import checked_approval_id, checked_run_id
+from agentkit.stores.queue import MemoryQueue
 
 _stores: "weakref.WeakValueDictionary[str, MemoryStore]" = weakref.WeakValueDictionary()
 
@@ -52,6 +53,7 @@ class MemoryStore:
         self._holders: dict[str, Holder] = {}
         self._answers: dict[str, dict[str, Answer]] = {}
         self.exports = MemoryLedger()
+        self.queue = MemoryQueue()
 
     def claim(
         self,
@@ -139,6 +141,7 @@ class MemoryStore:
             for run_id in run_ids:
                 removed += len(self._events.pop(run_id, ()))
                 self._answers.pop(run_id, None)
+                self.queue.remove(run_id)
         self.exports.remove(run_ids)
         return removed
 
@@ -148,6 +151,7 @@ class MemoryStore:
             for claim in list(self._claims.values()):
                 self.release(claim)
             self._holders.clear()
+        self.queue.let_go()
 
     def _holder(self, activity: Any) -> Holder:
         return Holder(self.process, os.getpid(), platform.node(), datetime.now(UTC), activity)

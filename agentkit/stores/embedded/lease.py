@@ -84,6 +84,16 @@ class Leases:
             found = self._read(run_id)
             return found if found and (not self._is_other(found) or self._lives(found.process)) else None
 
+    def live(self) -> None:
+        """Be known as a process that lives, before anything is kept in its name."""
+        with self._locked():
+            self._live()
+
+    def lives(self, process: str) -> bool:
+        """Whether a process of this log lives."""
+        with self._locked():
+            return process == self._process or self._lives(process)
+
     def sweep(self) -> set[str]:
         """Remove what dead processes left, one file at a time: who is stopped in here must not stop the others long.
 

@@ -22,6 +22,7 @@ from agentkit.stores.embedded.journal import Journal, unwritable
 from agentkit.stores.embedded.lease import Leases
 from agentkit.stores.embedded.ledger import FileLedger
 from agentkit.stores.embedded.prune import prune
+from agentkit.stores.embedded.queue import FileQueue
 from agentkit.stores.embedded.upkeep import Upkeep
 from agentkit.stores.names import checked_approval_id, checked_run_id
 from agentkit.stores.opened import Opened
@@ -75,6 +76,7 @@ class EmbeddedStore:
         self._inbox = Inbox(self._folder / "inbox")
         self.exports = FileLedger(self._folder / "exports")
         self._leases = Leases(self._folder / "lease", self.process)
+        self.queue = FileQueue(self._folder / "queue", self.process, self._leases)
         self._journal = Journal(self._folder / "journal", self.process, self._blobs)
         self._history = History(self._folder, self._table)
         self._folding = Folding(self._folder, self._table)
@@ -178,6 +180,7 @@ class EmbeddedStore:
         removed = prune(ids, self._folding, self._table(), self._blobs)
         for run_id in ids:
             self._inbox.remove(run_id)
+            self.queue.remove(run_id)
         self.exports.remove(ids)
         return removed
 
@@ -210,12 +213,14 @@ class EmbeddedStore:
         if self._warehouse is not None:
             self._warehouse.close()
         self._folding.close()
+        self.queue.close()
         self._leases.close()
 
     def become_child(self) -> None:
         """In a forked child: let go of what is the parent's, and be a process of its own from now on."""
         self._journal.forget()
         self._leases.forget()
+        self.queue.forget()
         self._folding.close()
         self._blobs.lock.close()
         if self._warehouse is not None:

@@ -34,6 +34,17 @@ ON CONFLICT (process) DO UPDATE SET seen = excluded.seen
 """
 
 
+def is_gone(pid: int, host: str) -> bool:
+    """Whether a process of this machine has died; of one elsewhere nobody knows here."""
+    if os.name != "posix" or host != platform.node():
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, ProcessLookupError)
+    return False
+
+
 class Presence:
     """Says that this process lives, from the first claim on.
 

@@ -1,10 +1,8 @@
 # ruff: noqa: S608  the SQL is put together from our own names
 """The PostgreSQL store: one process's way into a log that a team shares."""
 
-import asyncio
 import hashlib
 import os
-import platform
 import secrets
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,8 +22,9 @@ from agentkit.stores.postgres import tables
 from agentkit.stores.postgres.answers import Answers
 from agentkit.stores.postgres.connections import Connections, Place
 from agentkit.stores.postgres.ledger import PostgresLedger
-from agentkit.stores.postgres.presence import LEASE, Presence
-from agentkit.stores.postgres.writer import FencedClaim, Job, Writer
+from agentkit.stores.postgres.presence import LEASE, Presence, is_gone
+from agentkit.stores.postgres.queue import PostgresQueue
+from agentkit.stores.postgres.writer import FencedClaim, Writer
 
 if TYPE_CHECKING:
     import psycopg_pool
@@ -124,6 +123,7 @@ class PostgresStore:
             lease=self._lease,
         )
         self.exports = PostgresLedger(self._connections)
+        self.queue = PostgresQueue(self._connections, self._writer, self._presence, lease=self._lease)
 
     def claim(self, run_id: str, *, new: bool = False, activity: ClaimActivity = "executing") -> FencedClaim:  # noqa: ARG002  the server knows the head
         """Take the right to append to a run; see `Store.claim`."""
@@ -166,7 +166,7 @@ class PostgresStore:
             watches = watch and held.broken is None and held.run_id in self._watched
             return _GIVE_BACK, {"watch": watches, "run": held.run_id, "token": held.token}
 
-        self._do(give_back)
+        self._writer.tell(give_back)
 
     def unwatch(self, run_id: str) -> None:
         """Stop being the one who watches a run."""
@@ -176,13 +176,13 @@ class PostgresStore:
                 return
             self._watched.discard(run_id)
         self._answers.forget(run_id)
-        self._do(lambda: (_UNWATCH, {"run": run_id, "me": self.process}))
+        self._writer.tell(lambda: (_UNWATCH, {"run": run_id, "me": self.process}))
 
     def holder(self, run_id: str) -> Holder | None:
         """The living process that executes or watches the run; None when nobody does."""
         checked_run_id(run_id)
         holder = self._holder(run_id, self._presence.grace)
-        return self._holder(run_id, 0.0) if holder is not None and _is_gone(holder) else holder
+        return self._holder(run_id, 0.0) if holder is not None and is_gone(holder.pid, holder.host) else holder
 
     def read(self, run_id: str, *, after: int = 0, until: int | None = None) -> list[Event]:
         """A run's events with `after < seq <= until`; see `Store.read`."""
@@ -232,7 +232,7 @@ class PostgresStore:
         ids = [checked_run_id(run_id) for run_id in run_ids]
         self._writer.settle()
         with self._connections.use() as connection, connection.transaction():
-            for table in ("answers", "claims", "ledger"):
+            for table in ("answers", "claims", "ledger", "queue"):
                 connection.execute(f"DELETE FROM {table} WHERE run_id = ANY(%s::uuid[])".encode(), [ids])
             return connection.execute("DELETE FROM events WHERE run_id = ANY(%s::uuid[])", [ids]).rowcount
 
@@ -248,6 +248,8 @@ class PostgresStore:
         self._claims.clear()
         self._watched.clear()
         self._writer.soon(lambda: (_LEAVE, {"me": self.process}))
+        if self.queue.took:
+            self._writer.soon(self.queue.leave)
         self._writer.close()
         self._presence.stop()
         self._connections.close()
@@ -264,7 +266,7 @@ class PostgresStore:
         grace = self._presence.grace
         try:
             rows = self._connections.execute(_TAKE, {**given, "grace": grace})
-            if not rows and ((holder := self._holder(run_id, grace)) is None or _is_gone(holder)):
+            if not rows and ((holder := self._holder(run_id, grace)) is None or is_gone(holder.pid, holder.host)):
                 rows = self._connections.execute(_TAKE, {**given, "grace": 0.0})
         except BaseException:  # the server may have taken it, and only its word was lost
             self._writer.soon(lambda: (_FORGET, {"run": run_id, "token": token}))
@@ -277,23 +279,6 @@ class PostgresStore:
     def _holder(self, run_id: str, grace: float) -> Holder | None:
         rows = self._connections.execute(_HOLDER, {"run": run_id, "lease": self._lease, "grace": grace})
         return Holder(*rows[0]) if rows else None
-
-    def _do(self, job: Job) -> None:
-        """Tell the server something after what was appended; wait for it, but on a loop, which drives other runs."""
-        self._writer.soon(job)
-        if asyncio._get_running_loop() is None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no error where there is none
-            self._writer.settle()
-
-
-def _is_gone(holder: Holder) -> bool:
-    """Whether a process of this machine has died; of one elsewhere nobody knows here."""
-    if os.name != "posix" or holder.host != platform.node():
-        return False
-    try:
-        os.kill(holder.pid, 0)
-    except OSError as error:
-        return isinstance(error, ProcessLookupError)
-    return False
 
 
 def _event(row: tuple[Any, ...]) -> Event:

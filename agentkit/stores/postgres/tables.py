@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 _OLDEST = 13  # PostgreSQL's own oldest that is still mended is 14
 
-VERSION = 1
-"""Of these tables; a log of a newer one is refused."""
-
 EVENTS = {
     "run_id": "uuid", "seq": "integer", "ts": "timestamptz", "type": "text", "step": "text", "attempt": "integer",
     "name": "text", "status": "text", "duration_ms": "double precision", "input_tokens": "bigint",
@@ -32,6 +29,7 @@ _NEEDED = {"run_id", "seq", "ts", "type", "body", "schema_version"}
 _EVENTS = ",\n  ".join(f"{name} {kind}{' NOT NULL' if name in _NEEDED else ''}" for name, kind in EVENTS.items())
 _LEDGER = ",\n  ".join(f"{name} {kind}" for name, kind in views.LEDGER.items())
 
+# version 1; what came later is in the migrations, which a new log goes through as an old one does
 _MADE = f"""
 CREATE TABLE meta (version integer NOT NULL, views text NOT NULL);
 
@@ -95,6 +93,28 @@ CREATE FUNCTION lives(text, lease double precision, grace double precision) RETU
 $$;
 """
 
+_QUEUE = """
+-- the runs that wait for a worker: ready where nobody has it and it is not asleep; 'infinity' is until it is woken
+CREATE TABLE queue (
+  run_id uuid PRIMARY KEY,
+  name text NOT NULL,
+  submitted_at timestamptz NOT NULL DEFAULT now(),
+  lost integer NOT NULL DEFAULT 0,
+  process text,
+  token bigint,
+  asleep_until timestamptz
+);
+CREATE INDEX queue_ready ON queue (name, submitted_at, run_id) WHERE process IS NULL AND asleep_until IS NULL;
+CREATE INDEX queue_asleep ON queue (asleep_until) WHERE asleep_until < 'infinity';
+CREATE INDEX queue_taken ON queue (process) WHERE process IS NOT NULL;
+"""
+
+_MIGRATIONS = (_QUEUE,)
+"""What brings the tables from version 1 to 2, from 2 to 3 and so on: never changed, only added to."""
+
+VERSION = 1 + len(_MIGRATIONS)
+"""Of these tables; a log of a newer one is refused."""
+
 _LEDGER_LINES = f"SELECT {', '.join(views.LEDGER)} FROM ledger"
 
 
@@ -123,8 +143,11 @@ def prepare(connection: "psycopg.Connection[Any]", schema: str) -> None:
         if not _exists(connection, schema):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}".encode())
             connection.execute(_MADE.encode())
-            connection.execute("INSERT INTO meta VALUES (%s, '')", [VERSION])
-        if _mark(connection) != _views_mark():
+            connection.execute("INSERT INTO meta VALUES (1, '')")
+        version, mark = _meta(connection)
+        if version < VERSION:
+            _migrate(connection, version)
+        if mark != _views_mark():
             _try_to_make_views(connection)
 
 
@@ -134,7 +157,7 @@ def quoted(name: str) -> str:
 
 
 def _is_current(connection: "psycopg.Connection[Any]", schema: str) -> bool:
-    return _exists(connection, schema) and _mark(connection) == _views_mark()
+    return _exists(connection, schema) and _meta(connection) == (VERSION, _views_mark())
 
 
 def _exists(connection: "psycopg.Connection[Any]", schema: str) -> bool:
@@ -142,8 +165,12 @@ def _exists(connection: "psycopg.Connection[Any]", schema: str) -> bool:
     return found is not None and bool(found[0])
 
 
-def _mark(connection: "psycopg.Connection[Any]") -> str:
-    """Which views the log has."""
+def _meta(connection: "psycopg.Connection[Any]") -> tuple[int, str]:
+    """The version of the tables that the log has, and which views.
+
+    Raises:
+        LogTooNew: a newer agentkit made them.
+    """
     row = connection.execute("SELECT version, views FROM meta").fetchone()
     version, mark = row if row is not None else (VERSION, "")
     if version > VERSION:
@@ -151,7 +178,25 @@ def _mark(connection: "psycopg.Connection[Any]") -> str:
             f"the log's tables are of version {version}, this agentkit knows up to {VERSION}; upgrade agentkit to open "
             "it"
         )
-    return str(mark)
+    return int(version), str(mark)
+
+
+def _migrate(connection: "psycopg.Connection[Any]", version: int) -> None:
+    """Bring the tables up to date; who may write claims may use the tables that are new."""
+    from psycopg import errors
+
+    rights = connection.execute(_RIGHTS, [["claims"]]).fetchall()
+    try:
+        for statements in _MIGRATIONS[version - 1 :]:
+            connection.execute(statements.encode())
+        connection.execute("UPDATE meta SET version = %s", [VERSION])
+    except errors.InsufficientPrivilege as error:
+        raise LogUnwritable(
+            f"the log's tables are of version {version}, and this role may not bring them to {VERSION} "
+            f"({str(error).splitlines()[0]}): have the role that made the log open it once with this agentkit"
+        ) from error
+    for right, _, role in rights:
+        connection.execute(f"GRANT {right} ON queue TO {role}".encode())
 
 
 def _view_texts() -> list[str]:

@@ -5,6 +5,7 @@ The statement moves the head of each run on where the claim's token and head are
 inserts the events of those runs only: a process that was stopped while another took its run over writes nothing.
 """
 
+import asyncio
 import contextlib
 import threading
 import time
@@ -101,8 +102,8 @@ class Writer:
     """
 
     def __init__(self, connections: Connections, process: str) -> None:
+        self.process = process
         self._connections = connections
-        self._process = process
         self._lock = threading.Lock()  # orders appends
         self._waiting: list[_Entry] = []
         self._jobs: list[Job] = []
@@ -114,7 +115,7 @@ class Writer:
         """Put events after the claim's head; see `Store.append`."""
         lines = [event.encode() for event in events]
         with self._lock:
-            claim.check(events, self._process)
+            claim.check(events, self.process)
             if claim.broken is not None:
                 return failed(claim.broken)
             base = claim.head
@@ -131,6 +132,12 @@ class Writer:
         with self._lock:
             self._jobs.append(job)
             self._committer.wake()
+
+    def tell(self, job: Job) -> None:
+        """Have it run soon and wait for that, but not on a loop, which drives other runs."""
+        self.soon(job)
+        if asyncio._get_running_loop() is None:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  no error where there is none
+            self.settle()
 
     def flush(self) -> None:
         """Have done what waits, if anything does, without waiting for it."""
