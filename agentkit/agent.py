@@ -20,7 +20,7 @@ from agentkit.open_model import as_model
 from agentkit.policy import Budget, Retry
 from agentkit.redact import Redactor, refuse_secret_settings
 from agentkit.runner.run import Run
-from agentkit.runner.start import start
+from agentkit.runner.start import start, submit
 from agentkit.sub_agent import SubAgent
 
 Toollike: TypeAlias = "ToolSpec | Agent"
@@ -159,6 +159,49 @@ class Agent:
             user=user,
         )
         return Run(store, driver.run_id, driver=driver)
+
+    def submit(
+        self,
+        input: Any,
+        *,
+        after: "Run | str | None" = None,
+        budget: Budget | None = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: "Log | str | None" = None,
+    ) -> Run:
+        """Leave a run to the workers of the log (`agentkit worker module:name`), which import the agent.
+
+        Args:
+            input: as `run` takes it.
+            after: an ended run whose conversation goes on.
+            budget: what this run may use; the agent's own when left out.
+            tags: recorded, to find the run by.
+            session: recorded.
+            user: recorded.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
+
+        Returns:
+            The run, waiting for a worker: `.result()`, `await run`, `.pending`, `.approve()` as if it executed here.
+
+        Raises:
+            ConfigError: no worker could import the agent: it is defined in a notebook, a script or a function.
+            LogError: the log cannot be used; nothing was submitted.
+            EncodingError: the input or the answer's schema is not JSON.
+        """
+        log = log if isinstance(log, Log) else open_log(log)
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        run_id = submit(
+            log.store,
+            definition,
+            input,
+            after=log.run(after).run_id if isinstance(after, str) else after and after.run_id,
+            tags=tags,
+            session=session,
+            user=user,
+        )
+        return Run(log.store, run_id, definition=definition)
 
     def map(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
         self,

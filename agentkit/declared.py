@@ -1,16 +1,37 @@
 """A step as its user declared it, before it is wired."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypedDict
 
 from agentkit.child_step import TASK, ChildStep
-from agentkit.definition import DEOPT, AgentDefinition, OnReject, PipelineDefinition, ToolSpec
+from agentkit.definition import DEOPT, AgentDefinition, Approve, Definition, OnReject, PipelineDefinition, ToolSpec
 from agentkit.errors import ConfigError
 from agentkit.pipeline_values import is_name
+from agentkit.policy import Retry
 from agentkit.signature import NOTHING, Parameter, Signature, read_signature
 from agentkit.tools import Options, Tool
 from agentkit.written import Written
+
+
+class StepOptions(TypedDict, total=False):
+    """What `Pipeline.step` takes beside the work."""
+
+    name: str | None
+    needs: Mapping[str, str] | None
+    when: Callable[..., Any] | None
+    each: str | tuple[str, str] | None
+    concurrency: int
+    on_error: Literal["fail", "collect"]
+    retry: Retry | None
+    retry_on: tuple[type[BaseException], ...] | None
+    timeout: float | None
+    writes: bool
+    idempotent: bool
+    approve: Approve
+    on_reject: OnReject
+    cache: bool | float
 
 
 @dataclass(frozen=True)
@@ -146,3 +167,41 @@ def _check_wiring(step: Declared) -> None:
         raise ConfigError(
             f"{owner}: when={when!r}; give a function of inputs and results, for example when=lambda facts: facts.ok"
         )
+
+
+def work_of(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
+    """What the runner is to do for a step, and what the step is called.
+
+    Args:
+        given: a function, a tool, an agent or a pipeline.
+        name: what its user calls it, if anything.
+        options: the step's own.
+
+    Raises:
+        ConfigError: it is no step, has no name, or keeps options of its own.
+    """
+    made: Any = getattr(given, "definition", None)
+    child = made if isinstance(made, AgentDefinition | PipelineDefinition) else None
+    _keep_own(given, child, options)
+    if child is not None:
+        return child, name or re.sub(r"\W", "_", child.name)
+    if isinstance(given, ToolSpec):
+        return given, name or re.sub(r"\W", "_", given.schema.name)
+    if not callable(given):
+        raise ConfigError(f"{given!r} is no step: give a function, an agent, a tool or a pipeline")
+    called: str | None = name or getattr(given, "__name__", None)
+    if called is None or called == "<lambda>":
+        raise ConfigError("a step without a name: others need it by its name; give name='…'")
+    return given, called
+
+
+def _keep_own(given: Any, child: Definition | None, options: Options) -> None:
+    """What is made already keeps its own options: a step of it that says others would be another one."""
+    if isinstance(given, ToolSpec) and options != Options():
+        raise ConfigError(
+            f"{given.schema.name} is a tool and keeps its own writes, idempotent, approve, retry and timeout; "
+            "say them where it is made, with @ak.tool"
+        )
+    if child is not None and replace(options, approve=False) != Options():
+        what, has = ("an agent", "tools") if child.kind == "agent" else ("a pipeline", "steps")
+        raise ConfigError(f"{child.name} is {what}; writes, idempotent, retry and timeout are options of its {has}")

@@ -5,15 +5,15 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Literal, TypeVar, Unpack, cast, overload
 
 from agentkit import registry
 from agentkit.agent import Agent, find_module, make_redactor
 from agentkit.assembly import Assembly, check_output
 from agentkit.batch import Batch, MapOptions
 from agentkit.child_step import taking_over
-from agentkit.declared import Declared, check_options
-from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition, ToolSpec
+from agentkit.declared import Declared, StepOptions, check_options, work_of
+from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition
 from agentkit.errors import ConfigError, EncodingError, PipelineError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
@@ -22,7 +22,7 @@ from agentkit.open_model import as_model
 from agentkit.pipeline_values import StepsOutput, read_inputs, read_output
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
-from agentkit.runner.start import start
+from agentkit.runner.start import start, submit
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
 from agentkit.used import Used
@@ -32,25 +32,6 @@ F = TypeVar("F")
 
 _RESERVED = ("log", "deps", "budget", "tags", "session", "user")
 """What `run` takes beside the inputs."""
-
-
-class StepOptions(TypedDict, total=False):
-    """What `Pipeline.step` takes beside the work."""
-
-    name: str | None
-    needs: Mapping[str, str] | None
-    when: Callable[..., Any] | None
-    each: str | tuple[str, str] | None
-    concurrency: int
-    on_error: Literal["fail", "collect"]
-    retry: Retry | None
-    retry_on: tuple[type[BaseException], ...] | None
-    timeout: float | None
-    writes: bool
-    idempotent: bool
-    approve: Approve
-    on_reject: OnReject
-    cache: bool | float
 
 
 class Pipeline:
@@ -218,7 +199,7 @@ class Pipeline:
             raise ConfigError(f"needs={needs!r}; give names, parameter → input or step: needs={{'text': 'ticket'}}")
 
         def declare(given: Any) -> Any:
-            made, called = _work(given, name, options)
+            made, called = work_of(given, name, options)
             step = Declared(
                 name=called,
                 work=made,
@@ -384,6 +365,41 @@ class Pipeline:
         driver = start(log.store, definition, given, deps=deps, tags=tags, session=session, user=user)
         return Run(log.store, driver.run_id, driver=driver)
 
+    def submit(
+        self,
+        *,
+        budget: Budget | None = None,
+        tags: Iterable[str] = (),
+        session: str | None = None,
+        user: str | None = None,
+        log: "Log | str | None" = None,
+        **inputs: Any,
+    ) -> Run:
+        """Leave a run to the workers of the log (`agentkit worker module:name`), which import the pipeline.
+
+        Args:
+            budget: what this run may use; the pipeline's own when left out.
+            tags: recorded, to find the run by.
+            session: recorded.
+            user: recorded.
+            log: where it is recorded, or its URL; `ak.open_log()` when left out.
+            inputs: the declared inputs, by name.
+
+        Returns:
+            The run, waiting for a worker: `.result()`, `await run`, `.pending`, `.approve()` as if it executed here.
+
+        Raises:
+            PipelineError: the steps do not fit together.
+            ConfigError: an input is missing, unknown, or not of its type; or no worker could import the pipeline: it
+                is defined in a notebook, a script or a function.
+            LogError: the log cannot be used; nothing was submitted.
+        """
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        given = self.read(inputs)
+        log = log if isinstance(log, Log) else open_log(log)
+        run_id = submit(log.store, definition, given, tags=tags, session=session, user=user)
+        return Run(log.store, run_id, definition=definition)
+
     def map(  # noqa: PLR0913  one keyword an option: they are what a notebook shows on Shift-Tab
         self,
         items: Iterable[Any],
@@ -464,30 +480,3 @@ class Pipeline:
             raise EncodingError(f"{self.name}: the input {error.where}", f"{error.problem}; {advice}") from error
         except InvalidArguments as error:
             raise ConfigError(f"{self.name}: {self._inputs.in_words(error, _RESERVED)}") from error
-
-
-def _work(given: Any, name: str | None, options: Options) -> tuple[Any, str]:
-    """What the runner is to do, and what the step is called."""
-    _keep_own(given, options)
-    if isinstance(given, Agent | Pipeline):
-        return given.definition, name or re.sub(r"\W", "_", given.name)
-    if isinstance(given, ToolSpec):
-        return given, name or re.sub(r"\W", "_", given.schema.name)
-    if not callable(given):
-        raise ConfigError(f"{given!r} is no step: give a function, an agent, a tool or a pipeline")
-    called = name or getattr(given, "__name__", None)
-    if called is None or called == "<lambda>":
-        raise ConfigError("a step without a name: others need it by its name; give name='…'")
-    return given, cast("str", called)
-
-
-def _keep_own(given: Any, options: Options) -> None:
-    """What is made already keeps its own options: a step of it that says others would be another one."""
-    if isinstance(given, ToolSpec) and options != Options():
-        raise ConfigError(
-            f"{given.schema.name} is a tool and keeps its own writes, idempotent, approve, retry and timeout; "
-            "say them where it is made, with @ak.tool"
-        )
-    if isinstance(given, Agent | Pipeline) and replace(options, approve=False) != Options():
-        what, has = ("an agent", "tools") if isinstance(given, Agent) else ("a pipeline", "steps")
-        raise ConfigError(f"{given.name} is {what}; writes, idempotent, retry and timeout are options of its {has}")

@@ -17,6 +17,7 @@ from agentkit.events import (
     HistoryTrimmed,
     Origin,
     ParentWrite,
+    PauseReason,
     RunStatus,
     Verdict,
 )
@@ -231,6 +232,9 @@ class State:
     tags: tuple[str, ...] = ()
     session: str | None = None
     user: str | None = None
+    submitted: bool = False  # to workers, who execute it
+    queued: bool = False  # and none has taken it yet
+    paused_why: PauseReason | None = None
     activation: int = 1
     ended_at: datetime | None = None
     # the conversation

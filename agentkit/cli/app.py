@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperGroup
 
 import agentkit
-from agentkit.cli import advise, answer, demo, doctor, execute, export, look, models, promote
+from agentkit.cli import advise, answer, demo, doctor, execute, export, look, models, promote, work
 from agentkit.cli.screen import out, say
 from agentkit.errors import AgentKitError
 
@@ -47,6 +47,7 @@ app.command()(execute.resume)
 app.command()(execute.fork)
 app.command()(execute.pause)
 app.command()(execute.cancel)
+app.command()(work.worker)
 app.command()(look.runs)
 app.command()(look.show)
 app.command()(look.compare)

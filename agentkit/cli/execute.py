@@ -21,7 +21,7 @@ from agentkit.cli.options import (
     the_budget,
     the_log,
 )
-from agentkit.cli.screen import say
+from agentkit.cli.screen import out, say
 from agentkit.errors import ConfigError
 from agentkit.pipeline import Pipeline
 
@@ -51,6 +51,10 @@ def run(
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Of many runs, how many execute at one time.")] = 8,
     retry: Annotated[bool, typer.Option("--retry", help="Of many runs, try those that failed once more.")] = False,
+    submit: Annotated[
+        bool,
+        typer.Option("--submit", help="Leave it to the log's workers, and print the run's id; see agentkit worker."),
+    ] = False,
     approve: Approve = None,
     usd: Usd = None,
     model_calls: ModelCalls = None,
@@ -75,15 +79,22 @@ def run(
     given = _for_agent(text, input, set) if isinstance(found, Agent) else _for_pipeline(found, text, input, set or [])
     if after is not None and (isinstance(given, Counted) or isinstance(found, Pipeline)):
         raise ConfigError("--after goes on with one agent's conversation")
+    if submit and (deps is not None or approve is not None or retry):
+        raise ConfigError(
+            "--submit leaves the run to a worker: it has its own --deps, and --approve and --retry are ours"
+        )
     place = the_log(log, make=True)
     options: dict[str, Any] = {
-        "deps": None if deps is None else find.value_at(deps),
         "tags": tag or (),
         "session": session,
         "user": user,
         "log": place,
         "budget": the_budget(usd, model_calls),
     }
+    if submit:
+        _submit(found, given, after, options)
+        return
+    options["deps"] = None if deps is None else find.value_at(deps)
     if isinstance(given, Counted):
         finish_all(found.map(given, concurrency=concurrency, **options), approve=approve, retry=retry)
     elif isinstance(found, Agent):
@@ -92,6 +103,16 @@ def run(
     else:
         started = found.run(**options, **given)
         finish(started, follow(started, approve=approve), place, json=json)
+
+
+def _submit(found: Agent | Pipeline, given: Any, after: str | None, options: dict[str, Any]) -> None:
+    """Leave one run or many to the workers, and print the id of each."""
+    for item in given if isinstance(given, Counted) else [given]:
+        if isinstance(found, Agent):
+            left = found.submit(item, after=after, **options)
+        else:
+            left = found.submit(**options, **found.as_inputs(item))
+        out(left.run_id)
 
 
 def _for_agent(text: str | None, file: str | None, named: list[str] | None) -> Any:
@@ -133,12 +154,17 @@ def resume(
     usd: Usd = None,
     model_calls: ModelCalls = None,
     deps: Deps = None,
+    submit: Annotated[bool, typer.Option("--submit", help="Leave it to the log's workers.")] = False,
     json: AsJson = False,
     log: LogUrl = None,
 ) -> None:
     """Go on with a run that is paused, or whose process ended."""
     place = the_log(log)
     found = find.unfinished(place, run_id)
+    if submit:
+        found.resume(submit=True, budget=the_budget(usd, model_calls))
+        say(f"run {found.run_id} waits for a worker")
+        return
     found.resume(budget=the_budget(usd, model_calls), deps=None if deps is None else find.value_at(deps))
     finish(found, follow(found, approve=approve), place, json=json)
 

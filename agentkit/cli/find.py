@@ -39,6 +39,22 @@ def definition_at(where: str) -> Agent | Pipeline:
     raise ConfigError(f"{what}. Agents and pipelines there: {listed}")
 
 
+def definitions_at(where: str) -> list[Agent | Pipeline]:
+    """The agents and pipelines that `module:name` names, or all that a module defines.
+
+    Args:
+        where: for example "shop:support", "shop" or "pipelines/refund.py".
+
+    Raises:
+        ConfigError: there is none.
+    """
+    place, colon, _ = where.partition(":")
+    if colon:
+        return [definition_at(where)]
+    found = {id(value): value for value in _names(place).values() if isinstance(value, Agent | Pipeline)}
+    return list(found.values()) or [definition_at(where)]
+
+
 def value_at(where: str) -> Any:  # whatever the user's tools take as ctx.deps
     """What `module:name` names; a function is called for it."""
     place, _, name = where.partition(":")

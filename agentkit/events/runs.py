@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from agentkit.events.body import ApprovalKind, Body, Effect, ErrorInfo, Header, Origin, RunKind, Verdict
+from agentkit.events.body import ApprovalKind, Body, Effect, ErrorInfo, Header, Origin, PauseReason, RunKind, Verdict
 from agentkit.messages import ToolCall, ToolSchema
 
 
@@ -24,6 +24,7 @@ class RunStarted(Body):
     tags: tuple[str, ...] = ()
     session: str | None = None
     user: str | None = None
+    submitted: bool = False  # a worker is to execute it, and not who started it
     process: str | None = None
     traceparent: str | None = None  # the trace that it is part of, as W3C Trace Context writes it
 
@@ -240,18 +241,22 @@ class Note(Body):
 
 
 class RunPausedEvent(Body):
-    """The run stopped to wait for a person."""
+    """The run stopped to wait for a person; after a "handover" for another worker: the one that had it was stopped."""
 
     TYPE = "run_paused"
-    why: Literal["approval", "asked", "child", "budget"]
+    why: PauseReason
     waiting_for: tuple[str, ...] = ()
 
 
 class RunResumed(Body):
-    """A process took the run up: an activation begins. What was started and not finished is now interrupted."""
+    """A process took the run up: an activation begins. What was started and not finished is now interrupted.
+
+    `submitted`: none did yet; somebody left the run to the workers.
+    """
 
     TYPE = "run_resumed"
     process: str | None = None
+    submitted: bool = False
     definition_sha256: str | None = None
     header: Header | None = None  # where the definition changed
     budget: dict[str, Any] | None = None  # a raised Budget as JSON

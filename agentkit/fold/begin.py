@@ -41,6 +41,9 @@ def begin(base: State | None, event: Event, body: RunStarted) -> State:
         tags=body.tags,
         session=body.session,
         user=body.user,
+        submitted=body.submitted,
+        queued=body.submitted,
+        status="waiting" if body.submitted else "running",
         budget=Budget.model_validate(body.config.get("budget", {})),
     )
     set_header(fresh, body.header)

@@ -88,13 +88,15 @@ def _note(state: State, event: Event, body: Note) -> None:
 
 
 @on(RunPausedEvent)
-def _run_paused(state: State, _event: Event, _body: RunPausedEvent) -> None:
-    state.status = "paused"
+def _run_paused(state: State, _event: Event, body: RunPausedEvent) -> None:
+    state.queued = body.why == "handover"
+    state.status, state.paused_why = "waiting" if state.queued else "paused", body.why
 
 
 @on(RunResumed)
 def _run_resumed(state: State, _event: Event, body: RunResumed) -> None:
-    state.status = "running"
+    state.status, state.paused_why = "waiting" if body.submitted else "running", None
+    state.submitted, state.queued = state.submitted or body.submitted, body.submitted
     state.activation += 1
     turn = state.models.get(state.turn or "")
     if turn is not None and turn.status == "running":

@@ -101,6 +101,7 @@ class Activation:
         self.default_model: asyncio.Future[Any] | None = None  # for asks that name none
         self.cancelled_by: tuple[str | None, str | None] | None = None
         self.pause_asked = False
+        self.handing_over = False  # the pause is no person's: another process is to go on
         self._woken = False
         self._sleeper: asyncio.Future[None] | None = None
 
@@ -320,7 +321,10 @@ class Activation:
     def _pause(self) -> None:
         """Write down for whom the run waits; where that is recorded already, nothing changed."""
         waiting = (*self.state.pending, *self.family.pending(self._below))
-        if self.pause_asked:
+        if self.handing_over and not waiting:
+            self.record(RunPausedEvent(why="handover"), status="waiting")
+            return
+        if self.pause_asked and not self.handing_over:
             why = "asked"
         elif any(self.state.approvals[key].kind == "budget" for key in self.state.pending) or self._child_is_broke():
             why = "budget"

@@ -1,9 +1,9 @@
-"""What is recorded of a run that nobody executes: that it was cancelled, or how somebody judged it."""
+"""What is recorded of a run that nobody executes: that it was paused, cancelled, or how somebody judged it."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agentkit.errors import ConfigError, RunClaimed
-from agentkit.events import Event, Graded, RunCancelledEvent
+from agentkit.events import Event, Graded, RunCancelledEvent, RunPausedEvent
 from agentkit.redact import Redactor
 from agentkit.runner import comments, settled
 from agentkit.runner.answers import current_user
@@ -11,11 +11,30 @@ from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
 from agentkit.runner.recorder import Recorder
 from agentkit.state import State
-from agentkit.store import Store
+from agentkit.store import Answer, Store
+
+if TYPE_CHECKING:
+    from agentkit.runner.run import Run
 
 
-def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
-    """End a run that nobody executes; who takes it up in this moment finds the word to cancel, and ends it."""
+def cancel_here(run: "Run", said: Answer, redactor: Redactor) -> None:
+    """End a run that nobody executes, and everything below it.
+
+    Args:
+        run: the run.
+        said: who ends it, and why.
+        redactor: of the run's definition.
+    """
+    for asked in run.pending:
+        run.store.answer(asked.run_id, asked.id, said.model_copy(update={"verdict": "withdrawn"}))
+    for child in run.children():
+        if not child.state.ended:
+            child.cancel(said.comment)
+    _record_end(run.store, run.run_id, redactor, said.who, said.comment)
+
+
+def _record_end(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
+    """Who takes the run up in this moment finds the word to cancel, and ends it."""
     try:
         claim = claim_run(store, run_id)
     except RunClaimed:
@@ -30,7 +49,28 @@ def cancel_here(store: Store, run_id: str, redactor: Redactor, who: str | None, 
             state = recorder.state
     finally:
         store.release(claim)
+    if state.submitted:
+        store.queue.remove(run_id)
     settled.tell(store, state)
+
+
+def pause_here(run: "Run", redactor: Redactor) -> bool:
+    """Have no worker take up a run that waits for one; False where one has taken it."""
+    store = run.store
+    if store.holder(run.run_id) is not None:
+        return False
+    try:
+        claim = claim_run(store, run.run_id)
+    except RunClaimed:
+        return False
+    try:
+        recorder = Recorder(store, claim, load_state(store, run.run_id), _tell_nobody, redactor)
+        if recorder.state.status in {"running", "waiting"}:
+            recorder.record(RunPausedEvent(why="asked"), name=recorder.state.name, status="paused")
+            recorder.settle()
+    finally:
+        store.release(claim)
+    return True
 
 
 def check_grade(state: State, verdict: str) -> None:

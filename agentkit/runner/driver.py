@@ -443,13 +443,29 @@ class Driver:
         if self._activation is not None and f"pause-{self.live_state.activation}" in answers:
             self.pause()
 
-    def pause(self) -> None:
-        """Have the running activation, and those of its children, stop after what is in flight."""
+    def pause(self, *, handing_over: bool = False) -> None:
+        """Have the running activation, and those of its children, stop after what is in flight.
+
+        Args:
+            handing_over: no person asked for it; another process is to go on.
+        """
         for child in self.children.values():
-            child.pause()
+            child.pause(handing_over=handing_over)
         if self._activation is not None:
+            self._activation.handing_over = handing_over
             self._activation.pause_asked = True
             self._activation.wake()
+
+    def let_go(self) -> bool:
+        """Stop watching a run that waits, so that whoever comes first goes on with it.
+
+        Returns:
+            False where it executes, or was answered and goes on here.
+        """
+        if not self.settled.is_set():
+            return False
+        watch.forget(self)
+        return True
 
     async def end(self, who: str | None, why: str | None) -> None:
         """End a paused run, and those below it, as cancelled."""

@@ -17,7 +17,7 @@ from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import comments, start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
-from agentkit.runner.closing import cancel_here, check_grade, record_grade
+from agentkit.runner.closing import cancel_here, check_grade, pause_here, record_grade
 from agentkit.runner.driver import Driver, OnEvent, OnText
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
@@ -76,11 +76,11 @@ class Run:
 
     @property
     def status(self) -> str:
-        """running, paused, waiting, succeeded, failed, cancelled; or interrupted: recorded as running, but not held."""
+        """Its recorded status; or interrupted: recorded as running, and not held. What was submitted waits then."""
         state = self.state
         here = self._driver is not None and not self._driver.settled.is_set()
         if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
-            return "interrupted"
+            return "waiting" if state.submitted else "interrupted"
         return state.status
 
     @property
@@ -260,11 +260,11 @@ class Run:
         return status not in {"running", "waiting"}
 
     def _is_taken_up(self) -> bool:
-        """Whether a paused run has an answer that the process which watches it is about to find."""
+        """Whether a paused run has an answer that who watches it, or a worker, is about to find."""
         state = self.state
         answered = len(self.pending) < len(open_questions(self._store, state))
         here = self._driver is not None or (self._root is not None and not self._root.settled.is_set())
-        return answered and (here or self._store.holder(self.run_id) is not None)
+        return answered and (here or state.submitted or self._store.holder(self.run_id) is not None)
 
     def _outcome(self) -> Any:
         if self._driver is not None and self._driver.error is not None:
@@ -384,18 +384,13 @@ class Run:
         if holder is not None and holder.activity == "executing":
             self._tell("cancel", given)
             return
-        for asked in self.pending:  # nobody executes the run: it ends from here, and everything below it
-            self._store.answer(asked.run_id, asked.id, self._control("withdrawn", given.who, given.comment))
-        for child in self.children():
-            if not child.state.ended:
-                child.cancel(given.comment)
-        cancel_here(self._store, self.run_id, self._redactor, given.who, given.comment)
+        cancel_here(self, given, self._redactor)
 
     def pause(self) -> None:
-        """Stop after what is in flight; `resume()` goes on. Does nothing to a run that is not executing."""
+        """Stop after what is in flight, and have no worker take it; `resume()` goes on. One that rests is left so."""
         state = self.state
-        if state.status in {"running", "waiting"}:
-            name = f"pause-{state.activation}"
+        if state.status in {"running", "waiting"} and not (state.submitted and pause_here(self, self._redactor)):
+            name = f"pause-{self.state.activation}"
             answer = self._control("stop", current_user(), None)
             self._store.answer(self.run_id, name, answer)
             self._tell(name, answer)
@@ -407,12 +402,13 @@ class Run:
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))
 
-    def resume(self, *, budget: Budget | None = None, deps: Any = None) -> "Run":
+    def resume(self, *, budget: Budget | None = None, deps: Any = None, submit: bool = False) -> "Run":
         """Go on with a run that is paused or interrupted, in this process.
 
         Args:
             budget: a new budget.
             deps: for `ctx.deps`; what the run was started with here is kept when it is left out.
+            submit: leave it to the workers of the log instead.
 
         Returns:
             This run.
@@ -438,6 +434,9 @@ class Run:
         holder = self._store.holder(self.run_id)
         if holder is not None and holder.activity == "executing":
             raise RunClaimed(self.run_id, str(holder))
+        if submit:
+            self._driver = start.hand_over(self._store, state, driver, budget)
+            return self
         if driver is not None:
             driver.settled.clear()
             engine().spawn(driver.resume(budget))
@@ -445,6 +444,8 @@ class Run:
         definition = self._definition or start.find_definition(state)
         self._driver = start.resume(self._store, self.run_id, definition, deps=deps, budget=budget)
         self._definition = definition
+        if state.submitted:  # workers see to it that it ends, should this process not
+            self._store.queue.wake(self.run_id)
         return self
 
     def _raise_budget(self, budget: Budget | None) -> None:

@@ -7,18 +7,21 @@ from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
 from agentkit.definition.predicting import refuse_runs
 from agentkit.errors import ConfigError, ResumeError
-from agentkit.events import Origin
+from agentkit.events import Event, Origin, RunResumed, RunStarted
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
 from agentkit.policy import Budget
+from agentkit.redact import Redactor
 from agentkit.runner import observe
+from agentkit.runner.claiming import claim_run
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import run_started
 from agentkit.runner.load import check_definition, load_state
+from agentkit.runner.recorder import Recorder
 from agentkit.runner.watch import watch
 from agentkit.state import State
-from agentkit.store import Store
+from agentkit.store import Claim, Store
 
 
 def start(
@@ -53,7 +56,111 @@ def start(
             only predicted.
     """
     refuse_runs()
-    given_labels = labels(tags, session, user)
+    started, base = _first_event(store, definition, given, after, item=item, **labels(tags, session, user))
+    driver = Driver(store, new_id(), definition, deps=deps)
+    claim = store.claim(driver.run_id, new=True)
+    engine().spawn(driver.start(driver.begin(claim, started, base)))
+    return driver
+
+
+def submit(
+    store: Store,
+    definition: Definition,
+    given: Any,
+    *,
+    after: str | None = None,
+    tags: Iterable[str] = (),
+    session: str | None = None,
+    user: str | None = None,
+) -> str:
+    """Record a run that a worker is to execute.
+
+    It is in the queue before its first event is on disk: of a process that dies between the two nothing is left but a
+    place in the queue, which the worker who comes to it removes.
+
+    Returns:
+        The run's id.
+
+    Raises:
+        ConfigError: no worker can import the definition. And what `start` raises.
+    """
+    refuse_runs()
+    _refuse_notebooks(definition.name, definition.module)
+    started, base = _first_event(store, definition, given, after, submitted=True, **labels(tags, session, user))
+    run_id = new_id()
+    store.queue.put(run_id, definition.name)
+    try:
+        claim = store.claim(run_id, new=True)
+        _leave(store, claim, base, started, definition.name, definition.redactor)
+    except BaseException:
+        store.queue.remove(run_id)
+        raise
+    return run_id
+
+
+def hand_over(store: Store, state: State, driver: Driver | None, budget: Budget | None) -> Driver | None:
+    """Leave a run that nobody executes to the workers.
+
+    Args:
+        store: the log.
+        state: the run's.
+        driver: what watches it here, if anything does.
+        budget: what the run is to have, which only who resumes it here can give.
+
+    Returns:
+        The driver, where it goes on here after all: it was answered just now.
+
+    Raises:
+        ConfigError: no worker can import its definition; or there is a budget.
+        RunClaimed: somebody executes it.
+        LogError: the log cannot be used.
+    """
+    _refuse_notebooks(state.name, state.module)
+    if budget is not None:
+        raise ConfigError("submit=True leaves the run to workers as it is; resume it here to give it another budget")
+    if driver is not None and not engine().call(driver.let_go):
+        return driver
+    store.unwatch(state.run_id)
+    claim = claim_run(store, state.run_id)
+    try:
+        state = load_state(store, state.run_id)
+        if not store.queue.wake(state.run_id):
+            store.queue.put(state.run_id, state.name)
+    except BaseException:
+        store.release(claim)
+        raise
+    _leave(store, claim, state, RunResumed(submitted=True), state.name, Redactor())
+    return None
+
+
+def _leave(
+    store: Store, claim: Claim, state: State | None, body: RunStarted | RunResumed, name: str, redactor: Redactor
+) -> None:
+    """Record that a run waits for a worker, and give it back."""
+    try:
+        recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+        recorder.record(body, name=name, status="waiting")
+        recorder.settle()
+    finally:
+        store.release(claim)
+
+
+def _refuse_notebooks(name: str, module: str | None) -> None:
+    if module is None:
+        raise ConfigError(
+            f"{name!r} is defined in a notebook, a script or a function, and no worker can import it from there: move "
+            "it to a module (of a pipeline, ak.promote(it).write('pipelines/name.py') makes one)"
+        )
+
+
+def _tell_nobody(_event: Event) -> None:
+    """Nobody follows a run that is not executing."""
+
+
+def _first_event(
+    store: Store, definition: Definition, given: Any, after: str | None, **more: Any
+) -> tuple[RunStarted, State | None]:
+    """How a run begins, and the state of the run whose conversation it goes on with."""
     base, origin = None, None
     if after is not None:
         base = load_state(store, after)
@@ -65,14 +172,10 @@ def start(
         as_json(given, "input"),
         origin=origin,
         process=store.process,
-        item=item,
         traceparent=observe.traceparent(),
-        **given_labels,
+        **more,
     )
-    driver = Driver(store, new_id(), definition, deps=deps)
-    claim = store.claim(driver.run_id, new=True)
-    engine().spawn(driver.start(driver.begin(claim, started, base)))
-    return driver
+    return started, base
 
 
 def labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def take_up(run: "Run", run_id: str, answers: dict[str, Answer]) -> tuple[str, D
     noting = holder is not None and holder.activity == "noting"  # which is no going on
     if holder is not None and not noting and (holder.process != run.store.process or holder.activity == "executing"):
         return f"{holder} goes on with the run", None
+    if root.submitted and run.store.queue.wake(root.run_id):
+        return "a worker goes on with the run", None
     try:
         if root.run_id == run.run_id:
             run.resume()

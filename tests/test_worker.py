@@ -1,0 +1,395 @@
+"""Runs that are left to workers: who takes them, what becomes of them when a worker dies, and what a person sees."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import chores
+import pytest
+from postgres_server import fresh_database
+from test_cli import COMMAND
+
+import agentkit as ak
+from agentkit import registry
+from agentkit import worker as working
+from agentkit.errors import ConfigError, LogUnwritable, RunPaused
+from agentkit.events import RunPausedEvent, RunResumed, RunStarted
+from agentkit.ids import new_id
+from agentkit.worker import Worker
+
+SOON = 30
+
+
+@pytest.fixture(params=["embedded", "postgresql"])
+def log(request, tmp_path):
+    """A log that processes share."""
+    place = tmp_path / ".agentkit"
+    if request.param == "postgresql":
+        place = fresh_database(request.getfixturevalue("postgres"))
+    with contextlib.closing(ak.open_log(place)) as log:
+        yield log
+
+
+@pytest.fixture
+def marks(tmp_path):
+    """Where steps say that they ran."""
+    return tmp_path / "marks"
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def works(log, told):
+    """A worker of this process, in a thread: `works(owners, …)` begins it."""
+    with contextlib.ExitStack() as ends:
+
+        def begin(*owners, **options):
+            worker = Worker(*owners, log=log, tell=told.append, poll=0.02, **options)
+            thread = threading.Thread(target=worker.work)
+            thread.start()
+            ends.callback(thread.join, SOON)
+            ends.callback(worker.stop)
+            return worker
+
+        yield begin
+
+
+@contextlib.contextmanager
+def process(log, *more):
+    """A worker process, by the command line."""
+    command = [*COMMAND, "worker", chores.__file__, "--log", log.url, *more]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
+def until(true):
+    end = time.monotonic() + SOON
+    while not true():
+        assert time.monotonic() < end, "it did not come to be so"
+        time.sleep(0.02)
+
+
+def lines(marks):
+    return marks.read_text().splitlines() if marks.exists() else []
+
+
+def submitted(log, marks, n=1, **more):
+    return chores.chore.submit(n=n, marks=str(marks), log=log, **more)
+
+
+def test_a_submitted_run_waits_for_a_worker(log, marks, works):
+    """It is in the log at once and says what it waits for; a worker executes it, and whoever asks has its output."""
+    run = submitted(log, marks, tags=["night"])
+    assert (run.status, log.run(run.run_id).status) == ("waiting", "waiting")
+    assert "waits for a worker" in str(run)
+    assert [row[:2] for row in log.sql("SELECT name, status FROM runs")] == [("chore", "waiting")]
+    assert not lines(marks)
+    works(chores.chore)
+    assert run.result(SOON) == "paid 3"
+    started, resumed = (event for event in run.events() if isinstance(event.body, RunStarted | RunResumed))
+    assert (started.body.submitted, started.body.tags, resumed.body.process) == (True, ("night",), log.store.process)
+
+
+def test_a_worker_takes_what_it_knows(log, marks, works):
+    """Runs of other pipelines are left to other workers."""
+    hasty, run = chores.hasty.submit(amount=3, log=log), submitted(log, marks)
+    works(chores.chore)
+    run.result(SOON)
+    assert hasty.status == "waiting"
+    works(chores.hasty)
+    until(lambda: hasty.pending)
+
+
+def test_what_waits_for_a_person_holds_no_place(log, marks, works, told):
+    """The only slot is free for the next run; an answer from anywhere has the worker go on."""
+    asks = submitted(log, marks, ask=True)
+    works(chores.chore, slots=1)
+    with pytest.raises(RunPaused):
+        asks.result(SOON)
+    assert submitted(log, marks, n=5).result(SOON) == "paid 11"
+    until(lambda: log.store.holder(asks.run_id) is None)
+    assert "a worker goes on" in log.run(asks.run_id).approve().then
+    assert asks.result(SOON) == "paid 3"
+    assert any("waits for" in line and "pay" in line for line in told)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_answer_that_comes_while_the_worker_lets_go_is_not_lost(log, marks, works, monkeypatch, when):
+    """Whether it comes just before or just after the run is put back to sleep."""
+    run = submitted(log, marks, ask=True)
+    queue = log.store.queue
+    put_back, answered = queue.put_back, []
+
+    def answering(run_id, *, after):
+        if when == "after":
+            put_back(run_id, after=after)
+        if not answered:
+            answered.append(log.run(run.run_id).approve())
+        if when == "before":
+            put_back(run_id, after=after)
+
+    monkeypatch.setattr(queue, "put_back", answering)
+    works(chores.chore)
+    until(lambda: answered)
+    assert run.result(SOON) == "paid 3"
+
+
+def test_a_question_of_a_run_below_wakes_the_one_above(log, works):
+    """The approval that a sub-agent waits for has the worker go on with the agent that called it."""
+    run = chores.chief.submit("Write.", log=log)
+    works(chores.chief)
+    with pytest.raises(RunPaused):
+        run.result(SOON)
+    until(lambda: log.store.holder(run.run_id) is None)
+    (asked,) = log.pending()
+    assert asked.run_id != run.run_id
+    log.run(asked.run_id).approve()
+    assert run.result(SOON) == "The clerk wrote."
+
+
+def test_a_question_that_expires_wakes_its_run(log, works):
+    """Nobody answers, and the run goes on when the time is over."""
+    run = chores.hasty.submit(amount=3, log=log)
+    works(chores.hasty)
+    until(lambda: run.state.ended)
+    assert run.status == "succeeded"
+
+
+def test_a_follow_up_is_left_to_workers_too(log, works):
+    """`submit(after=run)` goes on with a conversation."""
+    works(chores.chief)
+    first = chores.chief.submit("Write.", log=log)
+    until(lambda: first.pending)
+    first.reject(reason="no")
+    first.result(SOON)
+    second = chores.chief.submit("Again.", after=first, log=log)
+    assert second.state.origin.run_id == first.run_id
+    until(lambda: second.state.ended)
+
+
+def test_killed_workers_lose_and_repeat_nothing(log, marks):
+    """Of two worker processes one is killed in the middle; the other goes on with its runs, and no write is doubled."""
+    runs = [submitted(log, marks, n=n, seconds=0.05) for n in range(12)]
+    with process(log, "--slots", "2") as first, process(log, "--slots", "2"):
+        until(lambda: len(lines(marks)) >= 6)
+        first.send_signal(signal.SIGKILL)
+        assert [run.result(SOON) for run in runs] == [f"paid {n * 2 + 1}" for n in range(12)]
+        until(lambda: not any(log.store.queue.wake(run.run_id) for run in runs))
+    paid = [line for line in lines(marks) if line.startswith("pay")]
+    assert len(set(paid)) == 12  # the keys; one that was interrupted may have been called twice with the same one
+    assert len(lines(marks)) <= 36 + 2
+
+
+def test_a_worker_that_is_told_to_stop_hands_over(log, marks):
+    """SIGTERM: what is in flight ends, the run is left to another worker, and the process ends well."""
+    run = submitted(log, marks, seconds=0.5)
+    with process(log) as first:
+        until(lambda: run.status == "running")
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(SOON) == 0
+        assert "is left to another worker" in first.stderr.read()
+    assert run.status == "waiting"
+    assert [event.body.why for event in run.events() if isinstance(event.body, RunPausedEvent)] == ["handover"]
+    with process(log, "--until-idle") as second:
+        assert run.result(SOON) == "paid 3"
+        assert second.wait(SOON) == 0
+    assert sorted(line.split()[0] for line in lines(marks)) == ["look", "pay", "think"]
+
+
+def test_a_second_signal_ends_a_worker_at_once(log, marks):
+    """Whatever is in flight; another worker goes on."""
+    run = submitted(log, marks, seconds=20)
+    with process(log) as first:
+        until(lambda: run.status == "running")
+        first.send_signal(signal.SIGINT)
+        until(lambda: "once more" in first.stderr.readline())
+        first.send_signal(signal.SIGINT)
+        assert first.wait(SOON) in {1, 130}
+    until(lambda: run.status == "waiting")
+
+
+def test_a_run_that_kills_its_workers_is_left_alone(log, marks, works, told):
+    """After three of them; a person may hand it to the workers again."""
+    run = submitted(log, marks, n=chores.KILLER)
+    for _ in range(3):
+        with process(log) as doomed:
+            assert doomed.wait(SOON) == -signal.SIGKILL
+    works(chores.chore)
+    until(lambda: told)
+    assert re.search(rf"{run.run_id} is left alone: 3 workers died", told[0])
+    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
+    assert run.status == "waiting"
+    run.cancel("it is broken")
+    assert run.status == "cancelled"
+
+
+def test_workers_share_the_work_and_do_nothing_twice(log, marks):
+    """Each run is executed by one of them, once."""
+    runs = [submitted(log, marks, n=n, seconds=0.02) for n in range(20)]
+    with process(log, "--slots", "2", "--until-idle"), process(log, "--slots", "2", "--until-idle"):
+        for run in runs:
+            run.result(SOON)
+    assert sorted(line for line in lines(marks) if line.startswith("look")) == sorted(f"look {n}" for n in range(20))
+    by = {event.body.process for run in runs for event in run.events() if isinstance(event.body, RunResumed)}
+    assert len(by) == 2
+
+
+def test_what_no_worker_can_import_is_refused(log, marks):
+    """A pipeline of a notebook would wait for ever; the error says what to do, and nothing is recorded."""
+    local = ak.Pipeline("local", input={"n": int})
+
+    @local.step
+    def work(n: int) -> int:
+        return n
+
+    with pytest.raises(ConfigError, match=r"'local' is defined in a notebook.*ak\.promote"):
+        local.submit(n=1, log=log)
+    run = local.run(n=1, log=log)
+    run.result(SOON)
+    assert len(log.runs()) == 1
+
+
+def test_who_pauses_a_run_keeps_workers_from_it(log, marks, works):
+    """Until it is resumed: here, or by the workers."""
+    run = submitted(log, marks)
+    run.pause()
+    assert run.status == "paused"
+    works(chores.chore)
+    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
+    assert run.status == "paused"
+    run.resume(submit=True)
+    assert run.result(SOON) == "paid 3"
+
+
+def test_a_run_that_a_worker_executes_can_be_paused(log, marks, works):
+    """It stops after what is in flight, and stays so."""
+    run = submitted(log, marks, seconds=0.5)
+    works(chores.chore)
+    until(lambda: run.status == "running")
+    run.pause()
+    until(lambda: run.status == "paused")
+    assert run.state.paused_why == "asked"
+    until(lambda: log.store.holder(run.run_id) is None)
+    log.run(run.run_id).resume().result(SOON)
+    assert sorted(line.split()[0] for line in lines(marks)) == ["look", "pay", "think"]
+
+
+def test_what_was_cancelled_is_not_executed(log, marks, works):
+    """Nobody has to run for a run to be cancelled."""
+    run = submitted(log, marks)
+    run.cancel("no need")
+    assert run.status == "cancelled"
+    works(chores.chore)
+    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
+    assert "look 1" not in lines(marks)
+    assert not log.store.queue.wake(run.run_id)
+
+
+def test_a_run_that_was_begun_here_can_be_handed_over(log, marks, works):
+    """It waits for a person here; from then on workers see to it."""
+    run = chores.chore.run(n=1, marks=str(marks), ask=True, log=log)
+    with pytest.raises(RunPaused):
+        run.result(SOON)
+    with pytest.raises(ConfigError, match="budget"):
+        run.resume(submit=True, budget=ak.Budget(usd=1))
+    assert run.resume(submit=True).status == "waiting"
+    works(chores.chore)
+    until(lambda: run.status == "paused")
+    until(lambda: log.store.holder(run.run_id) is None)
+    run.approve()
+    assert run.result(SOON) == "paid 3"
+
+
+def test_a_person_takes_a_run_out_of_the_workers_hands(log, marks, works, monkeypatch):
+    """`resume` executes it here; the workers leave it, and forget it when it ended."""
+    monkeypatch.setattr(working, "_ELSEWHERE", 0.1)
+    run = submitted(log, marks, seconds=0.3)
+    here = log.run(run.run_id).resume()
+    works(chores.chore)
+    assert here.result(SOON) == "paid 3"
+    until(lambda: not log.store.queue.wake(run.run_id))
+    assert len([event for event in run.events() if isinstance(event.body, RunResumed)]) == 1
+
+
+def test_a_place_in_the_queue_without_a_run_is_cleared(log, works, monkeypatch):
+    """Whoever submitted it died before its first event."""
+    run_id = new_id()
+    log.store.queue.put(run_id, "chore")
+    monkeypatch.setattr(working, "_YOUNG", 0.3)
+    works(chores.chore)
+    until(lambda: not log.store.queue.wake(run_id))
+
+
+def test_what_cannot_go_on_is_tried_again_later(log, marks, works, told, monkeypatch):
+    """A worker whose pipeline lost the step that the run waits at says so, and leaves it to those that have it."""
+    monkeypatch.setattr(working, "_UNUSABLE", 0.1)
+    run = submitted(log, marks, ask=True)
+    first = works(chores.chore)
+    until(lambda: run.pending)
+    until(lambda: log.store.holder(run.run_id) is None)
+    first.stop()
+    changed = ak.Pipeline("chore", input={"n": int, "marks": str, "seconds": (float, 0.0), "ask": (bool, False)})
+    changed.step(chores.look)
+    registry.define("chore", chores.chore)  # the other one is that of another process
+    stranger = works(changed)
+    run.approve()
+    until(lambda: any("cannot go on here" in line and "pay" in line for line in told))
+    stranger.stop()
+    works(chores.chore)
+    assert run.result(SOON) == "paid 3"
+
+
+def test_a_log_that_is_away_for_a_moment_is_waited_for(log, marks, works, told, monkeypatch):
+    """The worker says so once, and goes on when it is back."""
+    take, failures = log.store.queue.take, iter(range(3))
+
+    def away(names, limit):
+        if next(failures, None) is not None:
+            raise LogUnwritable("the server is away")
+        return take(names, limit)
+
+    monkeypatch.setattr(log.store.queue, "take", away)
+    works(chores.chore)
+    assert submitted(log, marks).result(SOON) == "paid 3"
+    assert told[:2] == ["the log cannot be used at this moment: the server is away", "the log is back"]
+
+
+def test_a_worker_wants_something_to_do(log):
+    """One definition a name, and a slot at least."""
+    for owners, options in (((), {}), ((chores.chore, chores.chore), {}), ((chores.chore,), {"slots": 0})):
+        with pytest.raises(ConfigError):
+            Worker(*owners, log=log, **options)
+
+
+def ran(*arguments, log):
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--log", log.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_line_leaves_runs_to_workers(log, marks):
+    """`run --submit` prints the id; `worker --until-idle` does it; `resume --submit` hands a paused one back."""
+    place = Path(chores.__file__)
+    code, out, _ = ran("run", f"{place}:chore", "--set", "n=1", "--set", f"marks={marks}", "--submit", log=log)
+    run = log.run(out.strip())
+    assert (code, run.status) == (0, "waiting")
+    assert ran("pause", run.run_id, log=log)[0] == 0
+    assert run.status == "paused"
+    assert "waits for a worker" in ran("resume", run.run_id, "--submit", log=log)[2]
+    code, _, said = ran("worker", str(place), "--until-idle", log=log)
+    assert (code, run.output) == (0, "paid 3")
+    assert "takes runs of chore, hasty, clerk, chief, 8 at one time" in said
+    assert f"chore {run.run_id} succeeded after" in said
+    code, _, said = ran("run", f"{place}:chore", "--submit", "--deps", "os:sep", "--set", "n=1", log=log)
+    assert (code, "--submit" in said) == (2, True)
