@@ -15,15 +15,16 @@ from what_matters import assert_nothing_ran_twice, effects, same_but_for_doubt, 
 from agentkit.ids import new_id
 from agentkit.testing import FailPoints, all_fail_points
 
-DEFAULT_SEEDS = [*range(20), *range(FIRST, FIRST + 3), DEOPTS + 5]
+DEFAULT_SEEDS = [*(seed for seed in range(22) if seed not in {3, 7}), *range(FIRST, FIRST + 3), DEOPTS + 5]
 MORE_SEEDS = [
-    *range(20, 200),
+    *(3, 7),  # of the first ones those that take longest
+    *range(22, 200),
     *range(FIRST + 3, FIRST + 40),
     *range(DEOPTS, DEOPTS + 5),
     *range(DEOPTS + 6, DEOPTS + 19),
 ]
-TEAM_SEEDS = [4]
-MORE_TEAM_SEEDS = [*range(0, 40, 7), FIRST, FIRST + 3, FIRST + 6, DEOPTS + 5, DEOPTS + 18]
+TEAM_SEEDS = [28]
+MORE_TEAM_SEEDS = [4, *range(0, 28, 7), 35, FIRST, FIRST + 3, FIRST + 6, DEOPTS + 5, DEOPTS + 18]
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,12 @@ def quick(model, monkeypatch):
 
 @pytest.mark.parametrize(
     ("tool", "times"),
-    [(order, 10), (move, 10), (paint, 22), (price, 22), (look_up, 22), (ping, 4)],
+    [
+        (order, 10),
+        *(pytest.param(*more, marks=pytest.mark.slow) for more in ((move, 10), (paint, 22), (price, 22))),
+        (look_up, 22),
+        (ping, 4),
+    ],
     ids=lambda what: what.schema.name if isinstance(what, ak.Tool) else "",
 )
 def test_every_call_fits_its_tool(quick, tool, times):
