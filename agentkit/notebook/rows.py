@@ -173,6 +173,7 @@ _CALL: dict[str, RowStatus] = {
 def run_row(state: State, parent: str | None, status: str) -> Row:
     """The row of a run itself."""
     usage = state.usage + state.child_usage
+    note = "waits for a worker" if state.queued else ""
     return Row(
         id=state.run_id,
         parent=parent,
@@ -183,7 +184,7 @@ def run_row(state: State, parent: str | None, status: str) -> Row:
         status=_RUN[status],
         started=seconds(state.started_at),
         ended=seconds(state.ended_at),
-        note=f"{state.error.type}: {state.error.message}" if state.error is not None else "",
+        note=f"{state.error.type}: {state.error.message}" if state.error is not None else note,
         **_used(usage),
     )
 
