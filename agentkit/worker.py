@@ -152,7 +152,8 @@ class Worker:
             if state.paused_why == "asked":  # a person's word: only one of them lets it go on
                 self._put_back(taken, None)
                 return
-            driver = resume(self.log.store, taken.run_id, self._owners[taken.name].definition, deps=self._deps)
+            definition = self._owners[taken.name].definition
+            driver = resume(self.log.store, taken.run_id, definition, deps=self._deps, state=state)
         except RunNotFound:
             if (datetime.now(UTC) - taken.submitted_at).total_seconds() < _YOUNG:
                 self._put_back(taken, self._poll)
@@ -162,10 +163,12 @@ class Worker:
             self._cannot(taken, error)
         else:
             self._executing[taken.run_id] = _Job(taken, driver, time.monotonic())
-            self._listen(driver)
 
-    def _listen(self, driver: Driver) -> None:
-        engine().call(lambda: driver.when_settled(lambda: self._settled.put(driver.run_id)))
+            def let_go() -> None:  # before it could be answered: from here on, whoever comes first goes on with it
+                driver.let_go()
+                self._settled.put(driver.run_id)
+
+            engine().call(lambda: driver.when_settled(let_go))
 
     # giving back -----------------------------------------------------------------------------------------------------
 
@@ -180,9 +183,6 @@ class Worker:
 
     def _settle(self, job: _Job) -> None:
         driver, taken = job.driver, job.taken
-        if not engine().call(driver.let_go):  # it was answered before anybody could look
-            self._listen(driver)
-            return
         del self._executing[taken.run_id]
         state = driver.live_state if driver.has_state else None
         if driver.error is not None or state is None:

@@ -51,6 +51,16 @@ def transfer(amount: int) -> int:
     return amount
 
 
+blunt = ak.Pipeline("blunt", input={"marks": str})
+
+
+@blunt.step(writes=True)
+def fire(marks: str) -> str:
+    mark(marks, "fire")
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
 @ak.tool(writes=True, approve=True)
 def send(text: str) -> str:
     """Send a letter to somebody. Returns what was sent.

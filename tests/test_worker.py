@@ -233,6 +233,20 @@ def test_a_run_that_kills_its_workers_is_left_alone(log, marks, works, told):
     assert run.status == "cancelled"
 
 
+def test_a_write_that_a_worker_died_in_asks_a_person(log, marks, works):
+    """Nobody knows whether it happened: the next worker does not do it again, and goes on as it is told."""
+    run = chores.blunt.submit(marks=str(marks), log=log)
+    with process(log) as doomed:
+        assert doomed.wait(SOON) == -signal.SIGKILL
+    works(chores.blunt)
+    until(lambda: run.pending)
+    assert run.pending[0].kind == "in_doubt"
+    until(lambda: log.store.holder(run.run_id) is None)
+    run.resolve(None, "happened", result="fired")
+    assert run.result(SOON) == "fired"
+    assert lines(marks) == ["fire"]
+
+
 def test_workers_share_the_work_and_do_nothing_twice(log, marks):
     """Each run is executed by one of them, once."""
     runs = [submitted(log, marks, n=n, seconds=0.02) for n in range(20)]
@@ -389,7 +403,7 @@ def test_the_command_line_leaves_runs_to_workers(log, marks):
     assert "waits for a worker" in ran("resume", run.run_id, "--submit", log=log)[2]
     code, _, said = ran("worker", str(place), "--until-idle", log=log)
     assert (code, run.output) == (0, "paid 3")
-    assert "takes runs of chore, hasty, clerk, chief, 8 at one time" in said
+    assert "takes runs of chore, hasty, blunt, clerk, chief, 8 at one time" in said
     assert f"chore {run.run_id} succeeded after" in said
     code, _, said = ran("run", f"{place}:chore", "--submit", "--deps", "os:sep", "--set", "n=1", log=log)
     assert (code, "--submit" in said) == (2, True)

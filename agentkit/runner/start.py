@@ -197,17 +197,33 @@ def labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
 
 
 def resume(
-    store: Store, run_id: str, definition: Definition, *, deps: Any = None, budget: Budget | None = None
+    store: Store,
+    run_id: str,
+    definition: Definition,
+    *,
+    deps: Any = None,
+    budget: Budget | None = None,
+    state: State | None = None,
 ) -> Driver:
     """Go on with a run in this process, in the background.
+
+    Args:
+        store: the log.
+        run_id: the run.
+        definition: the agent or the pipeline.
+        deps: for `ctx.deps`; never in the log.
+        budget: a new one.
+        state: the run's as it was just read, to be kept; None reads it.
 
     Raises:
         RunNotFound: no such run.
         ResumeError: the definition contradicts what is recorded.
     """
     refuse_runs()
-    check_definition(definition, load_state(store, run_id))
+    state = state or load_state(store, run_id)
+    check_definition(definition, state)
     driver = Driver(store, run_id, definition, deps=deps)
+    driver.take_state(state)
     driver.before = engine().call(lambda: watch.take_over(driver))
     engine().spawn(driver.resume(budget))
     return driver
