@@ -14,6 +14,7 @@ from agentkit.ids import new_id
 from agentkit.stores.embedded import EmbeddedStore, blobs, open_store, writer
 from agentkit.stores.embedded.segment import read_segment
 from agentkit.testing import FailPoints
+from agentkit.testing.queue_contract import put, take
 from agentkit.testing.store_contract import answer, event, fill
 
 
@@ -134,6 +135,49 @@ def test_a_read_only_log_can_be_read(store, folder, tmp_path):
                 found.answer(events[0].run_id, "a1", answer("ann"))
         with pytest.raises(LogUnwritable, match="read-only"):
             EmbeddedStore(readable / "journal" / "new")
+
+
+@pytest.mark.parametrize("runs", [0, 2])
+def test_a_read_only_log_has_a_queue_that_says_so(store, folder, tmp_path, runs):
+    """One that never had a run is empty, and that can be seen without writing."""
+    run_ids = put(store, runs)
+    store.close()
+    readable = tmp_path / "readable"
+    readable.mkdir()
+    with _mounted(readable, "--bind", "-o", "ro", folder):
+        subprocess.run(["mount", "-o", "remount,bind,ro", readable], check=True)
+        with contextlib.closing(EmbeddedStore(readable)) as found:
+            if runs == 0:
+                assert take(found) == []
+                assert found.queue.wake(new_id()) is False
+                found.queue.remove(new_id())
+            for call in (
+                lambda: put(found),
+                *([lambda: take(found), lambda: found.queue.wake(run_ids[0])] * bool(runs)),
+            ):
+                with pytest.raises(LogUnwritable, match="read-only"):
+                    call()
+    assert not runs or len(list((folder / "queue" / "ready").glob("*/*"))) == runs
+
+
+def test_a_full_disk_takes_no_more_runs_and_loses_none(small_disk):
+    """What was put is there, what was not is not there by half; and a run that is taken can be put back."""
+    ballast = small_disk / "ballast"
+    with contextlib.closing(EmbeddedStore(small_disk / "log")) as store:
+        run_ids = put(store, 3)
+        assert take(store, 2) == run_ids[:2]
+        with pytest.raises(OSError, match="No space left"), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(b"x" * 4096)
+        with pytest.raises(LogUnwritable, match="disk is full; free some space"):
+            put(store)
+        store.queue.put_back(run_ids[0], after=0)
+        assert take(store) == [run_ids[0], run_ids[2]]
+        ballast.unlink()
+        run_ids += put(store)
+        assert take(store) == run_ids[3:]
+        store.queue.put_back(run_ids[1], after=0)
+        assert take(store) == [run_ids[1]]
 
 
 def test_a_file_is_no_log(tmp_path):

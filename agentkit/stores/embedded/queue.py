@@ -85,8 +85,7 @@ class FileQueue:
         with self._alone():
             self._free()
             self._call()
-            found = heapq.nsmallest(limit, ((run_id, name) for name in set(names) for run_id in _in(self._ready(name))))
-            runs = [_read(self._ready(name) / run_id) for run_id, name in found]
+            runs = [_read(path) for path in self._first(names, limit)]
             if runs:
                 failpoints.hit("queue.chosen")
                 self._take(runs)
@@ -168,6 +167,12 @@ class FileQueue:
             if name[:15] <= now:
                 _, digest, run_id = name.split(".")
                 _move(self._folder / "due" / name, self._folder / "ready" / digest / run_id)
+
+    def _first(self, names: Collection[str], limit: int) -> list[Path]:
+        """The files of the runs that are ready and were submitted first."""
+        folders = [self._ready(name) for name in set(names)]
+        found = ((run_id, folder) for folder in folders for run_id in heapq.nsmallest(limit, _in(folder)))
+        return [folder / run_id for run_id, folder in heapq.nsmallest(limit, found)]
 
     def _take(self, runs: list[Taken]) -> None:
         self._leases.live()

@@ -22,34 +22,36 @@ _MORE = 100  # rows that a take looks at beyond its limit, since other takes may
 
 _PUT = "INSERT INTO queue (run_id, name) VALUES (%s, %s) ON CONFLICT DO NOTHING"
 _TAKE = """
-WITH dead AS MATERIALIZED (
-  SELECT process FROM (SELECT DISTINCT process FROM queue WHERE process IS NOT NULL) AS takers
-  WHERE process <> %(me)s
-    AND NOT lives(process, %(lease)s, CASE WHEN process = ANY(%(gone)s::text[]) THEN 0 ELSE %(grace)s::float8 END)
+WITH takers AS MATERIALIZED (
+  SELECT DISTINCT process FROM queue WHERE process IS NOT NULL AND process <> %(me)s
+), dead AS MATERIALIZED (
+  SELECT process FROM takers
+  WHERE NOT lives(process, %(lease)s, CASE WHEN process = ANY(%(gone)s::text[]) THEN 0 ELSE %(grace)s::float8 END)
 ), seen AS (
-  SELECT r.run_id, r.submitted_at FROM unnest(%(names)s::text[]) AS n(name) CROSS JOIN LATERAL (
-    SELECT run_id, submitted_at FROM queue WHERE name = n.name AND process IS NULL AND asleep_until IS NULL
+  SELECT r.run_id FROM unnest(%(names)s::text[]) AS n(name) CROSS JOIN LATERAL (
+    SELECT run_id FROM queue WHERE name = n.name AND process IS NULL AND asleep_until IS NULL
     ORDER BY submitted_at, run_id LIMIT %(look)s
   ) AS r
   UNION ALL (
-    SELECT run_id, submitted_at FROM queue WHERE asleep_until <= now() AND asleep_until < 'infinity'
+    SELECT run_id FROM queue WHERE asleep_until <= now() AND asleep_until < 'infinity'
       AND name = ANY(%(names)s::text[])
     ORDER BY asleep_until LIMIT %(look)s
   )
   UNION ALL (
-    SELECT run_id, submitted_at FROM queue WHERE process IN (SELECT process FROM dead) AND name = ANY(%(names)s::text[])
-    LIMIT %(look)s
+    SELECT run_id FROM queue WHERE process IN (SELECT process FROM dead) AND name = ANY(%(names)s::text[])
+    ORDER BY submitted_at, run_id LIMIT %(look)s
   )
 ), free AS MATERIALIZED (
-  SELECT q.run_id FROM seen JOIN queue AS q ON q.run_id = seen.run_id
-  WHERE (q.process IS NULL AND (q.asleep_until IS NULL OR q.asleep_until <= now()))
-    OR q.process = ANY(ARRAY(SELECT process FROM dead))
-  ORDER BY seen.submitted_at, seen.run_id LIMIT %(limit)s FOR UPDATE OF q SKIP LOCKED
+  SELECT run_id FROM queue WHERE run_id = ANY(ARRAY(SELECT run_id FROM seen)) AND (
+    process IS NULL AND (asleep_until IS NULL OR asleep_until <= now())
+    OR process = ANY(ARRAY(SELECT process FROM dead))
+  )
+  ORDER BY submitted_at, run_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), taken AS (
-  UPDATE queue AS q SET process = %(me)s, token = %(token)s, asleep_until = NULL,
-    lost = q.lost + CASE WHEN q.process IS NULL THEN 0 ELSE 1 END
-  FROM free WHERE q.run_id = free.run_id
-  RETURNING q.run_id, q.name, q.submitted_at, q.lost
+  UPDATE queue SET process = %(me)s, token = %(token)s, asleep_until = NULL,
+    lost = lost + CASE WHEN process IS NULL THEN 0 ELSE 1 END
+  WHERE run_id = ANY(ARRAY(SELECT run_id FROM free))
+  RETURNING run_id, name, submitted_at, lost
 )
 SELECT run_id, name, submitted_at, lost FROM taken ORDER BY submitted_at, run_id
 """
@@ -97,9 +99,15 @@ class PostgresQueue:
         if limit < 1 or not names:
             return []
         self._presence.start()
-        runs = self._take(names, limit, [])
-        if len(runs) < limit and (gone := self._gone()):
-            runs += self._take(names, limit - len(runs), gone)
+        self.took = True
+        token = secrets.randbits(62)
+        try:
+            runs = self._take(names, limit, token, [])
+            if len(runs) < limit and (gone := self._gone()):
+                runs += self._take(names, limit - len(runs), token, gone)
+        except BaseException:  # the server may have given some, and only its word was lost
+            self._writer.soon(lambda: (_FORGET, {"me": self._writer.process, "token": token}))
+            raise
         return runs
 
     def put_back(self, run_id: str, *, after: float | None) -> None:
@@ -120,32 +128,27 @@ class PostgresQueue:
         """The statement that has ready what this process took."""
         return _LEAVE, {"me": self._writer.process}
 
-    def _take(self, names: Collection[str], limit: int, gone: list[str]) -> list[Taken]:
+    def _take(self, names: Collection[str], limit: int, token: int, gone: list[str]) -> list[Taken]:
         """Take what is ready.
 
         Args:
             names: whose.
             limit: at most so many.
+            token: what this take is known by.
             gone: processes that are dead as soon as the server knows it, though they were seen a moment ago.
         """
-        self.took = True
-        token = secrets.randbits(62)
         given = {
             "me": self._writer.process,
             "token": token,
-            "names": list(names),
+            "names": sorted(set(names)),
             "limit": limit,
             "look": limit + _MORE,
             "gone": gone,
             "lease": self._lease,
             "grace": self._presence.grace,
         }
-        try:
-            rows = self._connections.execute(_TAKE, given)
-            failpoints.hit("postgres.queue.taken")
-        except BaseException:  # the server may have given them, and only its word was lost
-            self._writer.soon(lambda: (_FORGET, {"me": self._writer.process, "token": token}))
-            raise
+        rows = self._connections.execute(_TAKE, given)
+        failpoints.hit("postgres.queue.taken")
         return [Taken(*row) for row in rows]
 
     def _gone(self) -> list[str]:
