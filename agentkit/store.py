@@ -177,6 +177,7 @@ class Queue(Protocol):
 
         Raises:
             LogUnwritable: the log cannot be written.
+            LogCorrupt: naming a file.
         """
         ...
 

@@ -13,7 +13,7 @@ from agentkit.errors import LogCorrupt, LogUnwritable
 from agentkit.ids import new_id
 from agentkit.stores.embedded import EmbeddedStore
 from agentkit.stores.embedded import queue as of_files
-from agentkit.stores.postgres import PostgresStore, connections, writer
+from agentkit.stores.postgres import PostgresStore, connections, presence, writer
 from agentkit.stores.postgres import queue as of_postgres
 from agentkit.stores.postgres.connections import Place
 from agentkit.testing import FailPoints
@@ -151,6 +151,22 @@ def test_a_take_opens_the_files_of_what_it_takes_only(store, monkeypatch):
     assert take(store, 2) == read == runs[20:22]
 
 
+def test_a_run_is_on_disk_before_and_so_is_its_name(store, folder, monkeypatch):
+    """Its bytes before it has its name, the name before `put` returns, and each new folder's too; so is a wake."""
+    synced = []
+    sync, sync_folder = of_files.sync, of_files.sync_folder
+    monkeypatch.setattr(of_files, "sync", lambda fd: sync(fd) or synced.append("bytes"))
+    monkeypatch.setattr(of_files, "sync_folder", lambda path: sync_folder(path) or synced.append(path.name))
+    (run_id,) = put(store)
+    digest = of_files._digest("a")
+    assert synced == ["log", "queue", "ready", "bytes", digest]
+    take(store)
+    store.queue.put_back(run_id, after=None)
+    synced.clear()
+    store.queue.wake(run_id)
+    assert synced == [digest, "asleep"]
+
+
 def test_a_log_without_a_queue_has_no_folder_for_it(store, folder):
     """Until the first run is put."""
     assert store.queue.wake(new_id()) is False
@@ -163,13 +179,16 @@ def test_a_log_without_a_queue_has_no_folder_for_it(store, folder):
 
 
 def test_a_damaged_file_is_said(store, folder):
-    """With its path, and what to do; then the others can be taken."""
+    """With its path, and what to do; then the others can be taken. What a desktop leaves there is no run."""
     bad, good = put(store, 2)
     (path,) = (folder / "queue").glob(f"ready/*/{bad}")
     path.write_text("{}")
     with pytest.raises(LogCorrupt, match=f"{bad}: is no run of the queue.*remove that file"):
         take(store)
     path.unlink()
+    for place in ("ready", "taken", path.parent.relative_to(folder / "queue")):
+        (folder / "queue" / place).mkdir(exist_ok=True)
+        (folder / "queue" / place / ".DS_Store").touch()
     assert take(store) == [good]
 
 
@@ -183,6 +202,18 @@ def test_a_process_that_ended_leaves_nothing_but_its_runs(store, folder):
 
 
 # --- in either
+
+
+def test_a_closed_log_gives_no_runs(either):
+    """And says what is wrong; what is there stays for others."""
+    store, place = either
+    run_ids = put(store, 2)
+    assert take(store, 1) == run_ids[:1]
+    store.close()
+    with pytest.raises(LogUnwritable):
+        take(store)
+    with Actor(place) as actor:
+        assert lost(actor("store.queue.take(['a'], 9)")) == dict.fromkeys(run_ids, 0)
 
 
 def test_a_forked_child_has_nothing_of_what_its_parent_took(either):
@@ -232,6 +263,18 @@ def test_a_process_that_is_killed_in_the_midst_loses_no_run_in_postgresql(team, 
         actor.kill()
     found = lost(soon(team))
     assert found == ({first: 0, second: 0} if point.endswith("put") else {first: 1})
+
+
+def test_a_process_that_died_on_this_machine_is_not_waited_for(team, url, monkeypatch):
+    """It was seen a moment ago, and is not coming back: its process is not there any more."""
+    monkeypatch.setattr(presence, "_GRACE", 10 * SOON)
+    monkeypatch.setattr(team._presence, "_lease", 1000 * SOON)
+    (run_id,) = put(team)
+    with Actor(url) as actor:
+        assert len(actor("store.queue.take(['a'], 1)")) == 1
+        assert take(team) == []
+        actor.kill()
+    assert lost(soon(team)) == {run_id: 1}
 
 
 def test_runs_that_the_server_gave_and_nobody_was_told_of_are_ready_again(team):

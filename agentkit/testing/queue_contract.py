@@ -286,9 +286,7 @@ class SharedQueueContract(QueueContract):
         run_ids = put(store, 2)
         for _ in range(2):
             lose(store, run_ids)
-        began = time.monotonic()
         assert [(run.run_id, run.lost) for run in soon(store)] == [(run_ids[0], 2), (run_ids[1], 2)]
-        assert time.monotonic() - began < 2.5  # seconds: less than any lease
         store.queue.put_back(run_ids[0], after=0)
         assert [run.lost for run in store.queue.take(_NAMES, 1)] == [0]
 

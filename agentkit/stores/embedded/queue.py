@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from agentkit import failpoints
-from agentkit.errors import LogCorrupt, LogError
+from agentkit.errors import LogCorrupt, LogError, LogUnwritable
 from agentkit.store import Taken
 from agentkit.stores.embedded.journal import unwritable
 from agentkit.stores.embedded.lease import Leases
@@ -60,6 +60,7 @@ class FileQueue:
         self._leases = leases
         self._lock = FileLock(folder / ".lock")
         self._mine = folder / "taken" / process
+        self._closed = False
 
     def put(self, run_id: str, name: str) -> None:
         """A run is ready from now on; see `Queue.put`."""
@@ -70,9 +71,9 @@ class FileQueue:
         except OSError as error:
             raise unwritable(self._folder, error) from error
         with self._alone():
+            _make(folder.parent)
+            _make(folder)
             if next(self._places(run_id), None) is None:
-                _make(folder.parent)
-                _make(folder)
                 self._write(folder / run_id, run)
             failpoints.hit("queue.placed")
             sync_folder(folder)
@@ -84,7 +85,7 @@ class FileQueue:
             return []
         with self._alone():
             self._free()
-            self._call()
+            self._rouse()
             runs = [_read(path) for path in self._first(names, limit)]
             if runs:
                 failpoints.hit("queue.chosen")
@@ -127,12 +128,13 @@ class FileQueue:
                     path.unlink()
 
     def close(self) -> None:
-        """Have ready what this process took, and close the lock's file."""
-        if self._mine.is_dir():
-            with contextlib.suppress(LogError), self._alone():  # what is left there is ready as of a process that died
+        """Have ready what this process took, and take nothing more."""
+        self._closed = True  # who has the lock now is waited for, who gets it later is refused
+        if self._folder.is_dir():
+            with contextlib.suppress(LogError), self._held():  # what is left is ready as that of a process that died is
                 for run_id in _in(self._mine):
                     _move(self._mine / run_id, self._ready(_read(self._mine / run_id).name) / run_id)
-                self._mine.rmdir()
+                _remove(self._mine)
         self._lock.close()
 
     def forget(self) -> None:
@@ -141,6 +143,13 @@ class FileQueue:
 
     @contextlib.contextmanager
     def _alone(self) -> Generator[None]:
+        with self._held():
+            if self._closed:
+                raise LogUnwritable(f"{self._folder.parent}: this log was closed in this process; open it again")
+            yield
+
+    @contextlib.contextmanager
+    def _held(self) -> Generator[None]:
         try:
             with self._lock.hold(timeout=_PATIENCE):
                 failpoints.hit("queue.locked")
@@ -158,9 +167,9 @@ class FileQueue:
                     self._write(self._ready(run.name) / run_id, replace(run, lost=run.lost + 1))
                     failpoints.hit("queue.freed")
                     (theirs / run_id).unlink()
-                theirs.rmdir()
+                _remove(theirs)
 
-    def _call(self) -> None:
+    def _rouse(self) -> None:
         """Have ready what slept until now."""
         now = f"{math.floor(time.time() * 1000):015}"
         for name in _in(self._folder / "due"):
@@ -242,9 +251,15 @@ def _move(path: Path, to: Path) -> None:
 
 def _in(folder: Path) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208  a path for each of ten thousand names costs several times that
+        names = os.listdir(folder)  # noqa: PTH208  a path for each of ten thousand names costs several times that
     except FileNotFoundError:
         return []
+    return [name for name in names if name[0] != "."]  # a desktop leaves its own files wherever somebody looks
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # as above, or it was never there
+        folder.rmdir()
 
 
 def _read(path: Path) -> Taken:

@@ -91,7 +91,7 @@ class Presence:
         return self._connection is not None
 
     def start(self) -> None:
-        """Begin, at the first claim; does nothing after that.
+        """Begin, at the first claim or the first look into the queue; does nothing after that.
 
         Raises:
             LogUnwritable: the server cannot be reached: what is claimed now would be anybody's.
