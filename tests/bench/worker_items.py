@@ -37,5 +37,5 @@ slow = ak.Pipeline("slow", input={"n": int})
 
 @slow.step
 def sleep(n: int) -> int:
-    time.sleep(2)
+    time.sleep(60)  # killed long before
     return n
