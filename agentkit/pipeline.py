@@ -394,6 +394,8 @@ class Pipeline:
                 is defined in a notebook, a script or a function.
             LogError: the log cannot be used; nothing was submitted.
         """
+        if "deps" in inputs:
+            raise ConfigError(f"{self.name}: a worker has deps of its own: agentkit worker --deps module:name")
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
         given = self.read(inputs)
         log = log if isinstance(log, Log) else open_log(log)

@@ -94,6 +94,8 @@ def test_a_submitted_run_waits_for_a_worker(log, marks, works):
     assert "waits for a worker" in str(run)
     assert [row[:2] for row in log.sql("SELECT name, status FROM runs")] == [("chore", "waiting")]
     assert not lines(marks)
+    with pytest.raises(TimeoutError, match=r"still waits for a worker after 0 s: `agentkit worker chores` starts one"):
+        run.result(0)
     works(chores.chore)
     assert run.result(SOON) == "paid 3"
     started, resumed = (event for event in run.events() if isinstance(event.body, RunStarted | RunResumed))
@@ -268,8 +270,9 @@ def test_what_no_worker_can_import_is_refused(log, marks):
 
     with pytest.raises(ConfigError, match=r"'local' is defined in a notebook.*ak\.promote"):
         local.submit(n=1, log=log)
-    run = local.run(n=1, log=log)
-    run.result(SOON)
+    with pytest.raises(ConfigError, match="a worker has deps of its own"):
+        submitted(log, marks, deps=3)
+    local.run(n=1, log=log).result(SOON)
     assert len(log.runs()) == 1
 
 

@@ -5,6 +5,19 @@ from agentkit.runner.answers import why_paused
 from agentkit.state import Approval, State
 
 
+def still(state: State, timeout: float | None) -> str:
+    """What a run does that somebody waited for long enough.
+
+    Args:
+        state: the run's.
+        timeout: seconds that they waited.
+    """
+    if state.queued and state.module is not None:
+        place = state.module.partition(":")[0]
+        return f"run {state.run_id} still waits for a worker after {timeout} s: `agentkit worker {place}` starts one"
+    return f"run {state.run_id} is still {state.status} after {timeout} s"
+
+
 def without_output(state: State, pending: list[Approval]) -> RunError | ResumeError:
     """The error that says why there is no output.
 

@@ -24,7 +24,7 @@ from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
 from agentkit.runner.load import Loaded, definition_of, load_state, open_questions
-from agentkit.runner.outcome import without_output
+from agentkit.runner.outcome import still, without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
 from agentkit.runner.results import result_of
@@ -239,7 +239,7 @@ class Run:
             while True:
                 while not self._is_settled():
                     if deadline is not None and time.monotonic() >= deadline:
-                        raise TimeoutError(f"run {self.run_id} is still {self.state.status} after {timeout} s")
+                        raise TimeoutError(still(self.state, timeout))
                     self._nap(deadline)
                 if (outcome := self._outcome()) is not _WENT_ON:
                     return outcome
