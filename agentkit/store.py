@@ -181,7 +181,7 @@ class Queue(Protocol):
         """
         ...
 
-    def put_back(self, run_id: str, *, after: float | None) -> None:
+    def put_back(self, run_id: str, *, after: float | None, forgive: bool = True) -> None:
         """Let go of a run that this process took; nothing happens where another has it, or where it is not there.
 
         A wake that came while it was taken is forgotten: who puts a run to sleep looks afterwards, once more, whether
@@ -190,6 +190,7 @@ class Queue(Protocol):
         Args:
             run_id: the run.
             after: seconds until it is ready again; None is when it is woken.
+            forgive: whether the processes that died with it are forgotten; False where it was never begun here.
 
         Raises:
             LogUnwritable: the log cannot be written. Where it is on a server that is away, the run is let go of when

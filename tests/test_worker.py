@@ -15,11 +15,10 @@ from test_cli import COMMAND
 
 import agentkit as ak
 from agentkit import registry
-from agentkit import worker as working
 from agentkit.errors import ConfigError, LogUnwritable, RunPaused
 from agentkit.events import RunPausedEvent, RunResumed, RunStarted
 from agentkit.ids import new_id
-from agentkit.worker import Worker
+from agentkit.worker import Worker, work
 
 SOON = 30
 
@@ -132,13 +131,13 @@ def test_an_answer_that_comes_while_the_worker_lets_go_is_not_lost(log, marks, w
     queue = log.store.queue
     put_back, answered = queue.put_back, []
 
-    def answering(run_id, *, after):
+    def answering(run_id, **how):
         if when == "after":
-            put_back(run_id, after=after)
+            put_back(run_id, **how)
         if not answered:
             answered.append(log.run(run.run_id).approve())
         if when == "before":
-            put_back(run_id, after=after)
+            put_back(run_id, **how)
 
     monkeypatch.setattr(queue, "put_back", answering)
     works(chores.chore)
@@ -214,25 +213,31 @@ def test_a_second_signal_ends_a_worker_at_once(log, marks):
     with process(log) as first:
         until(lambda: run.status == "running")
         first.send_signal(signal.SIGINT)
-        until(lambda: "once more" in first.stderr.readline())
+        until(lambda: "stopping after what is in flight" in first.stderr.readline())
         first.send_signal(signal.SIGINT)
         assert first.wait(SOON) in {1, 130}
     until(lambda: run.status == "waiting")
 
 
 def test_a_run_that_kills_its_workers_is_left_alone(log, marks, works, told):
-    """After three of them; a person may hand it to the workers again."""
-    run = submitted(log, marks, n=chores.KILLER)
-    for _ in range(3):
+    """After four of them; what was in hand beside it is done. A person may hand it to the workers again."""
+    others = [submitted(log, marks, n=n, seconds=0.2) for n in range(4)]
+    run = submitted(log, marks, n=chores.KILLER, seconds=0.1)
+    others += [submitted(log, marks, n=n, seconds=0.2) for n in range(4, 8)]
+    for _ in range(4):
         with process(log) as doomed:
             assert doomed.wait(SOON) == -signal.SIGKILL
-    works(chores.chore)
-    until(lambda: told)
-    assert re.search(rf"{run.run_id} is left alone: 3 workers died", told[0])
-    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
-    assert run.status == "waiting"
-    run.cancel("it is broken")
-    assert run.status == "cancelled"
+    last = works(chores.chore)
+    for n, other in enumerate(others):
+        assert other.result(SOON) == f"paid {2 * n + 1}"
+    until(lambda: run.status == "paused")
+    assert any(re.search(rf"{run.run_id} is left alone: 4 workers died", line) for line in told)
+    with pytest.raises(RunPaused, match="several workers died with it"):
+        run.result(SOON)
+    last.stop()
+    with process(log) as doomed:
+        run.resume(submit=True)
+        assert doomed.wait(SOON) == -signal.SIGKILL
 
 
 def test_a_write_that_a_worker_died_in_asks_a_person(log, marks, works):
@@ -329,7 +334,7 @@ def test_a_run_that_was_begun_here_can_be_handed_over(log, marks, works):
 
 def test_a_person_takes_a_run_out_of_the_workers_hands(log, marks, works, monkeypatch):
     """`resume` executes it here; the workers leave it, and forget it when it ended."""
-    monkeypatch.setattr(working, "_ELSEWHERE", 0.1)
+    monkeypatch.setattr(work, "_ELSEWHERE", 0.1)
     run = submitted(log, marks, seconds=0.3)
     here = log.run(run.run_id).resume()
     works(chores.chore)
@@ -342,14 +347,15 @@ def test_a_place_in_the_queue_without_a_run_is_cleared(log, works, monkeypatch):
     """Whoever submitted it died before its first event."""
     run_id = new_id()
     log.store.queue.put(run_id, "chore")
-    monkeypatch.setattr(working, "_YOUNG", 0.3)
+    monkeypatch.setattr(work, "_UNREACHABLE", 0.1)
+    monkeypatch.setattr(work, "_MISSING", 0.3)
     works(chores.chore)
     until(lambda: not log.store.queue.wake(run_id))
 
 
 def test_what_cannot_go_on_is_tried_again_later(log, marks, works, told, monkeypatch):
-    """A worker whose pipeline lost the step that the run waits at says so, and leaves it to those that have it."""
-    monkeypatch.setattr(working, "_UNUSABLE", 0.1)
+    """A worker whose pipeline only has the same name says so, and leaves the run to those that have its own."""
+    monkeypatch.setattr(work, "_UNUSABLE", 0.1)
     run = submitted(log, marks, ask=True)
     first = works(chores.chore)
     until(lambda: run.pending)
@@ -360,7 +366,7 @@ def test_what_cannot_go_on_is_tried_again_later(log, marks, works, told, monkeyp
     registry.define("chore", chores.chore)  # the other one is that of another process
     stranger = works(changed)
     run.approve()
-    until(lambda: any("cannot go on here" in line and "pay" in line for line in told))
+    until(lambda: any("cannot go on here" in line and "is another one" in line for line in told))
     stranger.stop()
     works(chores.chore)
     assert run.result(SOON) == "paid 3"

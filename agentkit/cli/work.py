@@ -34,7 +34,7 @@ def worker(
     Ctrl-C and SIGTERM: stop after what is in flight, and leave the runs in hand to other workers; once more: at once.
     A worker that is killed loses nothing: another one goes on with its runs.
     """
-    owners = [owner for one in what for owner in find.definitions_at(one)]
+    owners = list({id(owner): owner for one in what for owner in find.definitions_at(one)}.values())
     place = the_log(log, make=True)
     made = Worker(*owners, log=place, slots=slots, deps=None if deps is None else find.value_at(deps), tell=_tell)
     names = ", ".join(owner.name for owner in owners)
@@ -56,7 +56,6 @@ def _stopping(made: Worker) -> Generator[None]:
         for one, handler in before.items():
             signal.signal(one, handler)
         made.stop()
-        _tell("stopping after what is in flight; once more leaves at once")
 
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     for one in before:

@@ -10,7 +10,7 @@ from agentkit.ids import digest
 from agentkit.messages import Fact, OutputSchema, ToolSchema
 
 RunKind = Literal["agent", "pipeline"]
-PauseReason = Literal["approval", "asked", "child", "budget", "handover"]
+PauseReason = Literal["approval", "asked", "child", "budget", "handover", "lost"]
 RunStatus = Literal["running", "paused", "waiting", "succeeded", "failed", "cancelled"]
 Effect = Literal["none", "unknown"]
 ApprovalKind = Literal["call", "question", "in_doubt", "budget", "loop", "deopt"]

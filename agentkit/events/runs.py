@@ -241,7 +241,10 @@ class Note(Body):
 
 
 class RunPausedEvent(Body):
-    """The run stopped to wait for a person; after a "handover" for another worker: the one that had it was stopped."""
+    """The run stopped to wait for a person; after a "handover" for another worker: the one that had it was stopped.
+
+    "lost": several workers died with it, and a person is to see why.
+    """
 
     TYPE = "run_paused"
     why: PauseReason

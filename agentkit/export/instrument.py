@@ -159,11 +159,15 @@ class Instrumentation:
         started = event if is_new else driver.store.read(driver.run_id, until=1)[0]
         caller = self._caller(driver, started)
         live = self._live(driver)
-        around = _here() if is_new else _recorded(started, driver.root.run_id, chosen=live.ids.are_chosen)
+        past = [] if is_new else driver.store.read(driver.run_id, until=event.seq - 1)
+        is_first = not is_new and not any(map(_is_executed, past))  # who submitted it began no span
+        around = (
+            _here() if is_new else _recorded(started, driver.root.run_id, chosen=live.ids.are_chosen and not is_first)
+        )
         run = LiveRun(live, started, driver.root.run_id, caller, around)
-        if not is_new:
-            past = driver.store.read(driver.run_id, until=event.seq - 1)
-            run.catch_up(one for one in past if not isinstance(one.body, Commented))
+        if is_first:
+            run.take(started, None)
+        run.catch_up(one for one in past[is_first:] if not isinstance(one.body, Commented))
         return run
 
     def _caller(self, driver: Driver, started: Event) -> "tuple[Node, Span] | None":
@@ -193,6 +197,12 @@ class Instrumentation:
             )
         atexit.unregister(later.flush)
         atexit.register(later.flush)  # what is registered last is done first, and a provider registers when it is made
+
+
+def _is_executed(event: Event) -> bool:
+    """Whether it begins an activation; of a run that was submitted, the first event begins none."""
+    body = event.body
+    return isinstance(body, RunStarted | RunResumed) and not body.submitted
 
 
 def _here() -> "Context":

@@ -291,11 +291,13 @@ class Feed:
         return True
 
     def _look_after(self) -> None:
-        """Whether anybody holds the run: it is interrupted where nobody does, which no event says."""
+        """Whether anybody holds the run: where nobody does it is interrupted, or waits for a worker."""
         if self._followed and self._followed[self.run.run_id].state.ended:
             return
         with contextlib.suppress(LogError):
-            status = "interrupted" if self.run.status == "interrupted" else None
+            found = self.run.status
+            lost = found == "interrupted" or (found == "waiting" and self.run.state.status == "running")
+            status = found if lost else None
             self._is_odd = self._is_odd or status != self._status
             self._status = status
 

@@ -96,6 +96,10 @@ def why_paused(state: State, pending: list[Approval]) -> str:
         )
     if state.pending:
         return f"run {state.run_id} has its answer, and nobody went on with it yet: ak.resume({state.run_id!r}) does"
+    if state.paused_why == "lost":
+        return (
+            f"run {state.run_id} is left alone, since several workers died with it: run.resume() goes on with it here"
+        )
     return f"run {state.run_id} was paused: run.resume() goes on"
 
 

@@ -73,6 +73,22 @@ def pause_here(run: "Run", redactor: Redactor) -> bool:
     return True
 
 
+def leave_alone(store: Store, state: State) -> None:
+    """Record that no worker is to take a run up any more: several died with it.
+
+    Raises:
+        RunClaimed: somebody executes it.
+    """
+    claim = claim_run(store, state.run_id)
+    try:
+        recorder = Recorder(store, claim, load_state(store, state.run_id), _tell_nobody, Redactor())
+        if not recorder.state.ended:
+            recorder.record(RunPausedEvent(why="lost"), name=state.name, status="paused")
+            recorder.settle()
+    finally:
+        store.release(claim)
+
+
 def check_grade(state: State, verdict: str) -> None:
     """Refuse to judge what has not ended, or in other words.
 

@@ -23,6 +23,7 @@ from agentkit.runner.family import Family
 from agentkit.runner.load import check_definition, load_state
 from agentkit.runner.meter import Meter
 from agentkit.runner.recorder import Recorder, now
+from agentkit.runner.resuming import names_of_pauses, resumed
 from agentkit.runner.threads import threads
 from agentkit.runner.watch import watch
 from agentkit.state import Approval, State
@@ -65,11 +66,13 @@ class Driver:
         self.settled = threading.Event()  # nothing is executing: look at `state` and `error`
         self.error: BaseException | None = None
         self.before: Driver | None = None  # who followed the run until this one took it over
+        self.for_worker = False  # no person asked for this: what a person paused stays so
         self._state: State | None = None
         self._activation: Activation | None = None
         self._busy = False
         self._again = False
         self._noting = False
+        self._pauses = {"pause-1"}  # what stops the activation, where somebody puts it into the inbox
         self._inbox: dict[str, Answer] = {}
         self._listeners: list[Callable[[Event], None]] = []
         self._follows: list[tuple[OnEvent, OnText]] = []
@@ -300,7 +303,9 @@ class Driver:
             if not self._worth_it(state, budget, meter):
                 return
             recorder = Recorder(self.store, claim, state, self._publish, self.redactor)
-            recorder.record(self._resumed(state, budget), name=self.definition.name, status="running")
+            self._pauses = names_of_pauses(state, for_worker=self.for_worker)
+            event = resumed(self.store, self.definition, state, budget)
+            recorder.record(event, name=self.definition.name, status="running")
             failpoints.hit("run.resumed")
             if meter is None:
                 meter = Meter(state.budget)
@@ -318,6 +323,8 @@ class Driver:
 
     def _worth_it(self, state: State, budget: Budget | None, meter: Meter | None) -> bool:
         """Whether taking the run up changes anything; a paused run that still waits is left as it is."""
+        if self.for_worker and state.paused_why in {"asked", "lost"}:
+            return "cancel" in self._inbox
         if state.status != "paused" or budget is not None or self.can_go_on(meter):
             return True
         if any(key in self._inbox for key in ("cancel", f"pause-{state.activation}")):
@@ -325,15 +332,6 @@ class Driver:
         trial = state.copy()
         event = Event(run_id=state.run_id, seq=state.seq + 1, ts=now(), body=RunResumed())
         return bool(decide(self.definition, advance(trial, event), now()))
-
-    def _resumed(self, state: State, budget: Budget | None) -> RunResumed:
-        header = self.definition.header
-        return RunResumed(
-            process=self.store.process,
-            definition_sha256=self.definition.sha256 if self.definition.sha256 != state.definition_sha256 else None,
-            header=header if header != state.header else None,
-            budget=budget.model_dump(mode="json") if budget is not None else None,
-        )
 
     def _answer_budget(self, recorder: Recorder, budget: Budget | None, meter: Meter) -> None:
         """A raised budget answers the question for more; a child takes up what its parent was given."""
@@ -440,7 +438,7 @@ class Driver:
     def _control(self, answers: dict[str, Answer]) -> None:
         if "cancel" in answers:
             self.cancel(answers["cancel"].who, answers["cancel"].comment)
-        if self._activation is not None and f"pause-{self.live_state.activation}" in answers:
+        if self._activation is not None and not self._pauses.isdisjoint(answers):
             self.pause()
 
     def pause(self, *, handing_over: bool = False) -> None:
@@ -452,7 +450,8 @@ class Driver:
         for child in self.children.values():
             child.pause(handing_over=handing_over)
         if self._activation is not None:
-            self._activation.handing_over = handing_over
+            asked = self._activation.pause_asked and not self._activation.handing_over  # a person's word stands
+            self._activation.handing_over = handing_over and not asked
             self._activation.pause_asked = True
             self._activation.wake()
 

@@ -65,6 +65,10 @@ def check_definition(definition: Definition, state: State) -> None:
     """
     if definition.name != state.name:
         raise ResumeError(f"run {state.run_id} is one of {state.name!r}, not of {definition.name!r}")
+    if definition.kind != state.kind:
+        raise ResumeError(
+            f"run {state.run_id} is one of the {state.kind} {state.name!r}, which is a {definition.kind} here"
+        )
     if DEOPT in state.calls and isinstance(definition, PipelineDefinition) and definition.deopt is None:
         raise ResumeError(
             f"run {state.run_id} goes on with an agent, and {state.name!r} has none that takes over any more; give "

@@ -6,7 +6,7 @@ from typing import Any
 from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
 from agentkit.definition.predicting import refuse_runs
-from agentkit.errors import ConfigError, ResumeError
+from agentkit.errors import ConfigError, EncodingError, ResumeError
 from agentkit.events import Event, Origin, RunResumed, RunStarted
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
@@ -92,7 +92,7 @@ def submit(
     try:
         claim = store.claim(run_id, new=True)
         _leave(store, claim, base, started, definition.name, definition.redactor)
-    except BaseException:
+    except EncodingError:  # of any other error nobody knows whether the event is on disk
         store.queue.remove(run_id)
         raise
     return run_id
@@ -130,6 +130,7 @@ def hand_over(store: Store, state: State, driver: Driver | None, budget: Budget 
         store.release(claim)
         raise
     _leave(store, claim, state, RunResumed(submitted=True), state.name, Redactor())
+    store.queue.wake(state.run_id)  # a worker that came in between put it to sleep again
     return None
 
 
@@ -204,6 +205,7 @@ def resume(
     deps: Any = None,
     budget: Budget | None = None,
     state: State | None = None,
+    for_worker: bool = False,
 ) -> Driver:
     """Go on with a run in this process, in the background.
 
@@ -214,6 +216,7 @@ def resume(
         deps: for `ctx.deps`; never in the log.
         budget: a new one.
         state: the run's as it was just read, to be kept; None reads it.
+        for_worker: no person asked for it, so what a person paused stays so.
 
     Raises:
         RunNotFound: no such run.
@@ -224,6 +227,7 @@ def resume(
     check_definition(definition, state)
     driver = Driver(store, run_id, definition, deps=deps)
     driver.take_state(state)
+    driver.for_worker = for_worker
     driver.before = engine().call(lambda: watch.take_over(driver))
     engine().spawn(driver.resume(budget))
     return driver

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from agentkit.errors import ResumeError, RunClaimed
+from agentkit.errors import LogError, ResumeError, RunClaimed
 from agentkit.runner import start
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
@@ -34,8 +34,12 @@ def take_up(run: "Run", run_id: str, answers: dict[str, Answer]) -> tuple[str, D
     noting = holder is not None and holder.activity == "noting"  # which is no going on
     if holder is not None and not noting and (holder.process != run.store.process or holder.activity == "executing"):
         return f"{holder} goes on with the run", None
-    if root.submitted and run.store.queue.wake(root.run_id):
-        return "a worker goes on with the run", None
+    if root.submitted:
+        try:
+            if run.store.queue.wake(root.run_id):
+                return "a worker goes on with the run", None
+        except LogError as error:  # the answer is in the log, where workers look again
+            return f"a worker goes on with the run in some minutes: it cannot be told at once ({error})", None
     try:
         if root.run_id == run.run_id:
             run.resume()

@@ -48,7 +48,7 @@ class MemoryQueue:
                     taken.append(waiting.run)
         return taken
 
-    def put_back(self, run_id: str, *, after: float | None) -> None:
+    def put_back(self, run_id: str, *, after: float | None, forgive: bool = True) -> None:  # noqa: ARG002  none can die
         """Let go of a run that was taken; see `Queue.put_back`."""
         with self._lock:
             waiting = self._runs.get(checked_run_id(run_id))

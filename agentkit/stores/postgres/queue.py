@@ -60,7 +60,7 @@ SELECT process, pid, host FROM processes AS p
 WHERE host = %(host)s AND process <> %(me)s AND EXISTS (SELECT 1 FROM queue WHERE process = p.process)
 """
 _PUT_BACK = """
-UPDATE queue SET process = NULL, token = NULL, lost = 0,
+UPDATE queue SET process = NULL, token = NULL, lost = CASE WHEN %(forgive)s THEN 0 ELSE lost END,
   asleep_until = CASE
     WHEN %(after)s::float8 IS NULL THEN 'infinity'
     WHEN %(after)s::float8 > 0 THEN now() + make_interval(secs => LEAST(%(after)s::float8, 1e9))
@@ -110,9 +110,9 @@ class PostgresQueue:
             raise
         return runs
 
-    def put_back(self, run_id: str, *, after: float | None) -> None:
+    def put_back(self, run_id: str, *, after: float | None, forgive: bool = True) -> None:
         """Let go of a run that this process took, as soon as the server can be told; see `Queue.put_back`."""
-        given = {"run": checked_run_id(run_id), "me": self._writer.process, "after": after}
+        given = {"run": checked_run_id(run_id), "me": self._writer.process, "after": after, "forgive": forgive}
         if self.took:
             self._writer.tell(lambda: (_PUT_BACK, given))
 

@@ -196,7 +196,8 @@ def _migrate(connection: "psycopg.Connection[Any]", version: int) -> None:
             f"({str(error).splitlines()[0]}): have the role that made the log open it once with this agentkit"
         ) from error
     for right, _, role in rights:
-        connection.execute(f"GRANT {right} ON queue TO {role}".encode())
+        more = ", DELETE" if right == "UPDATE" else ""  # what ended is removed from the queue; a claim never is
+        connection.execute(f"GRANT {right}{more} ON queue TO {role}".encode())
 
 
 def _view_texts() -> list[str]:
