@@ -51,6 +51,27 @@ def transfer(amount: int) -> int:
     return amount
 
 
+branches = ak.Pipeline("branches", input={"marks": str, "seconds": float})
+
+
+@branches.step(writes=True, approve=True)
+def ask(marks: str) -> str:
+    return "asked"
+
+
+@branches.step
+def first(marks: str, seconds: float) -> int:
+    time.sleep(seconds)
+    mark(marks, "first")
+    return 1
+
+
+@branches.step
+def second(first: int, marks: str) -> int:
+    mark(marks, "second")
+    return 2
+
+
 blunt = ak.Pipeline("blunt", input={"marks": str})
 
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
+from datetime import UTC, datetime
 
 import chores
 import pytest
@@ -18,6 +18,7 @@ from agentkit import registry
 from agentkit.errors import ConfigError, LogUnwritable, RunPaused
 from agentkit.events import RunPausedEvent, RunResumed, RunStarted
 from agentkit.ids import new_id
+from agentkit.store import Answer
 from agentkit.worker import Worker, work
 
 SOON = 30
@@ -394,25 +395,102 @@ def test_a_worker_wants_something_to_do(log):
             Worker(*owners, log=log, **options)
 
 
-def ran(*arguments, log):
-    done = subprocess.run(
-        [*COMMAND, *arguments, "--log", log.url], capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.returncode, done.stdout, done.stderr
+def test_a_word_that_got_lost_is_made_up_for(log, marks, works, monkeypatch):
+    """Whoever answered died before the queue was told: the run is late, and goes on."""
+    monkeypatch.setattr(work, "_REST", 0.5)
+    run = submitted(log, marks, ask=True)
+    works(chores.chore)
+    until(lambda: run.pending)
+    until(lambda: log.store.holder(run.run_id) is None)
+    (asked,) = run.pending
+    log.store.answer(run.run_id, asked.id, Answer(verdict="approve", answered_at=datetime.now(UTC)))
+    assert run.result(SOON) == "paid 3"
 
 
-def test_the_command_line_leaves_runs_to_workers(log, marks):
-    """`run --submit` prints the id; `worker --until-idle` does it; `resume --submit` hands a paused one back."""
-    place = Path(chores.__file__)
-    code, out, _ = ran("run", f"{place}:chore", "--set", "n=1", "--set", f"marks={marks}", "--submit", log=log)
-    run = log.run(out.strip())
-    assert (code, run.status) == (0, "waiting")
-    assert ran("pause", run.run_id, log=log)[0] == 0
-    assert run.status == "paused"
-    assert "waits for a worker" in ran("resume", run.run_id, "--submit", log=log)[2]
-    code, _, said = ran("worker", str(place), "--until-idle", log=log)
-    assert (code, run.output) == (0, "paid 3")
-    assert "takes runs of chore, hasty, blunt, clerk, chief, 8 at one time" in said
-    assert f"chore {run.run_id} succeeded after" in said
-    code, _, said = ran("run", f"{place}:chore", "--submit", "--deps", "os:sep", "--set", "n=1", log=log)
-    assert (code, "--submit" in said) == (2, True)
+def test_a_pause_just_after_a_worker_took_the_run_counts(log, marks, works):
+    """Although the log does not say yet that one has."""
+    run = submitted(log, marks, seconds=0.3)
+    works(chores.chore)
+    until(lambda: log.store.holder(run.run_id) is not None)
+    run.pause()
+    until(lambda: run.status == "paused")
+    time.sleep(0.5)
+    assert (run.status, run.state.paused_why) == ("paused", "asked")
+    assert not any(line.startswith("pay") for line in lines(marks))
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_pause_outlives_the_worker(log, marks, works, end):
+    """One that is stopped, or killed, before the step in flight ended: the next one does not go on either."""
+    run = submitted(log, marks, seconds=1.0)
+    with process(log) as first:
+        until(lambda: run.status == "running")
+        run.pause()
+        time.sleep(0.3)
+        first.send_signal(end)
+        first.wait(SOON)
+    works(chores.chore)
+    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
+    until(lambda: run.status == "paused")
+    assert run.state.paused_why == "asked"
+    assert len([line for line in lines(marks) if line.startswith("pay")]) == 1
+
+
+def test_what_does_not_wait_goes_on_after_a_handover(log, marks, works):
+    """Of two branches one waits for a person; the other one is left to the next worker."""
+    run = chores.branches.submit(marks=str(marks), seconds=1.0, log=log)
+    with process(log) as first:
+        until(lambda: run.pending)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(SOON) == 0
+    works(chores.branches)
+    until(lambda: lines(marks) == ["first", "second"])
+    assert run.status in {"running", "paused"}
+    run.reject(reason="no")
+
+
+def test_one_word_that_cannot_be_told_holds_up_no_other(log, marks, works, monkeypatch):
+    """The queue refuses to forget one run for good; the others go on and are answered."""
+    run, other = submitted(log, marks), submitted(log, marks, n=2, ask=True)
+    remove = log.store.queue.remove
+
+    def refusing(run_id):
+        if run_id == run.run_id:
+            raise LogUnwritable("no right to remove")
+        remove(run_id)
+
+    monkeypatch.setattr(log.store.queue, "remove", refusing)
+    works(chores.chore)
+    assert run.result(SOON) == "paid 3"
+    until(lambda: other.pending)
+    until(lambda: log.store.holder(other.run_id) is None)
+    other.approve()
+    assert other.result(SOON) == "paid 5"
+
+
+def test_what_goes_wrong_with_one_run_ends_no_worker(log, marks, works, told, monkeypatch):
+    """Whatever is raised: it is said, the others go on, and that one is tried again."""
+    monkeypatch.setattr(work, "_UNREACHABLE", 0.1)
+    run, load, failures = submitted(log, marks), work.load_state, iter(range(2))
+
+    def failing(store, run_id):
+        if run_id == run.run_id and next(failures, None) is not None:
+            raise OSError(24, "Too many open files")
+        return load(store, run_id)
+
+    monkeypatch.setattr(work, "load_state", failing)
+    works(chores.chore)
+    assert submitted(log, marks, n=2).result(SOON) == "paid 5"
+    assert run.result(SOON) == "paid 3"
+    assert len([line for line in told if "Too many open files" in line]) == 2
+
+
+def test_a_run_that_is_executed_elsewhere_is_left_alone(log, marks, works, told):
+    """The worker looks again in a while, and not at once; it says nothing of it."""
+    run = log.run(submitted(log, marks, seconds=0.3).run_id).resume()
+    takes, take = [], log.store.queue.take
+    log.store.queue.take = lambda *given: takes.append(take(*given)) or takes[-1]
+    works(chores.chore)
+    assert run.result(SOON) == "paid 3"
+    assert sum(map(len, takes)) <= 1
+    assert told == []

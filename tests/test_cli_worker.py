@@ -1,0 +1,31 @@
+"""Workers, and what is left to them, from a terminal."""
+
+import subprocess
+from pathlib import Path
+
+import chores
+from test_cli import COMMAND
+
+
+def ran(*arguments, log):
+    done = subprocess.run(
+        [*COMMAND, *arguments, "--log", log.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command_line_leaves_runs_to_workers(embedded_log, tmp_path):
+    """`run --submit` prints the id; `worker --until-idle` does it; `resume --submit` hands a paused one back."""
+    log, marks, place = embedded_log, tmp_path / "marks", Path(chores.__file__)
+    code, out, _ = ran("run", f"{place}:chore", "--set", "n=1", "--set", f"marks={marks}", "--submit", log=log)
+    run = log.run(out.strip())
+    assert (code, run.status) == (0, "waiting")
+    assert ran("pause", run.run_id, log=log)[0] == 0
+    assert run.status == "paused"
+    assert "waits for a worker" in ran("resume", run.run_id, "--submit", log=log)[2]
+    code, _, said = ran("worker", str(place), "--until-idle", log=log)
+    assert (code, run.output) == (0, "paid 3")
+    assert "takes runs of chore, hasty, branches, blunt, clerk, chief, 8 at one time" in said
+    assert f"chore {run.run_id} succeeded after" in said
+    code, _, said = ran("run", f"{place}:chore", "--submit", "--deps", "os:sep", "--set", "n=1", log=log)
+    assert (code, "--submit" in said) == (2, True)
