@@ -217,6 +217,7 @@ class Agent:
         log: "Log | str | None" = None,
         again: bool = False,
         progress: bool | None = None,
+        submit: bool = False,
     ) -> Batch:
         """Start a run for each input in the background, a few at a time, and return at once; see `Pipeline.map`.
 
@@ -232,16 +233,17 @@ class Agent:
             log: where it is recorded, or its URL; `ak.open_log()` when left out.
             again: True does everything anew.
             progress: whether a bar shows while `result()` waits; by default on a terminal and in a notebook.
+            submit: True leaves all the runs to the workers of the log; `concurrency` limits what executes here only.
 
         Returns:
             The batch: `.result()`, `await batch`, `.counts`, `.failed`, `.pending`, `.retry()`, `.rows`, …
 
         Raises:
-            ConfigError: an option cannot be used.
+            ConfigError: an option cannot be used; or it is to be submitted, and no worker could import the agent.
             LogError: the log cannot be used; nothing was started.
         """
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
-        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress)
+        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress, submit)
         log = log if isinstance(log, Log) else open_log(log)
         return Batch(log, definition, items, lambda item: as_json(item, "input"), options)
 

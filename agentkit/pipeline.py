@@ -416,11 +416,13 @@ class Pipeline:
         log: "Log | str | None" = None,
         again: bool = False,
         progress: bool | None = None,
+        submit: bool = False,
     ) -> Batch:
         """Start a run for each item in the background, a few at a time, and return at once.
 
         Called again with the same items it does only what is not done: what succeeded is kept, what failed too with its
-        error (`batch.retry()`), what was interrupted goes on. A changed pipeline begins anew.
+        error (`batch.retry()`), what was interrupted goes on, what workers have is followed. A changed pipeline begins
+        anew.
 
         Args:
             items: anything to iterate over, read as runs begin: mappings of inputs, or values of the one input.
@@ -434,17 +436,18 @@ class Pipeline:
             log: where it is recorded, or its URL; `ak.open_log()` when left out.
             again: True does everything anew.
             progress: whether a bar shows while `result()` waits; by default on a terminal and in a notebook.
+            submit: True leaves all the runs to the workers of the log; `concurrency` limits what executes here only.
 
         Returns:
             The batch: `.result()`, `await batch`, `.counts`, `.failed`, `.pending`, `.retry()`, `.rows`, …
 
         Raises:
             PipelineError: the steps do not fit together.
-            ConfigError: an option cannot be used.
+            ConfigError: an option cannot be used; or it is to be submitted, and no worker could import the pipeline.
             LogError: the log cannot be used; nothing was started.
         """
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
-        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress)
+        options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress, submit)
         log = log if isinstance(log, Log) else open_log(log)
         return Batch(log, definition, items, lambda item: self.read(self.as_inputs(item)), options)
 

@@ -23,6 +23,7 @@ from agentkit.messages import Usage
 from agentkit.rows import Rows
 from agentkit.runner.engine import engine
 from agentkit.runner.run import Run
+from agentkit.runner.start import refuse_notebooks
 from agentkit.state import Approval
 from agentkit.text import brief
 
@@ -37,7 +38,11 @@ class Batch:
     """Many runs, one for each item. `batch.result()` and `await batch` give the outputs in the items' order.
 
     It keeps a few numbers an item; what the runs did is in the log. Called again with the same items, `map` finds there
-    what is done and goes on with the rest.
+    what is done and goes on with the rest. Runs that were submitted are looked at about once a second.
+
+    Raises:
+        ConfigError: it is to be submitted, and no worker could import the definition. And what makes an iterator of the
+            items raises.
     """
 
     def __init__(
@@ -48,6 +53,8 @@ class Batch:
         read: Callable[[Any], JsonValue],
         options: MapOptions,
     ) -> None:
+        if options.submit:
+            refuse_notebooks(definition.name, definition.module)
         self.log = log
         self.name = definition.name
         self.total = len(items) if isinstance(items, Sized) else None
@@ -70,8 +77,24 @@ class Batch:
 
     @property
     def counts(self) -> Counts:
-        """How many items are done, failed, paused, running and left."""
+        """How many items are done, failed, paused, running and left; what waits for a worker counts as running."""
         return self._work.table.counts(len(self._work.table) if self._work.complete else self.total)
+
+    @property
+    def queued(self) -> int:
+        """How many of those that count as running no worker has taken yet."""
+        return min(self._work.following.waiting, self.counts.running)
+
+    @property
+    def submitted(self) -> bool:
+        """Whether runs that have not ended are the workers': they go on whatever becomes of this process."""
+        return bool(self._work.following.unfinished)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log could not be read at the last look at what was submitted; it is looked at again."""
+        error = self._work.following.trouble
+        return None if error is None or not self.submitted else str(error)
 
     @property
     def usage(self) -> Usage:
@@ -92,6 +115,11 @@ class Batch:
     def failed(self) -> list[Row]:
         """The items that have no output and will get none, each with its `.error` and `.run`."""
         return [self._work.table.row(index) for index in self._work.table.those(*WITHOUT_OUTPUT)]
+
+    @property
+    def begun(self) -> list[Row]:
+        """The items that were begun, in order."""
+        return [self._work.table.row(index) for index in range(len(self._work.table))]
 
     @property
     def waiting(self) -> list[Run]:
@@ -176,7 +204,8 @@ class Batch:
     def wait(self, timeout: float | None = None) -> "Batch":
         """Wait until nothing happens by itself any more: every item is done, failed, or waits for a person.
 
-        Ctrl-C stops it: nothing more is begun, what is in flight is paused, and `map` with the same items goes on.
+        Ctrl-C stops it: nothing more is begun, what executes here is paused, and `map` with the same items goes on.
+        What was submitted goes on at the workers.
 
         Args:
             timeout: seconds; None waits as long as it takes.
@@ -188,18 +217,38 @@ class Batch:
             TimeoutError: some are still running.
             ConfigError: called in an async tool or step, where waiting would stop every run: `await` it there.
         """
+        with show.while_waiting(self, self._work.options.progress) as update:
+            self._wait(self._work.wait, timeout, update)
+        return self
+
+    def wait_begun(self, timeout: float | None = None) -> "Batch":
+        """Wait until every item was begun: with `submit=True`, until each is durably the workers'.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Returns:
+            The batch.
+
+        Raises:
+            TimeoutError: some were not begun. And what kept them from it, as `result` raises it.
+        """
+        self._wait(self._work.wait_begun, timeout, _nothing)
+        if self._work.error is not None:
+            raise self._work.error
+        return self
+
+    def _wait(self, wait: Callable[[float], bool], timeout: float | None, update: Callable[[], None]) -> None:
         if engine().here:
             raise ConfigError("waiting here would stop every run of this process: write `await batch` in async code")
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            with show.while_waiting(self, self._work.options.progress) as update:
-                while not self._work.wait(_SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())):
-                    update()
-                    if deadline is not None and time.monotonic() >= deadline:
-                        raise TimeoutError(f"{self.name}: {show.summary(self)} after {timeout} s")
+            while not wait(_SLICE if deadline is None else min(_SLICE, deadline - time.monotonic())):
+                update()
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise TimeoutError(f"{self.name}: {show.summary(self)} after {timeout} s")
         except KeyboardInterrupt:
             raise self._interrupted() from None
-        return self
 
     def sleep(self, seconds: float) -> bool:
         """Wait so long at most; whether it settled."""
@@ -207,10 +256,11 @@ class Batch:
 
     def _interrupted(self) -> KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):
-            show.say_that_it_stops(self._work.options.progress)
+            if not self._work.options.submit:
+                show.say_that_it_stops(self._work.options.progress)
             self.pause()
-            self._work.wait(_PATIENCE)
-        return KeyboardInterrupt(f"{self.name}: {show.summary(self)}; call map again with the same items to go on")
+            self._work.wait_idle(_PATIENCE)
+        return KeyboardInterrupt(f"{self.name}: {show.summary(self)}; {show.how_to_come_back(self)}")
 
     def result(self, timeout: float | None = None) -> list[Any]:
         """Wait, and return the outputs in the items' order, an `ak.Failed` in the place of each that failed.
@@ -274,21 +324,24 @@ class Batch:
     # steering --------------------------------------------------------------------------------------------------------
 
     def pause(self) -> None:
-        """Begin nothing more, and stop what executes after what is in flight; `map` with the same items goes on."""
+        """Begin nothing more, and stop what executes here after what is in flight; `map` with the same items goes on.
+
+        What was submitted goes on at the workers; `run(index).pause()` stops one of them.
+        """
         self._work.stop("paused")
         self._work.each(lambda run: run.pause(), "running")
 
     def cancel(self, why: str | None = None) -> None:
-        """Begin nothing more, and end the runs that execute or wait.
+        """Begin nothing more, and end the runs that execute or wait, at the workers too.
 
         Args:
             why: recorded.
         """
         self._work.stop("cancelled")
-        self._work.each(lambda run: run.cancel(why), "running", "paused")
+        self._work.cancel(why)
 
     def retry(self, index: int | None = None) -> "Batch":
-        """Begin a new run of an item that failed, or of all of them; the newest run of an item counts.
+        """Begin, or submit, a new run of an item that failed, or of all of them; the newest run of an item counts.
 
         Args:
             index: the item's place, from 0; all that failed when left out.
@@ -328,6 +381,10 @@ def _iterator(items: Any) -> Iterator[Any]:
         return iter(items)
     except TypeError as error:
         raise ConfigError(f"map takes items to iterate over, not {brief(items)}") from error
+
+
+def _nothing() -> None:
+    """Nothing is shown."""
 
 
 def _numbers(row: Row) -> tuple[str | None, float | None, float | None]:

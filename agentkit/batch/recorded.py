@@ -31,11 +31,15 @@ WITH begun AS ({_BEGUN}), failed AS (
     sum(CASE WHEN (body->'child_usage')->>'cost_usd' IS NULL THEN 1 ELSE 0 END) AS unpriced
   FROM events WHERE type IN ('step_succeeded', 'step_failed', 'tool_succeeded', 'tool_failed')
     AND (body->'child_usage')->>'model_calls' IS NOT NULL GROUP BY run_id
+), submitted AS (
+  SELECT DISTINCT run_id, TRUE AS is_submitted FROM events
+  WHERE type IN ('run_started', 'run_resumed') AND body->>'submitted' = 'true'
 )
-SELECT CAST(run_id AS VARCHAR), item, status, error_type, error, duration_ms,
+SELECT CAST(run_id AS VARCHAR), item, coalesce(is_submitted, FALSE), status, error_type, error, duration_ms,
   {", ".join(f"{name} + coalesce(below_{name}, 0)" for name in _SUMS)},
   CASE WHEN coalesce(unpriced, 0) = 0 THEN cost_usd + coalesce(below_cost_usd, 0) END
 FROM begun JOIN runs USING (run_id) LEFT JOIN failed USING (run_id) LEFT JOIN below USING (run_id)
+  LEFT JOIN submitted USING (run_id)
 ORDER BY run_id
 """  # noqa: S608  constants of this module
 
@@ -50,6 +54,7 @@ class Recorded:
         error: why it failed.
         seconds: how long it took; None where it has not ended.
         usage: what it used, its child runs too; cached tokens are not among it.
+        submitted: it was left to the log's workers.
     """
 
     run_id: str
@@ -57,6 +62,12 @@ class Recorded:
     error: str | None
     seconds: float | None
     usage: Usage
+    submitted: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether it succeeded, failed or was cancelled."""
+        return self.status in {"succeeded", "failed", "cancelled"}
 
 
 def find_recorded(store: Store, definition: Definition) -> dict[str, Recorded]:
@@ -70,19 +81,21 @@ def find_recorded(store: Store, definition: Definition) -> dict[str, Recorded]:
         return {}
     rows = store.query(_FIND, of_it)
     found: dict[str, Recorded] = {}
-    for run_id, key, status, error_type, error, duration, *used in rows:  # oldest first: the newest one stays
-        known = key or _key_of_large(store, run_id, definition.sha256)
+    for run_id, key, submitted, status, error_type, error, duration, *used in rows:  # oldest first: the newest stays
+        known, here = (key, submitted) if key else _of_large(store, run_id, definition.sha256)
         if known is not None:
             usage = Usage(**dict(zip((*_SUMS, "cost_usd"), used, strict=True)))
             said = f"{error_type}: {error}" if status == "failed" else None
-            found[known] = Recorded(run_id, status, said, None if duration is None else duration / 1000, usage)
+            seconds = None if duration is None else duration / 1000
+            found[known] = Recorded(run_id, status, said, seconds, usage, submitted or here)
     return found
 
 
-def _key_of_large(store: Store, run_id: str, sha256: str) -> str | None:
-    """The key of a run whose input is so large that it is kept in a file, where a query does not look."""
+def _of_large(store: Store, run_id: str, sha256: str) -> tuple[str | None, bool]:
+    """Key of a run whose input is so large that it is in a file, where no query looks; and whether it was submitted."""
     started = first_event(store, run_id)
-    return started.config.get("map", {}).get("item") if started.definition_sha256 == sha256 else None
+    key = started.config.get("map", {}).get("item") if started.definition_sha256 == sha256 else None
+    return key, started.submitted
 
 
 def first_event(store: Store, run_id: str) -> RunStarted:

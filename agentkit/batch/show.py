@@ -33,8 +33,11 @@ def summary(batch: "Batch") -> str:
     said = [f"{counts.done:,}{total} done"]
     said += [f"{counts.failed:,} failed"] if counts.failed else []
     said += [f"{counts.paused:,} paused"] if counts.paused else []
-    said += [f"{counts.running:,} running"] if counts.running else []
+    queued = batch.queued
+    said += [f"{counts.running - queued:,} running"] if counts.running > queued else []
+    said += [f"{queued:,} waiting for a worker"] if queued else []
     said += [f"waits for {batch.waits_for}, who maps the same"] if batch.waits_for else []
+    said += ["the log cannot be read at this moment"] if batch.trouble else []
     return ", ".join(said)
 
 
@@ -77,11 +80,20 @@ def _table(rows: Rows) -> str:
     return rows._repr_html_()  # pyright: ignore[reportPrivateUsage]  a table inside ours
 
 
+def how_to_come_back(batch: "Batch") -> str:
+    """What becomes of a batch that nobody waits for any more, and how to look at it again."""
+    if not batch.submitted:
+        return "call map again with the same items to go on"
+    return (
+        "what was submitted goes on at the workers; call map again with the same items to look at it, and to submit "
+        "what is left"
+    )
+
+
 def how_to_go_on(batch: "Batch", pending: "list[Approval]") -> str:
     """Why there is no result yet, and what to do."""
-    again = "call map again with the same items to go on"
     if not pending:
-        return f"{batch.name} was stopped: {summary(batch)}; {again}"
+        return f"{batch.name} was stopped: {summary(batch)}; {how_to_come_back(batch)}"
     lines = [f"{batch.name}: {summary(batch)}; answer, then batch.result():"]
     lines += [f"  {asked}" for asked in pending[:_LISTED]]
     if len(pending) > _LISTED:

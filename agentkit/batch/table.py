@@ -25,7 +25,7 @@ class Counts(NamedTuple):
         done: items whose run succeeded.
         failed: items that have no output and will get none: failed, cancelled, or of the wrong type.
         paused: items that wait for a person, or were stopped.
-        running: items whose run executes.
+        running: items whose run executes, or waits for a worker.
         left: items not begun; None where nobody knows how many there are.
     """
 

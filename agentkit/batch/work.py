@@ -1,4 +1,4 @@
-"""Beginning the runs of a batch, a few at a time, and following them: the part that nobody sees."""
+"""Beginning the runs of a batch, here or at the workers, and following them: the part that nobody sees."""
 
 import contextlib
 import contextvars
@@ -8,22 +8,25 @@ import uuid
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
 
+from agentkit.batch.following import Following, News
 from agentkit.batch.items import Item
+from agentkit.batch.lanes import Job, side_by_side
 from agentkit.batch.options import MapOptions
 from agentkit.batch.recorded import Recorded, find_recorded
 from agentkit.batch.table import WITHOUT_OUTPUT, Table
 from agentkit.definition import Definition
-from agentkit.errors import AgentKitError, ResumeError, RunClaimed, RunNotFound
+from agentkit.errors import AgentKitError, ConfigError, LogCorrupt, LogError, ResumeError, RunClaimed, RunNotFound
 from agentkit.messages import Usage
 from agentkit.runner.flight import Flight
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
-from agentkit.runner.start import resume, start
+from agentkit.runner.start import resume, start, submit
 from agentkit.state import State
 from agentkit.store import Store
 
 _SLICE = 0.2
 """Seconds between two tries to have one's turn."""
+_FAILED = "an item failed"
 _TURNS = uuid.UUID("6f1d0d52-55a1-4c34-9d3c-0a6c6f7d3b11")  # any constant: it keeps these names apart from others'
 
 
@@ -41,12 +44,14 @@ class Work:
         self.definition = definition
         self.options = options
         self.table = Table(store, definition)
-        self.flights: dict[int, Flight] = {}  # what executes or waits, by its item
+        self.flights: dict[int, Flight] = {}  # what executes or waits here, by its item
+        self.following = Following(store, self._on_news, self._leave)  # what was submitted
         self.error: BaseException | None = None  # what broke the items, or the log
         self.stopped: str | None = None  # why nothing more is begun
         self.complete = False  # every item was read
         self.waits_for: str | None = None  # who maps the same just now
         self._usage = Usage()  # of ended runs
+        self._so_far: dict[int, Usage] = {}  # of those that have not ended, until they last stopped, by their item
         self.began = time.monotonic()
         self.settled_at: float | None = None
         self._feeding = 0
@@ -59,20 +64,44 @@ class Work:
     def usage(self) -> Usage:
         """What the ended runs used, and those that wait until they stopped."""
         with self._changed:
-            return sum((flight.usage for flight in self.flights.values()), self._usage)
+            return sum(self._so_far.values(), self._usage)
 
     @property
     def settled(self) -> bool:
         """Whether nothing happens by itself any more."""
-        if (self._feeding and self.stopped is None) or self.table.statuses["running"]:
+        if not self.idle:
+            return False
+        # once a failure is the outcome, nobody waits for what goes on at the workers
+        if self.table.statuses["running"] and self.stopped != _FAILED:
             return False
         drivers = [flight.driver for flight in list(self.flights.values())]  # they wait: was one just answered?
         return all(driver is None or driver.settled.is_set() for driver in drivers)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is begun any more, and nothing executes here."""
+        if self._feeding and self.stopped is None:
+            return False
+        return all(self.table.status(index) != "running" for index in list(self.flights))
+
     def wait(self, seconds: float) -> bool:
         """Wait so long at most for everything to settle; whether it did."""
         with self._changed:
-            return self._changed.wait_for(lambda: self.settled, seconds)
+            if not self._changed.wait_for(lambda: self.settled, seconds):
+                return False
+        with contextlib.suppress(LogError):  # whoever looks at what came of it is told
+            return not self.following.answered()
+        return True
+
+    def wait_idle(self, seconds: float) -> bool:
+        """Wait so long at most until nothing executes here any more, whatever others do; whether it is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.idle, seconds)
+
+    def wait_begun(self, seconds: float) -> bool:
+        """Wait so long at most until nothing more is to be begun; whether it is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._feeding, seconds)
 
     def run(self, index: int) -> Run | None:
         """An item's newest run: where it executes here, by what executes it."""
@@ -98,7 +127,9 @@ class Work:
         work = self._take_all if whole else self._take_again
         here = contextvars.copy_context()  # the runs are in the trace of who called map
         feed = partial(self._feed, work, items)
-        threading.Thread(target=lambda: here.run(feed), name="agentkit-map", daemon=True).start()
+        thread = threading.Thread(target=lambda: here.run(feed), name="agentkit-map")
+        thread.daemon = not self.options.submit  # a process does not end before all is submitted
+        thread.start()
 
     def _feed(self, work: Callable[[Iterable[Item]], None], items: Iterable[Item]) -> None:
         try:
@@ -114,10 +145,16 @@ class Work:
     def _take_all(self, items: Iterable[Item]) -> None:
         with self._turn():
             recorded = {} if self.options.again else find_recorded(self.store, self.definition)
-            self.complete = all(self._take(item, recorded.pop(item.key, None)) for item in items)
+            self.complete = self._take_each(items, recorded)
 
     def _take_again(self, items: Iterable[Item]) -> None:
-        all(self._take(item, None) for item in items)
+        self._take_each(items, {})
+
+    def _take_each(self, items: Iterable[Item], recorded: dict[str, Recorded]) -> bool:
+        """See to items until nothing more is to be begun; whether that was all of them."""
+        if self.options.submit:
+            return side_by_side(items, lambda item: self._submitting(item, recorded.pop(item.key, None)))
+        return all(self._take(item, recorded.pop(item.key, None)) for item in items)
 
     @contextlib.contextmanager
     def _turn(self) -> Generator[None]:
@@ -145,16 +182,24 @@ class Work:
         """See to one item; False where nothing more is to be begun."""
         if self.stopped is not None:
             return False
-        if item.error is not None:
-            self._put(item.index, None, "failed", error=item.error)
-        elif recorded is not None and recorded.status in {"succeeded", "failed", "cancelled"}:
-            self._keep(item.index, recorded)
-        else:
+        if not self._needs_nothing(item, recorded):
             self._slots.acquire()
             if self.stopped is not None:
                 self._slots.release()
                 return False
             self._fly(item, recorded)
+        return True
+
+    def _needs_nothing(self, item: Item, recorded: Recorded | None) -> bool:
+        """Note what became of an item that cannot be begun, has ended, or is the workers'; False of any other."""
+        if item.error is not None:
+            self._put(item.index, None, "failed", error=item.error)
+        elif recorded is not None and recorded.ended:
+            self._keep(item.index, recorded)
+        elif recorded is not None and recorded.submitted:
+            self._follow(item.index, recorded.run_id)
+        else:
+            return False
         return True
 
     def _keep(self, index: int, recorded: Recorded) -> None:
@@ -190,7 +235,70 @@ class Work:
         self._put(item.index, driver.run_id, "running", flight=flight)
         flight.begin()
 
-    # following, on the engine's thread -------------------------------------------------------------------------------
+    def _submitting(self, item: Item, recorded: Recorded | None) -> Job | None:
+        """What is left to be done to have an item at the workers; None where nothing more is to be begun."""
+        if self.stopped is not None:
+            return None
+        if self._needs_nothing(item, recorded):
+            return _nothing
+        self._put(item.index, recorded and recorded.run_id, "running")
+        return partial(self._submit, item) if recorded is None else partial(self._hand_over, item, recorded.run_id)
+
+    def _submit(self, item: Item) -> None:
+        options = self.options
+        try:
+            run_id = submit(
+                self.store,
+                self.definition,
+                item.given,
+                tags=options.tags,
+                session=options.session,
+                user=options.user,
+                item=item.recorded,
+            )
+        except BaseException as error:
+            self._put(item.index, None, "interrupted", error=f"{type(error).__name__}: {error}")
+            raise
+        self._follow(item.index, run_id)
+
+    def _hand_over(self, item: Item, run_id: str) -> None:
+        try:
+            self._follow(item.index, run_id, held=not self._leave(run_id))
+        except ConfigError as error:  # it was begun where no worker could import it
+            self._on_news(item.index, run_id, error)
+
+    def _leave(self, run_id: str) -> bool:
+        """Leave a run that is no worker's to them, where nobody has it; whether it is theirs now, or has ended."""
+        if self.store.holder(run_id) is not None:
+            return False
+        with contextlib.suppress(ResumeError):  # it ended just now
+            try:
+                Run(self.store, run_id, definition=self.definition).resume(submit=True)
+            except RunClaimed:
+                return False
+        return True
+
+    def _follow(self, index: int, run_id: str, *, held: bool = False) -> None:
+        self._put(index, run_id, "running")
+        self.following.add(index, run_id, held=held)
+
+    # following: on the engine's thread, and on that which looks into the log -----------------------------------------
+
+    def _on_news(self, index: int, run_id: str, news: News) -> None:
+        if self.table.run_id(index) != run_id:  # the item was begun anew since
+            return
+        if news is None:
+            self._put(index, run_id, "running")
+        elif isinstance(news, State):
+            self._record(index, news)
+        else:
+            if not isinstance(news, RunNotFound | LogCorrupt | ConfigError):  # which are this run's trouble alone
+                self._break(news)
+            self._put(index, run_id, "interrupted", error=f"{type(news).__name__}: {news}")
+
+    def _break(self, error: BaseException) -> None:
+        self.error = self.error or error
+        self.stopped = self.stopped or "the log cannot be used"
 
     def _on_go(self, flight: Flight) -> None:
         if self.table.status(flight.index) != "running":
@@ -199,21 +307,21 @@ class Work:
     def _on_stop(self, flight: Flight, state: State | None, error: BaseException | None) -> None:
         if self.flights.get(flight.index) is flight:  # the item may have been begun anew since
             if error is not None:
-                self.error = self.error or error
-                self.stopped = self.stopped or "the log cannot be used"
+                self._break(error)
                 self._put(flight.index, flight.run_id, "interrupted", error=f"{type(error).__name__}: {error}")
             elif state is not None:
-                self._record(flight, state)
+                self._record(flight.index, state, flight)
         if flight.has_slot:
             flight.has_slot = False
             self._slots.release()
 
-    def _record(self, flight: Flight, state: State) -> None:
+    def _record(self, index: int, state: State, flight: Flight | None = None) -> None:
         usage = state.usage + state.child_usage
-        flight.usage = usage
-        if state.ended:
-            with self._changed:
+        with self._changed:
+            if state.ended:
                 self._usage += usage
+            else:
+                self._so_far[index] = usage
         said = None
         if state.status == "failed":
             said = f"{state.error.type}: {state.error.message}" if state.error else "failed"
@@ -221,9 +329,7 @@ class Work:
             said = "cancelled" + (f": {state.stopped_why}" if state.stopped_why else "")
         seconds = ((state.ended_at or now()) - state.started_at).total_seconds()
         kept = None if state.ended else flight
-        self._put(
-            flight.index, flight.run_id, state.status, error=said, seconds=seconds, cost=usage.cost_usd, flight=kept
-        )
+        self._put(index, state.run_id, state.status, error=said, seconds=seconds, cost=usage.cost_usd, flight=kept)
 
     def _put(
         self,
@@ -242,8 +348,10 @@ class Work:
                 self.flights[index] = flight
             else:
                 self.flights.pop(index, None)
+            if status not in {"running", "paused"}:
+                self._so_far.pop(index, None)
             if status in WITHOUT_OUTPUT and self.options.on_error == "fail":
-                self.stopped = self.stopped or "an item failed"
+                self.stopped = self.stopped or _FAILED
             self._tell()
 
     def _tell(self) -> None:
@@ -269,11 +377,29 @@ class Work:
                 with contextlib.suppress(AgentKitError):
                     act(run)
 
+    def cancel(self, why: str | None) -> None:
+        """End every run that executes or waits, here or at the workers; one that just ended is left alone."""
+
+        def cancel(run: Run) -> None:
+            with contextlib.suppress(AgentKitError):
+                run.cancel(why)
+
+        self.each(cancel, "running", "paused")
+        followed = (Run(self.store, run_id, definition=self.definition) for run_id in self.following.unfinished)
+        side_by_side(followed, lambda run: partial(cancel, run))
+        self.following.look_soon()
+
     def refresh(self) -> None:
         """See what other processes made of the runs that wait."""
+        if self.following.unfinished:
+            self.following.look()
         waiting = [flight for flight in list(self.flights.values()) if self.table.status(flight.index) == "paused"]
         for flight in waiting:
             run = self.run(flight.index)
             state = run.state if run is not None else None
             if state is not None and state.ended and self.flights.get(flight.index) is flight:
-                self._record(flight, state)
+                self._record(flight.index, state, flight)
+
+
+def _nothing() -> None:
+    """Nothing is left to be done."""

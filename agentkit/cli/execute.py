@@ -8,7 +8,7 @@ from agentkit.agent import Agent
 from agentkit.cli import find
 from agentkit.cli.follow import finish, follow
 from agentkit.cli.given import Counted, for_pipeline, inputs_of, lines_of, only_input, with_set
-from agentkit.cli.many import finish_all
+from agentkit.cli.many import finish_all, submit_all
 from agentkit.cli.options import (
     Approve,
     AsJson,
@@ -53,7 +53,11 @@ def run(
     retry: Annotated[bool, typer.Option("--retry", help="Of many runs, try those that failed once more.")] = False,
     submit: Annotated[
         bool,
-        typer.Option("--submit", help="Leave it to the log's workers, and print the run's id; see agentkit worker."),
+        typer.Option(
+            "--submit",
+            help="Leave it to the log's workers, and print the run's id, of many items a JSON line each; see agentkit "
+            "worker.",
+        ),
     ] = False,
     approve: Approve = None,
     usd: Usd = None,
@@ -71,7 +75,7 @@ def run(
     """Run an agent or a pipeline: its steps on standard error, its output on standard output.
 
     For many inputs: a bar on standard error, a JSON object an item on standard output. The same command again does
-    what is not done; with --retry, what failed too.
+    what is not done; with --retry, what failed too; with --submit, it submits what is not there yet.
     """
     if text is not None and input is not None:
         raise ConfigError("give what the user says, or --input FILE (- for standard input), not both")
@@ -92,6 +96,8 @@ def run(
         "budget": the_budget(usd, model_calls),
     }
     if submit:
+        if isinstance(given, Counted):
+            submit_all(found.map(given, submit=True, **options))
         _submit(found, given, after, options)
         return
     options["deps"] = None if deps is None else find.value_at(deps)
@@ -106,13 +112,10 @@ def run(
 
 
 def _submit(found: Agent | Pipeline, given: Any, after: str | None, options: dict[str, Any]) -> None:
-    """Leave one run or many to the workers, and print the id of each."""
-    for item in given if isinstance(given, Counted) else [given]:
-        if isinstance(found, Agent):
-            left = found.submit(item, after=after, **options)
-        else:
-            left = found.submit(**options, **found.as_inputs(item))
-        out(left.run_id)
+    """Leave one run to the workers, and print its id."""
+    is_agent = isinstance(found, Agent)
+    left = found.submit(given, after=after, **options) if is_agent else found.submit(**options, **given)
+    out(left.run_id)
 
 
 def _for_agent(text: str | None, file: str | None, named: list[str] | None) -> Any:

@@ -1,6 +1,6 @@
 """Running a pipeline or an agent for many items: a bar, JSON lines, an exit code; called again, it does the rest."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import typer
 
@@ -33,6 +33,26 @@ def finish_all(batch: Batch, *, approve: Literal["all", "none"] | None, retry: b
     if len(pending) > _LISTED:
         say(f"  … and {len(pending) - _LISTED:,} more: agentkit pending")
     raise typer.Exit(_code(batch))
+
+
+def submit_all(batch: Batch) -> NoReturn:
+    """Wait until every item is the workers', print each with its run, and leave; nobody waits for the runs."""
+    try:
+        batch.wait_begun()
+        code, error = DONE, None
+    except KeyboardInterrupt:
+        code, error = INTERRUPTED, None
+    except AgentKitError as problem:
+        code, error = FAILED, problem
+    for row in batch.begun:
+        if row.run_id is not None:
+            out_line({"index": row.index, "run_id": row.run_id})
+    say(repr(batch))
+    if code == INTERRUPTED:
+        say("the same command submits the rest")
+    if error is not None:
+        raise error
+    raise typer.Exit(code)
 
 
 def _wait(batch: Batch, approve: Literal["all", "none"] | None) -> None:

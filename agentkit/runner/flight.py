@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 from agentkit.events import Event, RunResumed
-from agentkit.messages import Usage
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.load import load_state
@@ -35,7 +34,6 @@ class Flight:
         self.driver: Driver | None = driver
         self.index = index
         self.run_id = driver.run_id
-        self.usage = Usage()  # when it last stopped
         self.has_slot = True  # it counts among those that execute at one time
         self._on_stop = on_stop
         self._on_go = on_go

@@ -72,8 +72,9 @@ def submit(
     tags: Iterable[str] = (),
     session: str | None = None,
     user: str | None = None,
+    item: dict[str, Any] | None = None,
 ) -> str:
-    """Record a run that a worker is to execute.
+    """Record a run that a worker is to execute; the arguments are those of `start`.
 
     It is in the queue before its first event is on disk: of a process that dies between the two nothing is left but a
     place in the queue, which the worker who comes to it removes.
@@ -85,8 +86,9 @@ def submit(
         ConfigError: no worker can import the definition. And what `start` raises.
     """
     refuse_runs()
-    _refuse_notebooks(definition.name, definition.module)
-    started, base = _first_event(store, definition, given, after, submitted=True, **labels(tags, session, user))
+    refuse_notebooks(definition.name, definition.module)
+    more = labels(tags, session, user)
+    started, base = _first_event(store, definition, given, after, submitted=True, item=item, **more)
     run_id = new_id()
     store.queue.put(run_id, definition.name)
     try:
@@ -115,7 +117,7 @@ def hand_over(store: Store, state: State, driver: Driver | None, budget: Budget 
         RunClaimed: somebody executes it.
         LogError: the log cannot be used.
     """
-    _refuse_notebooks(state.name, state.module)
+    refuse_notebooks(state.name, state.module)
     if budget is not None:
         raise ConfigError("submit=True leaves the run to workers as it is; resume it here to give it another budget")
     if driver is not None and not engine().call(driver.let_go):
@@ -146,7 +148,16 @@ def _leave(
         store.release(claim)
 
 
-def _refuse_notebooks(name: str, module: str | None) -> None:
+def refuse_notebooks(name: str, module: str | None) -> None:
+    """Refuse to leave to workers what none of them can import.
+
+    Args:
+        name: the agent's or pipeline's.
+        module: where it is, `module:name`; None where nobody can import it from.
+
+    Raises:
+        ConfigError: saying so, and what to do.
+    """
     if module is None:
         raise ConfigError(
             f"{name!r} is defined in a notebook, a script or a function, and no worker can import it from there: move "
