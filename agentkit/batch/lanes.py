@@ -10,7 +10,9 @@ from typing import Any, TypeAlias, TypeVar
 T = TypeVar("T")
 Job: TypeAlias = Callable[[], Any]  # what it returns is dropped
 
-_LANES = 8  # threads; more of them do not submit faster, on a disk and on a server (tests/bench/bench_submit.py)
+_LANES = 8
+"""Threads. With two processors 1, 4, 8, 16 submit 165, 267, 321, 263 runs a second to a folder on a disk, and 121, 211,
+243, 233 to PostgreSQL beside it."""
 
 
 def side_by_side(things: Iterable[T], begin: Callable[[T], Job | None]) -> bool:
