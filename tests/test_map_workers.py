@@ -247,7 +247,7 @@ def test_what_a_stopped_worker_left_is_waited_for(log, at_work, gate):
     until(lambda: gate["begun"] == [1])
     threading.Timer(0.2, gate["gate"].set).start()
     stop()
-    assert recorded(log) == {"paused": 1}
+    assert recorded(log) == {"waiting": 1}
     until(lambda: batch.queued == 1)
     assert (batch.counts.running, batch.settled) == (1, False)
     at_work(log)

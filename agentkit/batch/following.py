@@ -1,6 +1,8 @@
 """What becomes of a batch's runs that workers execute: one look into the log for all of them, about once a second."""
 
+import atexit
 import contextlib
+import functools
 import threading
 import time
 import weakref
@@ -20,6 +22,8 @@ _EVERY = 1.0
 _FIRST = 0.1
 _HELD = 10.0
 """Seconds between two looks at who has a run that is no worker's."""
+_PATIENCE = 5.0
+"""Seconds for which a process that ends waits for a look that is under way."""
 _CHUNK = 1000  # runs a query
 _AT_ONCE = 100  # runs whose events are in memory at one time
 
@@ -49,7 +53,7 @@ class Following:
     """
 
     def __init__(self, store: Store, tell: Tell, leave: Callable[[str], bool]) -> None:
-        self.trouble: AgentKitError | None = None  # why the last look saw nothing
+        self.trouble: Exception | None = None  # why the last look saw nothing
         self._store = store
         self._tell = tell
         self._leave = leave
@@ -58,6 +62,7 @@ class Following:
         self._looking = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
+        self._over = False
         self._ask_at = time.monotonic() + _HELD
 
     def add(self, index: int, run_id: str, *, held: bool = False) -> None:
@@ -71,6 +76,7 @@ class Following:
         with self._lock:
             self._followed[run_id] = _Followed(index, held, waits=not held)
             if self._thread is None:
+                _stopped_at_exit(self)
                 work = _look_again_and_again
                 thread = threading.Thread(target=work, args=(weakref.ref(self), self._wake), daemon=True)
                 thread.name = "agentkit-map-follower"
@@ -200,31 +206,58 @@ class Following:
         with self._lock:
             self._followed.pop(run_id, None)
 
+    def stop(self) -> None:
+        """Look no more, once a look that is under way is done."""
+        self._over = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE)
+
     def rest(self) -> bool:
         """Have the thread end where nothing is left to look at; whether it is to."""
         with self._lock:
-            if self._followed:
+            if self._followed and not self._over:
                 return False
             self._thread = None
             return True
 
-    def try_to_look(self) -> None:
-        """Look; a log that cannot be read at this moment is looked at again, one that was closed here is not."""
+    def try_to_look(self) -> bool:
+        """Look; a log that cannot be read at this moment is looked at again, one that was closed here is not.
+
+        Returns:
+            Whether there was anything to be seen.
+        """
         try:
             self.look()
             self.trouble = None
-        except LogError as error:
+        except Exception as error:  # noqa: BLE001  whatever a disk or a server raises, it may be well again
             self.trouble = error
-        except Exception as error:  # noqa: BLE001  whatever it is, who waits for these runs is told
-            self._give_up(AgentKitError(f"nobody follows the runs any more: {type(error).__name__}: {error}"))
         if getattr(self._store, "closed", False):
-            self._give_up(LogUnwritable(f"{self._store.url}: this log was closed in this process; open it again"))
+            error = LogUnwritable(f"{self._store.url}: this log was closed in this process; open it again")
+            with self._lock:
+                followed, self._followed = self._followed, {}
+            for run_id, one in followed.items():
+                self._tell(one.index, run_id, error)
+        return self.trouble is None
 
-    def _give_up(self, error: AgentKitError) -> None:
-        with self._lock:
-            followed, self._followed = self._followed, {}
-        for run_id, one in followed.items():
-            self._tell(one.index, run_id, error)
+
+_all: "weakref.WeakSet[Following]" = weakref.WeakSet()
+
+
+def _stopped_at_exit(following: Following) -> None:
+    """Have its thread end before the interpreter does, which aborts the process of a thread that is inside DuckDB."""
+    _all.add(following)
+    _at_exit()
+
+
+@functools.cache
+def _at_exit() -> None:
+    atexit.register(_stop_all)  # now that a log is open: it is closed after that
+
+
+def _stop_all() -> None:
+    for following in list(_all):
+        following.stop()
 
 
 def _look_again_and_again(following: "weakref.ref[Following]", wake: threading.Event) -> None:
@@ -238,8 +271,8 @@ def _look_again_and_again(following: "weakref.ref[Following]", wake: threading.E
         if one is None or one.rest():
             return
         began = time.perf_counter()
-        one.try_to_look()
-        took = time.perf_counter() - began
+        seen = one.try_to_look()
+        took = time.perf_counter() - began if seen else 0.0  # to find out that a server is away takes long, too
         at_most = min(_EVERY, 2 * at_most)
         del one
 
