@@ -18,7 +18,6 @@ from postgres_server import fresh_database
 
 import agentkit as ak
 from agentkit.batch import Batch, Counts, MapOptions
-from agentkit.batch.lanes import side_by_side
 from agentkit.errors import LogBusy, LogUnwritable
 from agentkit.worker import Worker
 
@@ -240,6 +239,21 @@ def test_an_answered_run_counts_as_running_where_no_worker_is_there(log, at_work
     assert batch.result(SOON) == [2]
 
 
+def test_a_run_that_somebody_paused_is_left_to_them(log, at_work, gate):
+    """The batch says what has it go on; the same call does not."""
+    at_work(log)
+    batch = submitted.gated.map([1], submit=True, log=log)
+    until(lambda: gate["begun"] == [1])
+    batch.run(0).pause()
+    threading.Timer(0.5, gate["gate"].set).start()
+    for stopped in (batch, submitted.gated.map([1], submit=True, log=log)):
+        with pytest.raises(ak.RunPaused, match=r"1 paused; somebody stopped .* run.resume\(submit=True\)"):
+            stopped.result(SOON)
+    batch.waiting[0].resume(submit=True)
+    assert batch.result(SOON) == [1]
+    assert gate["begun"] == [1]
+
+
 def test_what_a_stopped_worker_left_is_waited_for(log, at_work, gate):
     """It paused for no person: the next worker goes on with it."""
     batch = submitted.gated.map([1], submit=True, log=log)
@@ -303,10 +317,10 @@ def test_ctrl_c_leaves_what_was_submitted_to_the_workers(tmp_path):
 
 
 def test_a_process_that_ends_has_submitted_everything(tmp_path):
-    """A script need not wait for anything: it does not end before its items are the workers'."""
+    """A script need not wait for anything; when all is the workers', nobody looks any more, and it ends."""
     with script(tmp_path / "log", 200) as process:
         out, said = process.communicate(timeout=SOON)
-    assert (process.returncode, out, said) == (0, "", "")
+    assert (process.returncode, out, said) == (0, "[]\n", "")
     with contextlib.closing(ak.open_log(tmp_path / "log")) as log:
         assert recorded(log) == {"waiting": 200}
 
@@ -452,35 +466,6 @@ def test_a_log_that_breaks_is_told_by_who_waits(folder_log, monkeypatch):
     assert recorded(folder_log) == {"waiting": 5}
     submitted.twice.map(range(50), submit=True, log=folder_log).wait_begun(SOON)
     assert recorded(folder_log) == {"waiting": 50}
-
-
-def test_things_are_begun_in_their_order_and_done_side_by_side():
-    """In several threads; `begin` never twice at a time."""
-    begun, done, threads = [], [], set()
-
-    def do(n):
-        threads.add(threading.get_ident())
-        time.sleep(0.01)
-        done.append(n)
-
-    assert side_by_side(range(40), lambda n: begun.append(n) or (lambda: do(n)))
-    assert begun == list(range(40))
-    assert sorted(done) == begun
-    assert len(threads) > 1
-
-
-def test_nothing_is_begun_after_an_error_or_a_no():
-    """The first error is raised, once what was begun is done; `None` ends it without one."""
-    begun = []
-
-    def fails():
-        raise OSError("gone")
-
-    with pytest.raises(OSError, match="gone"):
-        side_by_side(range(1000), lambda n: begun.append(n) or fails)
-    assert len(begun) <= 8
-    assert not side_by_side(range(1000), lambda n: (lambda: None) if n < 10 else None)
-    assert side_by_side([], lambda _n: None)
 
 
 @contextlib.contextmanager

@@ -91,6 +91,12 @@ class Following:
             return list(self._followed)
 
     @property
+    def paused(self) -> int:
+        """How many of them wait for a person."""
+        with self._lock:
+            return sum(one.seen != _GOES_ON and not one.waits for one in self._followed.values())
+
+    @property
     def waiting(self) -> int:
         """How many of those that count as running nobody executes yet."""
         with self._lock:
@@ -116,10 +122,10 @@ class Following:
                 self._take_over({run_id: one for run_id, one in followed.items() if one.held})
 
     def answered(self) -> bool:
-        """Have those that waited for a person and were answered count as running: a worker is about to take them.
+        """Look at those that wait for a person: one that was answered counts as running, a worker is about to take it.
 
         Returns:
-            Whether there are any.
+            Whether any of them was answered, or goes on already.
         """
         with self._looking:
             with self._lock:
@@ -127,10 +133,18 @@ class Following:
             found = False
             for run_ids in _parts(list(paused), _AT_ONCE):
                 for run_id, state in self._states(run_ids):
-                    if isinstance(state, State) and not paused[run_id].waits and self._is_answered(state):
-                        paused[run_id].waits = found = True
-                        self._tell(paused[run_id].index, run_id, None)
+                    found = self._look_for_answers(run_id, paused[run_id], state) or found
         return found
+
+    def _look_for_answers(self, run_id: str, one: _Followed, state: State | LogError) -> bool:
+        if not isinstance(state, State) or (state.status, state.seq) != one.seen:
+            self._stopped(run_id, one, state)
+            return True
+        if one.waits or not self._is_answered(state):
+            return False
+        one.waits = True
+        self._tell(one.index, run_id, None)
+        return True
 
     def _is_answered(self, state: State) -> bool:
         asked = open_questions(self._store, state)
@@ -227,18 +241,21 @@ class Following:
         Returns:
             Whether there was anything to be seen.
         """
+        if getattr(self._store, "closed", False):
+            self._give_up(LogUnwritable(f"{self._store.url}: this log was closed in this process; open it again"))
+            return False
         try:
             self.look()
             self.trouble = None
         except Exception as error:  # noqa: BLE001  whatever a disk or a server raises, it may be well again
             self.trouble = error
-        if getattr(self._store, "closed", False):
-            error = LogUnwritable(f"{self._store.url}: this log was closed in this process; open it again")
-            with self._lock:
-                followed, self._followed = self._followed, {}
-            for run_id, one in followed.items():
-                self._tell(one.index, run_id, error)
         return self.trouble is None
+
+    def _give_up(self, error: AgentKitError) -> None:
+        with self._lock:
+            followed, self._followed = self._followed, {}
+        for run_id, one in followed.items():
+            self._tell(one.index, run_id, error)
 
 
 _all: "weakref.WeakSet[Following]" = weakref.WeakSet()

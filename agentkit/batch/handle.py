@@ -86,15 +86,17 @@ class Batch:
         return min(self._work.following.waiting, self.counts.running)
 
     @property
-    def submitted(self) -> bool:
-        """Whether runs that have not ended are the workers': they go on whatever becomes of this process."""
-        return bool(self._work.following.unfinished)
+    def submitted(self) -> tuple[int, int]:
+        """How many runs the workers go on with, whatever becomes of this process, and how many of theirs are paused."""
+        following = self._work.following
+        paused = following.paused
+        return len(following.unfinished) - paused, paused
 
     @property
     def trouble(self) -> str | None:
         """Why the log could not be read at the last look at what was submitted; it is looked at again."""
         error = self._work.following.trouble
-        return None if error is None or not self.submitted else str(error)
+        return None if error is None or not self._work.following.unfinished else str(error)
 
     @property
     def usage(self) -> Usage:
@@ -276,8 +278,12 @@ class Batch:
             LogError: the log broke.
             Exception: whatever reading the items raised.
         """
-        self.wait(timeout)
-        return self._outcome()
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self.wait(timeout)
+            if (outcome := self._outcome()) is not None:
+                return outcome
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def check(self) -> None:
         """Raise what `result` would, without reading what the runs gave: nothing where there is a result."""
@@ -290,7 +296,7 @@ class Batch:
             raise RunCancelled(f"{self.name}: the batch was cancelled: {show.summary(self)}", run_id="")
         pending = self.pending
         paused = work.table.those("paused")
-        if paused or not work.complete:
+        if (paused and work.settled) or not work.complete:
             raise RunPaused(
                 show.how_to_go_on(self, pending),
                 run_id=str(work.table.run_id(paused[0])) if paused else "",
@@ -298,8 +304,11 @@ class Batch:
                 pending=pending,
             )
 
-    def _outcome(self) -> list[Any]:
+    def _outcome(self) -> list[Any] | None:
+        """The outputs; None where what waited for a person went on while it was looked at."""
         self.check()
+        if not self._work.settled:
+            return None
         from_json = self._definition.output.from_json
         return [from_json(output) if row.status == "succeeded" else _failed(row) for row, output in self.outcomes()]
 
@@ -317,9 +326,11 @@ class Batch:
         return self._wait_async().__await__()
 
     async def _wait_async(self) -> list[Any]:
-        while not await asyncio.to_thread(self._work.wait, _SLICE):
-            pass
-        return await asyncio.to_thread(self._outcome)
+        while True:
+            while not await asyncio.to_thread(self._work.wait, _SLICE):
+                pass
+            if (outcome := await asyncio.to_thread(self._outcome)) is not None:
+                return outcome
 
     # steering --------------------------------------------------------------------------------------------------------
 

@@ -82,12 +82,15 @@ def _table(rows: Rows) -> str:
 
 def how_to_come_back(batch: "Batch") -> str:
     """What becomes of a batch that nobody waits for any more, and how to look at it again."""
-    if not batch.submitted:
-        return "call map again with the same items to go on"
-    return (
-        "what was submitted goes on at the workers; call map again with the same items to look at it, and to submit "
-        "what is left"
-    )
+    going, paused = batch.submitted
+    if going:
+        return (
+            "what was submitted goes on at the workers; call map again with the same items to look at it, and to "
+            "submit what is left"
+        )
+    if paused:
+        return "somebody stopped what is paused: run.resume(submit=True) of each in batch.waiting has workers go on"
+    return "call map again with the same items to go on"
 
 
 def how_to_go_on(batch: "Batch", pending: "list[Approval]") -> str:
