@@ -77,5 +77,5 @@ if __name__ == "__main__":
     batch = submitted.twice.map(range(int(sys.argv[2])), submit=True, log=sys.argv[1])
     if "wait" in sys.argv:
         batch.wait_begun()
-        print("begun", flush=True)
+        threading.Timer(0.3, print, ["waits"], {"flush": True}).start()
         batch.result(60)

@@ -308,7 +308,7 @@ def test_a_paused_batch_submits_nothing_more_and_workers_go_on(log, at_work):
 def test_ctrl_c_leaves_what_was_submitted_to_the_workers(tmp_path):
     """Who waited leaves at once, and is told how to look at it again."""
     with script(tmp_path / "log", 5, "wait") as process:
-        assert process.stdout.readline() == "begun\n"
+        assert process.stdout.readline() == "waits\n"
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=SOON)
     assert "what was submitted goes on at the workers; call map again with the same items to look at it" in said
