@@ -33,7 +33,7 @@ WITH begun AS ({_BEGUN}), failed AS (
     AND (body->'child_usage')->>'model_calls' IS NOT NULL GROUP BY run_id
 ), submitted AS (
   SELECT DISTINCT run_id, TRUE AS is_submitted FROM events
-  WHERE type IN ('run_started', 'run_resumed') AND body->>'submitted' = 'true'
+  WHERE type IN ('run_started', 'run_resumed') AND name = $name AND body->>'submitted' = 'true'
 )
 SELECT CAST(run_id AS VARCHAR), item, coalesce(is_submitted, FALSE), status, error_type, error, duration_ms,
   {", ".join(f"{name} + coalesce(below_{name}, 0)" for name in _SUMS)},
