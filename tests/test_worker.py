@@ -471,6 +471,7 @@ def test_one_word_that_cannot_be_told_holds_up_no_other(log, marks, works, monke
 def test_what_goes_wrong_with_one_run_ends_no_worker(log, marks, works, told, monkeypatch):
     """Whatever is raised: it is said, the others go on, and that one is tried again."""
     monkeypatch.setattr(work, "_UNREACHABLE", 0.1)
+    monkeypatch.setattr(work, "load_many", lambda _store, _run_ids: {})
     run, load, failures = submitted(log, marks), work.load_state, iter(range(2))
 
     def failing(store, run_id):

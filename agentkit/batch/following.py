@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentkit.errors import AgentKitError, LogCorrupt, LogError, LogUnwritable, RunNotFound
-from agentkit.events import Event
-from agentkit.fold import fold
-from agentkit.runner.load import load_state, open_questions
+from agentkit.runner.load import load_many, load_state, open_questions
 from agentkit.state import State
 from agentkit.store import Store
 
@@ -182,21 +180,16 @@ class Following:
             self._goes_on(run_id, one)
             return
         if isinstance(state, State) and not state.ended:
-            one.seen = (state.status, state.seq)
-            # a worker that was told to stop left it to the next one
-            one.waits = state.paused_why == "handover" and not open_questions(self._store, state)
-            self._tell(one.index, run_id, None if one.waits else state)
+            one.seen, one.waits = (state.status, state.seq), False
+            self._tell(one.index, run_id, state)
             return
         self._drop(run_id)
         self._tell(one.index, run_id, state)
 
     def _states(self, run_ids: Sequence[str]) -> Iterator[tuple[str, State | LogError]]:
-        try:
-            found = self._store.read_many(run_ids)
-        except LogCorrupt:  # one that cannot be read must not hide what became of the others
-            found: Mapping[str, Sequence[Event]] = {}
+        found = load_many(self._store, run_ids)
         for run_id in run_ids:
-            yield run_id, fold(found[run_id]) if run_id in found else self._alone(run_id)
+            yield run_id, found[run_id] if run_id in found else self._alone(run_id)
 
     def _alone(self, run_id: str) -> State | LogError:
         try:

@@ -1,8 +1,10 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
+from collections.abc import Iterable, Sequence
+
 from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
-from agentkit.errors import ResumeError, RunNotFound
-from agentkit.events import RunStarted, ToolFact
+from agentkit.errors import LogCorrupt, ResumeError, RunNotFound
+from agentkit.events import Event, RunStarted, ToolFact
 from agentkit.fold import fold
 from agentkit.state import Approval, CallStep, State
 from agentkit.store import Store
@@ -31,6 +33,28 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     if isinstance(first, RunStarted) and first.origin is not None:
         base = load_state(store, first.origin.run_id, until=first.origin.seq)
     return fold(events, base)
+
+
+def load_many(store: Store, run_ids: Iterable[str]) -> dict[str, State]:
+    """Fold several runs that are read at once.
+
+    Args:
+        store: the log.
+        run_ids: the runs.
+
+    Returns:
+        Their states; without those that begin with another run's events, are not there, or cannot be trusted.
+    """
+    try:
+        found = store.read_many(run_ids)
+    except LogCorrupt:  # one that cannot be read must not hide the others: who needs one loads it alone
+        return {}
+    return {run_id: fold(events) for run_id, events in found.items() if not _has_origin(events)}
+
+
+def _has_origin(events: Sequence[Event]) -> bool:
+    first = events[0].body
+    return isinstance(first, RunStarted) and first.origin is not None
 
 
 class Loaded:

@@ -19,7 +19,7 @@ from agentkit.pipeline import Pipeline
 from agentkit.runner.closing import leave_alone
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
-from agentkit.runner.load import load_state
+from agentkit.runner.load import load_many, load_state
 from agentkit.runner.start import resume
 from agentkit.state import State
 from agentkit.store import Taken
@@ -151,17 +151,24 @@ class Worker:
             if one not in chosen:
                 self._put_back(one, 0.0, forgive=False)
         self._owed.pay()  # before a suspect takes this process down
-        for one in chosen:
-            self._begin(one)
+        for one, state in self._with_states(chosen):
+            self._begin(one, state)
         return len(taken), None
+
+    def _with_states(self, taken: list[Taken]) -> list[tuple[Taken, State | None]]:
+        """The runs with what is recorded of them, where that can be read for all of them at once."""
+        states: dict[str, State] = {}
+        with contextlib.suppress(Exception):  # each is read alone then, and its error is its own
+            states = load_many(self.log.store, [one.run_id for one in taken])
+        return [(one, states.get(one.run_id)) for one in taken]
 
     def _chosen(self, taken: list[Taken]) -> list[Taken]:
         """Of runs among which are suspects: one alone, where nothing executes; else those that are none."""
         return [one for one in taken if one.lost < _SUSPECT] if self._executing else taken[:1]
 
-    def _begin(self, taken: Taken) -> None:
+    def _begin(self, taken: Taken, state: State | None) -> None:
         try:
-            self._go_on(taken, load_state(self.log.store, taken.run_id))
+            self._go_on(taken, state or load_state(self.log.store, taken.run_id))
         except RunNotFound:
             since = self._missing.setdefault(taken.run_id, time.monotonic())
             if time.monotonic() - since < _MISSING:
