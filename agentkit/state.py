@@ -291,6 +291,11 @@ class State:
     comments: list[Comment] = field(default_factory=list[Comment])
 
     @property
+    def is_kept(self) -> bool:
+        """Whether a person has to let it go on: one paused it, or several workers died with it."""
+        return self.paused_why in {"asked", "lost"}
+
+    @property
     def ended(self) -> bool:
         """Whether nothing can happen any more."""
         return self.status in {"succeeded", "failed", "cancelled"}

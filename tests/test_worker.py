@@ -348,7 +348,6 @@ def test_a_place_in_the_queue_without_a_run_is_cleared(log, works, monkeypatch):
     """Whoever submitted it died before its first event."""
     run_id = new_id()
     log.store.queue.put(run_id, "chore")
-    monkeypatch.setattr(work, "_UNREACHABLE", 0.1)
     monkeypatch.setattr(work, "_MISSING", 0.3)
     works(chores.chore)
     until(lambda: not log.store.queue.wake(run_id))
@@ -356,7 +355,7 @@ def test_a_place_in_the_queue_without_a_run_is_cleared(log, works, monkeypatch):
 
 def test_what_cannot_go_on_is_tried_again_later(log, marks, works, told, monkeypatch):
     """A worker whose pipeline only has the same name says so, and leaves the run to those that have its own."""
-    monkeypatch.setattr(work, "_UNUSABLE", 0.1)
+    monkeypatch.setattr(work, "_UNUSABLE", (0.1, 0.1))
     run = submitted(log, marks, ask=True)
     first = works(chores.chore)
     until(lambda: run.pending)
@@ -470,7 +469,7 @@ def test_one_word_that_cannot_be_told_holds_up_no_other(log, marks, works, monke
 
 def test_what_goes_wrong_with_one_run_ends_no_worker(log, marks, works, told, monkeypatch):
     """Whatever is raised: it is said, the others go on, and that one is tried again."""
-    monkeypatch.setattr(work, "_UNREACHABLE", 0.1)
+    monkeypatch.setattr(work, "_UNREACHABLE", (0.1, 0.1))
     monkeypatch.setattr(work, "load_many", lambda _store, _run_ids: {})
     run, load, failures = submitted(log, marks), work.load_state, iter(range(2))
 

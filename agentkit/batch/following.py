@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from agentkit.errors import AgentKitError, LogCorrupt, LogError, LogUnwritable, RunNotFound
-from agentkit.runner.load import load_many, load_state, open_questions
+from agentkit.runner.load import is_answered, load_many, load_state
 from agentkit.state import State
 from agentkit.store import Store
 
@@ -145,8 +145,7 @@ class Following:
         return True
 
     def _is_answered(self, state: State) -> bool:
-        asked = open_questions(self._store, state)
-        return any(one.id in self._store.answers(one.run_id) for one in asked)
+        return not state.is_kept and is_answered(self._store, state)
 
     def _look_at(self, followed: Mapping[str, _Followed]) -> None:
         # a list in the text: with it, the events of other runs are not read, however many there are

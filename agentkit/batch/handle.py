@@ -13,7 +13,7 @@ from agentkit.batch.items import Item, read_items
 from agentkit.batch.options import MapOptions
 from agentkit.batch.recorded import first_event, read_outputs
 from agentkit.batch.table import WITHOUT_OUTPUT, Counts, Row
-from agentkit.batch.work import Work
+from agentkit.batch.work import CANCELLED, Work
 from agentkit.definition import Definition
 from agentkit.errors import AgentKitError, ConfigError, RunCancelled, RunFailed, RunPaused
 from agentkit.failed import Failed
@@ -292,7 +292,7 @@ class Batch:
             raise work.error
         if work.options.on_error == "fail" and (failed := self.failed):
             raise self._failure(failed[0])
-        if work.stopped == "cancelled":
+        if work.stopped == CANCELLED:
             raise RunCancelled(f"{self.name}: the batch was cancelled: {show.summary(self)}", run_id="")
         pending = self.pending
         paused = work.table.those("paused")
@@ -348,7 +348,6 @@ class Batch:
         Args:
             why: recorded.
         """
-        self._work.stop("cancelled")
         self._work.cancel(why)
 
     def retry(self, index: int | None = None) -> "Batch":

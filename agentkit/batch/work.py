@@ -27,6 +27,8 @@ from agentkit.store import Store
 _SLICE = 0.2
 """Seconds between two tries to have one's turn."""
 _FAILED = "an item failed"
+CANCELLED = "cancelled"
+"""Why nothing more is begun."""
 _TURNS = uuid.UUID("6f1d0d52-55a1-4c34-9d3c-0a6c6f7d3b11")  # any constant: it keeps these names apart from others'
 
 
@@ -48,6 +50,7 @@ class Work:
         self.following = Following(store, self._on_news, self._leave)  # what was submitted
         self.error: BaseException | None = None  # what broke the items, or the log
         self.stopped: str | None = None  # why nothing more is begun
+        self._cancelled_why: str | None = None
         self.complete = False  # every item was read
         self.waits_for: str | None = None  # who maps the same just now
         self._usage = Usage()  # of ended runs
@@ -260,10 +263,18 @@ class Work:
             self._put(item.index, None, "interrupted", error=f"{type(error).__name__}: {error}")
             raise
         self._follow(item.index, run_id)
+        self._cancel_late(run_id)
+
+    def _cancel_late(self, run_id: str) -> None:
+        """The batch was cancelled while a run of it was being left to the workers."""
+        if self.stopped == CANCELLED:
+            with contextlib.suppress(AgentKitError):  # it ended
+                Run(self.store, run_id, definition=self.definition).cancel(self._cancelled_why)
 
     def _hand_over(self, item: Item, run_id: str) -> None:
         try:
             self._follow(item.index, run_id, held=not self._leave(run_id))
+            self._cancel_late(run_id)
         except ConfigError as error:  # it was begun where no worker could import it
             self._on_news(item.index, run_id, error)
 
@@ -378,7 +389,9 @@ class Work:
                     act(run)
 
     def cancel(self, why: str | None) -> None:
-        """End every run that executes or waits, here or at the workers; one that just ended is left alone."""
+        """Begin nothing more, and end what executes or waits, here or at the workers; what just ended is left alone."""
+        self._cancelled_why = why
+        self.stop(CANCELLED)
 
         def cancel(run: Run) -> None:
             with contextlib.suppress(AgentKitError):
@@ -397,8 +410,12 @@ class Work:
         for flight in waiting:
             run = self.run(flight.index)
             state = run.state if run is not None else None
-            if state is not None and state.ended and self.flights.get(flight.index) is flight:
+            if state is None or self.flights.get(flight.index) is not flight:
+                continue
+            if state.ended:
                 self._record(flight.index, state, flight)
+            elif state.submitted:  # it was left to the workers
+                self._follow(flight.index, flight.run_id)
 
 
 def _nothing() -> None:

@@ -243,7 +243,8 @@ class Note(Body):
 class RunPausedEvent(Body):
     """The run stopped to wait for a person; after a "handover" for another worker: the one that had it was stopped.
 
-    "lost": several workers died with it, and a person is to see why.
+    Where it waits for a person then too, another worker may go on with what does not. "lost": several workers died with
+    it, and a person is to see why.
     """
 
     TYPE = "run_paused"

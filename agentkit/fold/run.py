@@ -89,7 +89,7 @@ def _note(state: State, event: Event, body: Note) -> None:
 
 @on(RunPausedEvent)
 def _run_paused(state: State, _event: Event, body: RunPausedEvent) -> None:
-    state.queued = body.why == "handover"
+    state.queued = body.why == "handover" and not body.waiting_for
     state.status, state.paused_why = "waiting" if state.queued else "paused", body.why
 
 

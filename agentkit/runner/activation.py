@@ -321,10 +321,11 @@ class Activation:
     def _pause(self) -> None:
         """Write down for whom the run waits; where that is recorded already, nothing changed."""
         waiting = (*self.state.pending, *self.family.pending(self._below))
-        if self.handing_over and not waiting:
-            self.record(RunPausedEvent(why="handover"), status="waiting")
+        if self.handing_over:
+            status = "paused" if waiting else "waiting"
+            self.record(RunPausedEvent(why="handover", waiting_for=waiting), status=status)
             return
-        if self.pause_asked and not self.handing_over:
+        if self.pause_asked:
             why = "asked"
         elif any(self.state.approvals[key].kind == "budget" for key in self.state.pending) or self._child_is_broke():
             why = "budget"

@@ -67,6 +67,7 @@ class Driver:
         self.error: BaseException | None = None
         self.before: Driver | None = None  # who followed the run until this one took it over
         self.for_worker = False  # no person asked for this: what a person paused stays so
+        self._keeps = False  # nor did one leave the run to the workers just now: the same holds of the children
         self._state: State | None = None
         self._activation: Activation | None = None
         self._busy = False
@@ -104,8 +105,9 @@ class Driver:
         """The driver of the child run that a step calls."""
         if step not in self.children:
             self.children[step] = Driver(self.store, run_id, definition, deps=self.deps, parent=self)
-        self.children[step].deps, self.children[step].definition = self.deps, definition
-        return self.children[step]
+        child = self.children[step]
+        child.deps, child.definition, child.for_worker = self.deps, definition, self._keeps
+        return child
 
     @property
     def progress(self) -> dict[str, tuple[float, float | None]]:
@@ -123,6 +125,8 @@ class Driver:
     def can_go_on(self, meter: Meter | None = None) -> bool:
         """Whether a paused run has something to do: an answer came for it or a child, or there is budget again."""
         state = self.live_state
+        if self.for_worker and state.is_kept:
+            return "cancel" in self._inbox
         if "cancel" in self._inbox or any(key in self._inbox for key in state.pending):
             return True
         now_ = now()
@@ -304,6 +308,7 @@ class Driver:
                 return
             recorder = Recorder(self.store, claim, state, self._publish, self.redactor)
             self._pauses = names_of_pauses(state, for_worker=self.for_worker)
+            self._keeps = self.for_worker and not (state.queued and state.paused_why is None)
             event = resumed(self.store, self.definition, state, budget)
             recorder.record(event, name=self.definition.name, status="running")
             failpoints.hit("run.resumed")
@@ -323,7 +328,7 @@ class Driver:
 
     def _worth_it(self, state: State, budget: Budget | None, meter: Meter | None) -> bool:
         """Whether taking the run up changes anything; a paused run that still waits is left as it is."""
-        if self.for_worker and state.paused_why in {"asked", "lost"}:
+        if self.for_worker and state.is_kept:
             return "cancel" in self._inbox
         if state.status != "paused" or budget is not None or self.can_go_on(meter):
             return True

@@ -1,6 +1,7 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 
 from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
 from agentkit.errors import LogCorrupt, ResumeError, RunNotFound
@@ -168,6 +169,21 @@ def definition_of(store: Store, state: State, definition: Definition | None, run
         if found is not None:
             return found
     return None
+
+
+def is_answered(store: Store, state: State) -> bool:
+    """Whether a run that waits has something to go on with: an answer to it or to a run that it called, or a no.
+
+    A question that nobody answered in time counts as answered, and so does the wish to end the run.
+    """
+    if "cancel" in store.answers(state.run_id):
+        return True
+    now = datetime.now(UTC)
+    asked = open_questions(store, state)
+    if any(one.expires is not None and one.expires <= now for one in asked):
+        return True
+    given = {run_id: store.answers(run_id) for run_id in {one.run_id for one in asked}}
+    return any(one.id in given[one.run_id] or "cancel" in given[one.run_id] for one in asked)
 
 
 def open_questions(store: Store, state: State) -> list[Approval]:

@@ -264,7 +264,8 @@ class Run:
         state = self.state
         answered = len(self.pending) < len(open_questions(self._store, state))
         here = self._driver is not None or (self._root is not None and not self._root.settled.is_set())
-        return answered and (here or state.submitted or self._store.holder(self.run_id) is not None)
+        theirs = state.submitted and not state.is_kept
+        return answered and (here or theirs or self._store.holder(self.run_id) is not None)
 
     def _outcome(self) -> Any:
         if self._driver is not None and self._driver.error is not None:
@@ -298,11 +299,7 @@ class Run:
         return wait_for_a_person(self, timeout)
 
     def ask(self, asked: Approval) -> None:
-        """Put one pending question to the person at the terminal, and give their answer.
-
-        Args:
-            asked: one of `pending`.
-        """
+        """Put one question of `pending` to the person at the terminal, and give their answer."""
         verdict, more = ask(asked)
         try:
             self._give(asked, verdict, through="terminal" if self.through == "python" else self.through, **more)
@@ -396,8 +393,9 @@ class Run:
             self._tell(name, answer)
 
     def _control(self, verdict: Verdict, who: str | None, why: str | None) -> Answer:
-        given = Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through=self.through)
-        return self._redactor.fact(given)
+        return self._redactor.fact(
+            Answer(verdict=verdict, answered_at=now(), who=who, comment=why, through=self.through)
+        )
 
     def _tell(self, name: str, answer: Answer) -> None:
         engine().call(lambda: watch.tell(self.run_id, {name: answer}))

@@ -34,6 +34,11 @@ def take_up(run: "Run", run_id: str, answers: dict[str, Answer]) -> tuple[str, D
     noting = holder is not None and holder.activity == "noting"  # which is no going on
     if holder is not None and not noting and (holder.process != run.store.process or holder.activity == "executing"):
         return f"{holder} goes on with the run", None
+    if root.submitted and root.is_kept:
+        return (
+            f"run {root.run_id} was paused: run.resume() goes on with it, run.resume(submit=True) has workers do it",
+            None,
+        )
     if root.submitted:
         try:
             if run.store.queue.wake(root.run_id):

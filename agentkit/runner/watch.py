@@ -84,6 +84,8 @@ class Watch:
         drivers = [driver for driver in self._drivers.values() if driver.has_state and not driver.live_state.ended]
         found = await threads.run(lambda: [_answers(driver) for driver in drivers])
         for driver, answers in zip(drivers, found, strict=True):
+            if self._drivers.get(driver.run_id) is not driver:  # it was let go of while the answers were read
+                continue
             if answers or driver.live_state.pending:
                 with contextlib.suppress(Exception):  # one run's trouble is not another's
                     driver.deliver(answers)

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -14,15 +14,16 @@ from typing import Any, TypeAlias
 from agentkit.agent import Agent
 from agentkit.definition import Definition
 from agentkit.errors import AgentKitError, ConfigError, LogError, ResumeError, RunClaimed, RunNotFound
+from agentkit.events import RunResumed
 from agentkit.log import Log, open_log
 from agentkit.pipeline import Pipeline
 from agentkit.runner.closing import leave_alone
 from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
-from agentkit.runner.load import load_many, load_state
+from agentkit.runner.load import is_answered, load_many, load_state, open_questions
 from agentkit.runner.start import resume
-from agentkit.state import State
-from agentkit.store import Taken
+from agentkit.state import Approval, State
+from agentkit.store import Store, Taken
 from agentkit.worker.owed import Owed
 
 Tell: TypeAlias = Callable[[str], None]
@@ -31,15 +32,17 @@ _REST = 300.0
 """Seconds after which a run that waits for a person is looked at all the same, about: a word may have got lost."""
 _ELSEWHERE = 10.0
 """Seconds after which a run that another process executes is looked at again: should that one die, it is ours."""
-_UNUSABLE = 60.0
-"""Seconds until a run is tried again that cannot go on here; twice as long each time, up to `_LONGEST`."""
-_UNREACHABLE = 5.0
+_UNUSABLE = 60.0, 300.0
+"""Seconds until a run is tried again that cannot go on here, the first time and at most: another worker may fit."""
+_UNREACHABLE = 5.0, 60.0
 """The same for a run whose events could not be read or written."""
-_LONGEST = 3600.0
 _SUSPECT = 2
 """After so many workers died with a run in hand it executes alone: should it be its fault, it takes no other along."""
 _LOST = 4
-"""After so many it is left alone, until somebody resumes it."""
+"""After so many it is left alone, until somebody resumes it; but for one that got on before the last of them died."""
+_GOT_ON = {"model_responded", "tool_succeeded", "step_succeeded", "run_paused"}
+_REMEMBERED = 10_000
+"""So many runs a worker remembers that it had trouble with."""
 _MISSING = 600.0
 """Seconds for which a run may be in the queue without an event: whoever submits it is about to record the first."""
 
@@ -94,7 +97,10 @@ class Worker:
         self._owed = Owed()
         self._missing: dict[str, float] = {}  # since when a run has no event, by time.monotonic()
         self._failures: Counter[str] = Counter()  # how often a run could not go on here
-        self._careful = False  # a suspect was met: it wants to be alone
+        self._in_hand: dict[str, Taken] = {}  # until the queue is to be told what becomes of it
+        self._careful = False  # nothing is begun beside a suspect, or until there is a place for one
+        self._suspects_since: float | None = None  # when the first one was met that has had no place yet
+        self._until_idle = False
         self._stopping = threading.Event()
         self._away = False
 
@@ -107,29 +113,49 @@ class Worker:
         self._settled.put("")
 
     def work(self, *, until_idle: bool = False) -> None:
-        """Execute runs until `stop`.
+        """Execute runs until `stop`; an interrupt stops it likewise, a second one leaves at once.
 
         Args:
             until_idle: end too when nothing is ready and nothing executes.
         """
+        self._until_idle = until_idle
+        try:
+            self._serve()
+            self._drain()
+        except KeyboardInterrupt:
+            if not self._stopping.is_set():
+                self.stop()
+                self._drain()
+            raise
+        finally:
+            self._stopping.clear()
+
+    def _serve(self) -> None:
         look = 0.0  # when the queue is looked into next
         while not self._stopping.is_set():
             problem = self._owed.pay()
             if (free := self._free()) and time.monotonic() >= look:
                 taken, failed = self._take(free)
                 self._say_whether_away(failed or problem)
-                if until_idle and not taken and failed is None and not self._executing:
+                if self._until_idle and not taken and failed is None and not self._executing:
                     return
                 if taken < free:
                     look = time.monotonic() + self._poll
             self._wait(max(0.0, look - time.monotonic()) if self._free() else self._poll)
+
+    def _drain(self) -> None:
+        """Leave what executes to other workers, after what is in flight."""
         if self._executing:
             self._tell("stopping after what is in flight")
         while self._executing:
             self._hand_over()
             self._wait(self._poll)
             self._owed.pay()
-        self._owed.pay()
+        for taken in list(self._in_hand.values()):  # of an interrupt just after it was taken
+            self._put_back(taken, 0.0, forgive=False)
+        end = time.monotonic() + _UNREACHABLE[0]
+        while self._owed.pay() is not None and time.monotonic() < end:
+            time.sleep(min(self._poll, 0.1))
 
     # taking ----------------------------------------------------------------------------------------------------------
 
@@ -145,11 +171,8 @@ class Worker:
             taken = self._queue.take(self._owners, free)
         except Exception as error:  # noqa: BLE001  whatever a store raises: the worker goes on when it can
             return 0, error
-        self._careful = any(one.lost >= _SUSPECT for one in taken)
-        chosen = self._chosen(taken) if self._careful else taken
-        for one in taken:
-            if one not in chosen:
-                self._put_back(one, 0.0, forgive=False)
+        self._in_hand.update((one.run_id, one) for one in taken)
+        chosen = self._chosen(taken)
         self._owed.pay()  # before a suspect takes this process down
         for one, state in self._with_states(chosen):
             self._begin(one, state)
@@ -163,16 +186,34 @@ class Worker:
         return [(one, states.get(one.run_id)) for one in taken]
 
     def _chosen(self, taken: list[Taken]) -> list[Taken]:
-        """Of runs among which are suspects: one alone, where nothing executes; else those that are none."""
-        return [one for one in taken if one.lost < _SUSPECT] if self._executing else taken[:1]
+        """What is begun of what was taken; the rest is put back.
+
+        A suspect executes alone: where nothing else does, else when it comes again. Where it does so for long, nothing
+        new is begun beside what executes until there is a place for it.
+        """
+        suspects = [one for one in taken if one.lost >= _SUSPECT]
+        if not suspects:
+            self._careful, self._suspects_since = False, None
+            return taken
+        others = [one for one in taken if one.lost < _SUSPECT]
+        self._suspects_since = self._suspects_since or time.monotonic()
+        if not self._executing:
+            chosen, left, after = suspects[:1], [*suspects[1:], *others], 0.0
+            self._suspects_since = None
+        else:
+            chosen, left, after = others, suspects, 0.0 if self._until_idle else _ELSEWHERE
+        self._careful = self._until_idle or (time.monotonic() - (self._suspects_since or time.monotonic())) > _REST
+        for one in left:
+            self._put_back(one, after, forgive=False)
+        return chosen
 
     def _begin(self, taken: Taken, state: State | None) -> None:
         try:
             self._go_on(taken, state or load_state(self.log.store, taken.run_id))
         except RunNotFound:
-            since = self._missing.setdefault(taken.run_id, time.monotonic())
-            if time.monotonic() - since < _MISSING:
-                self._put_back(taken, _UNREACHABLE)
+            waited = time.monotonic() - self._missing.setdefault(taken.run_id, time.monotonic())
+            if waited < _MISSING:
+                self._put_back(taken, min(_UNREACHABLE[0], max(self._poll, waited)), forgive=False)
             else:
                 self._forget(taken)
         except Exception as error:  # noqa: BLE001  whatever a definition or a store raises: the other runs go on
@@ -183,11 +224,14 @@ class Worker:
         self._missing.pop(taken.run_id, None)
         if state.ended:  # elsewhere
             self._forget(taken)
-        elif state.paused_why in {"asked", "lost"}:  # who resumes it may not have got to its first event yet
-            self._put_back(taken, _REST if store.holder(taken.run_id) is None else _ELSEWHERE)
-        elif taken.lost >= _LOST:
+        elif state.is_kept:  # who resumes it may not have got to the first event yet
+            held = store.holder(taken.run_id) is not None
+            self._lay_down(taken, _ELSEWHERE if held else _rest(), lambda: _has_news(store, state))
+        elif state.status == "paused" and state.paused_why != "handover" and not is_answered(store, state):
+            self._lay_down(taken, _until_due(open_questions(store, state)), lambda: _has_news(store, state))
+        elif taken.lost >= _LOST and not _got_on(store, state):
             leave_alone(store, state)
-            self._put_back(taken, _REST)
+            self._put_back(taken, _rest())
             self._tell(
                 f"{_name(taken)} is left alone: {taken.lost} workers died with it; agentkit resume {taken.run_id} "
                 "goes on with it where you see what happens"
@@ -197,6 +241,7 @@ class Worker:
             _check_place(definition, state)
             driver = resume(store, taken.run_id, definition, deps=self._deps, state=state, for_worker=True)
             self._executing[taken.run_id] = _Job(taken, driver, state.seq, time.monotonic())
+            self._in_hand.pop(taken.run_id, None)
 
             def let_go() -> None:  # before it could be answered: from here on, whoever comes first goes on with it
                 driver.let_go()
@@ -211,8 +256,11 @@ class Worker:
         with contextlib.suppress(queue.Empty):
             run_id = self._settled.get(timeout=seconds)
             while True:
-                if run_id in self._executing:
-                    self._settle(self._executing.pop(run_id))
+                if (job := self._executing.pop(run_id, None)) is not None:
+                    try:
+                        self._settle(job)
+                    except Exception as error:  # noqa: BLE001  one run's trouble ends no worker
+                        self._cannot(job.taken, error)
                 run_id = self._settled.get_nowait()
 
     def _settle(self, job: _Job) -> None:
@@ -225,40 +273,36 @@ class Worker:
         if state.ended:
             self._forget(taken)
             self._tell(_ended(job, state))
-        elif state.queued and self._stopping.is_set():
+        elif state.paused_why == "handover" and self._stopping.is_set():
+            self._owed.add(taken.run_id, lambda: _unwatch(driver))
             self._put_back(taken, 0.0)
             self._tell(f"{_name(taken)} is left to another worker")
         elif state.status == "paused":
-            self._lay_down(job, state)
+            waits_for = driver.pending()
+            self._owed.add(taken.run_id, lambda: _unwatch(driver))
+            self._lay_down(taken, _until_due(waits_for), lambda: _has_news(self.log.store, state))
+            if state.seq != job.seq:
+                asks = "; ".join(str(asked) for asked in waits_for) or "somebody to resume it"
+                self._tell(f"{_name(taken)} waits for {asks}")
         else:
             self._put_back(taken, _ELSEWHERE)
 
-    def _lay_down(self, job: _Job, state: State) -> None:
-        """Let go of a run that waits for a person, and look once more: something may have come before this was said."""
-        driver, taken = job.driver, job.taken
-        waits_for = driver.pending()
-        due = [asked.expires for asked in waits_for if asked.expires is not None]
-        after = _REST * random.uniform(0.7, 1.3)  # noqa: S311  only so that not all are looked at in one moment
-        if self._stopping.is_set():  # what did not wait may go on at another worker
-            after = 0.0
-        elif due:
-            after = min(after, max(0.0, (min(due) - datetime.now(UTC)).total_seconds()))
-        self._owed.add(taken.run_id, lambda: _unwatch(driver))
+    def _lay_down(self, taken: Taken, after: float, has_news: Callable[[], bool]) -> None:
+        """Let go of a run that waits, and look once more: what came while it was taken woke nobody."""
         self._put_back(taken, after)
-        self._owed.add(taken.run_id, lambda: _has_news(driver, state.seq) and self._queue.wake(taken.run_id))
-        if state.seq != job.seq:
-            asks = "; ".join(str(asked) for asked in waits_for) or "somebody to resume it"
-            self._tell(f"{_name(taken)} waits for {asks}")
+        self._owed.add(taken.run_id, lambda: has_news() and self._queue.wake(taken.run_id))
 
     def _cannot(self, taken: Taken, error: BaseException | None) -> None:
         """Let go of a run that cannot go on in this process at this moment."""
         if isinstance(error, RunClaimed):
             self._put_back(taken, _ELSEWHERE)
             return
-        first = _UNREACHABLE if isinstance(error, LogError | OSError) else _UNUSABLE
-        after = min(_LONGEST, first * 2 ** min(self._failures[taken.run_id], 20))
+        first, longest = _UNREACHABLE if isinstance(error, LogError | OSError) else _UNUSABLE
+        after = min(longest, first * 2 ** min(self._failures[taken.run_id], 20))
+        if len(self._failures) >= _REMEMBERED:  # of runs that others went on with
+            self._failures.clear()
         self._failures[taken.run_id] += 1
-        self._put_back(taken, after)
+        self._put_back(taken, after, forgive=False)
         what = error if isinstance(error, AgentKitError) else f"{type(error).__name__}: {error}"
         self._tell(f"{_name(taken)} cannot go on here, and is tried again in {after:.0f} s: {what}")
 
@@ -268,9 +312,11 @@ class Worker:
             engine().call(lambda driver=job.driver: driver.pause(handing_over=True))
 
     def _put_back(self, taken: Taken, after: float, *, forgive: bool = True) -> None:
+        self._in_hand.pop(taken.run_id, None)
         self._owed.add(taken.run_id, lambda: self._queue.put_back(taken.run_id, after=after, forgive=forgive))
 
     def _forget(self, taken: Taken) -> None:
+        self._in_hand.pop(taken.run_id, None)
         self._missing.pop(taken.run_id, None)
         self._failures.pop(taken.run_id, None)
         self._owed.add(taken.run_id, lambda: self._queue.remove(taken.run_id))
@@ -289,12 +335,35 @@ def _check_place(definition: Definition, state: State) -> None:
     Raises:
         ResumeError: saying where the run's own definition is.
     """
-    elsewhere = state.module is not None and definition.module != state.module
-    if elsewhere and definition.sha256 != state.definition_sha256:
+    own = state.module is None or (definition.module is not None and _tail(definition.module) == _tail(state.module))
+    if not own and definition.sha256 != state.definition_sha256:
         raise ResumeError(
             f"run {state.run_id} belongs to {state.module}, and {definition.name!r} here is another one "
             f"({definition.module}): start a worker with that one, or give one of them another name"
         )
+
+
+def _tail(place: str) -> str:
+    """`shop:support` of `app.shop:support`: a file may be imported by more than one name."""
+    module, _, name = place.rpartition(":")
+    return f"{module.rpartition('.')[2]}:{name}"
+
+
+def _rest() -> float:
+    return _REST * random.uniform(0.7, 1.3)  # noqa: S311  only so that not all are looked at in one moment
+
+
+def _until_due(asked: Iterable[Approval]) -> float:
+    """Seconds until the first question expires, or until it is time to look all the same."""
+    due = [one.expires for one in asked if one.expires is not None]
+    return min([_rest(), *(max(0.0, (one - datetime.now(UTC)).total_seconds()) for one in due)])
+
+
+def _got_on(store: Store, state: State) -> bool:
+    """Whether the last activation, in which a worker died, brought anything: then it is hardly the run's fault."""
+    events = store.read(state.run_id)
+    last = max((place for place, event in enumerate(events) if isinstance(event.body, RunResumed)), default=0)
+    return any(event.type in _GOT_ON for event in events[last:])
 
 
 def _name(taken: Taken) -> str:
@@ -316,14 +385,8 @@ def _unwatch(driver: Driver) -> None:
         one.store.unwatch(one.run_id)
 
 
-def _has_news(driver: Driver, seq: int) -> bool:
-    """Whether something happened to a run that waits, or to one that it called, since it came to rest here."""
+def _has_news(store: Store, state: State) -> bool:
+    """Whether something happened to a run that waits, or to one that it called, since it was looked at."""
     with contextlib.suppress(AgentKitError):  # it is looked at again in some minutes anyway
-        if driver.store.read(driver.run_id, after=seq):
-            return True
-        for one in _family(driver):
-            if one.has_state and not one.live_state.ended:
-                answers = one.store.answers(one.run_id)
-                if "cancel" in answers or any(key in answers for key in one.live_state.pending):
-                    return True
+        return bool(store.read(state.run_id, after=state.seq)) or (not state.is_kept and is_answered(store, state))
     return False
