@@ -202,8 +202,8 @@ def test_failures_are_kept_and_tried_again_by_workers(log, at_work, gate):
 def test_a_batch_that_is_to_fail_waits_for_no_more_than_the_first_failure(log, at_work, gate):
     """The others go on at the workers."""
     gate["broken"].add(0)
-    at_work(log, slots=1)
     batch = submitted.gated.map(range(3), submit=True, on_error="fail", log=log).wait_begun(SOON)
+    at_work(log, slots=1)
     until(lambda: gate["begun"] == [0])
     gate["gate"].set()
     with pytest.raises(ak.RunFailed, match="item 0: ValueError: begun: no 0"):
