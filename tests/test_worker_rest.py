@@ -13,7 +13,9 @@ import pytest
 
 import agentkit as ak
 from agentkit.errors import ResumeError, RunPaused
-from agentkit.runner.recorder import now
+from agentkit.events import RunPausedEvent
+from agentkit.redact import Redactor
+from agentkit.runner.recorder import Recorder, now
 from agentkit.store import Answer, Taken
 from agentkit.worker import Worker, work
 
@@ -88,9 +90,31 @@ def test_a_sub_agent_that_somebody_paused_stays_so(log, at_work, monkeypatch):
     at_rest(log, run)
     (child,) = run.children()
     child.store.answer(child.run_id, f"pause-{child.state.activation}", Answer(verdict="stop", answered_at=now()))
-    events = len(child.events())
+    events = (len(run.events()), len(child.events()))
     time.sleep(0.5)
-    assert len(child.events()) == events
+    assert (len(run.events()), len(child.events())) == events
+
+
+def test_an_answer_to_a_sub_agent_that_somebody_paused_moves_nobody(log, at_work, monkeypatch):
+    """Until the person has it go on: the worker does not try again and again."""
+    monkeypatch.setattr(work, "_REST", 0.1)
+    run = chores.chief.submit("Write.", log=log)
+    worker = at_work(chores.chief)
+    at_rest(log, run)
+    worker.stop()
+    (child,) = run.children()
+    claim = log.store.claim(child.run_id)
+    recorder = Recorder(log.store, claim, child.state, lambda _event: None, Redactor())
+    recorder.record(RunPausedEvent(why="asked"), name="clerk", status="paused")
+    recorder.settle()
+    log.store.release(claim)
+    child.approve()
+    events = len(run.events())
+    at_work(chores.chief)
+    time.sleep(1.0)
+    assert len(run.events()) == events
+    run.resume(submit=True)
+    assert run.result(SOON) == "The clerk wrote."
 
 
 def taken(lost, number=0):

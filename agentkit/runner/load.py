@@ -1,6 +1,6 @@
 """Reading a run's state from the log, and comparing it with the definition that is to go on with it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
@@ -172,25 +172,31 @@ def definition_of(store: Store, state: State, definition: Definition | None, run
 
 
 def is_answered(store: Store, state: State) -> bool:
-    """Whether a run that waits has something to go on with: an answer to it or to a run that it called, or a no.
+    """Whether a run that waits has something to go on with: an answer to it or to a run that it called.
 
-    A question that nobody answered in time counts as answered, and so does the wish to end the run.
+    A question that nobody answered in time counts as answered, and so does the wish to end the run; of what a person
+    paused, that wish alone.
     """
-    if "cancel" in store.answers(state.run_id):
-        return True
+    answers = store.answers(state.run_id)
+    if "cancel" in answers or state.is_kept:
+        return "cancel" in answers
     now = datetime.now(UTC)
-    asked = open_questions(store, state)
-    if any(one.expires is not None and one.expires <= now for one in asked):
-        return True
-    given = {run_id: store.answers(run_id) for run_id in {one.run_id for one in asked}}
-    return any(one.id in given[one.run_id] or "cancel" in given[one.run_id] for one in asked)
+    for asked in (state.approvals[key] for key in state.pending):
+        if asked.id in answers or (asked.expires is not None and asked.expires <= now):
+            return True
+    return any(is_answered(store, child) for child in _open_children(store, state))
 
 
 def open_questions(store: Store, state: State) -> list[Approval]:
     """The questions that a run and its unfinished child runs recorded and have no recorded answer to."""
     found = [state.approvals[key] for key in state.pending]
-    for step in state.open_calls:
-        call = state.calls[step]
-        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
-            found += open_questions(store, load_state(store, call.child_run_id))
+    for child in _open_children(store, state):
+        found += open_questions(store, child)
     return found
+
+
+def _open_children(store: Store, state: State) -> Iterator[State]:
+    """The runs that a run called and has no result of."""
+    for call in (state.calls[step] for step in state.open_calls):
+        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
+            yield load_state(store, call.child_run_id)

@@ -280,8 +280,10 @@ class Worker:
         elif state.status == "paused":
             waits_for = driver.pending()
             self._owed.add(taken.run_id, lambda: _unwatch(driver))
-            self._lay_down(taken, _until_due(waits_for), lambda: _has_news(self.log.store, state))
-            if state.seq != job.seq:
+            if state.seq == job.seq:  # what came brought nothing: an answer that is there is no news
+                self._put_back(taken, _until_due(waits_for))
+            else:
+                self._lay_down(taken, _until_due(waits_for), lambda: _has_news(self.log.store, state))
                 asks = "; ".join(str(asked) for asked in waits_for) or "somebody to resume it"
                 self._tell(f"{_name(taken)} waits for {asks}")
         else:
@@ -355,8 +357,8 @@ def _rest() -> float:
 
 def _until_due(asked: Iterable[Approval]) -> float:
     """Seconds until the first question expires, or until it is time to look all the same."""
-    due = [one.expires for one in asked if one.expires is not None]
-    return min([_rest(), *(max(0.0, (one - datetime.now(UTC)).total_seconds()) for one in due)])
+    left = [(one.expires - datetime.now(UTC)).total_seconds() for one in asked if one.expires is not None]
+    return min([_rest(), *(seconds for seconds in left if seconds > 0)])
 
 
 def _got_on(store: Store, state: State) -> bool:
