@@ -24,9 +24,9 @@ from agentkit.worker import Worker, work
 SOON = 30
 
 
-@pytest.fixture(params=["embedded", "postgresql"])
+@pytest.fixture(params=["embedded", pytest.param("postgresql", marks=pytest.mark.slow)])
 def log(request, tmp_path):
-    """A log that processes share."""
+    """A log that processes share; a team's in the long run."""
     place = tmp_path / ".agentkit"
     if request.param == "postgresql":
         place = fresh_database(request.getfixturevalue("postgres"))
