@@ -1,5 +1,6 @@
 """The command line: what each verb prints, where, and with which exit code."""
 
+import contextlib
 import json
 import re
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pexpect
 import pytest
+
+import agentkit as ak
 
 SHOP = """
 import time
@@ -45,7 +48,7 @@ asker = ak.Agent("asker", played(call("ask_person", question="Which one?"), "Tha
 which = call("ask_person", question="Which one?", options=["red", "blue"])
 chooser = ak.Agent("chooser", played(which, "Thanks."), tools=tools)
 echo = ak.Agent("echo", FunctionModel(lambda request: str(request.messages[0].content)))
-sleeper = ak.Agent("sleeper", played(call("wait", seconds=3.0), call("wait", seconds=0.1), "rested"), tools=tools)
+sleeper = ak.Agent("sleeper", played(call("wait", seconds=4.0), call("wait", seconds=0.1), "rested"), tools=tools)
 walker = ak.Agent("walker", played(call("wait", seconds=0.5), call("wait", seconds=3.0), "there"), tools=tools)
 broken = ak.Agent("broken", FunctionModel(lambda request: 1 / 0), retry=ak.Retry(max_attempts=1))
 
@@ -415,8 +418,9 @@ def test_a_killed_run_is_resumed(agentkit, shop):
 def test_a_run_is_cancelled_from_another_process(agentkit, shop):
     """The one who executes it leaves with 4."""
     process = started(shop, "run", "shop:sleeper", "hi")
-    _, out, _ = agentkit("sql", "SELECT run_id FROM runs", "--csv")
-    assert agentkit("cancel", out.split()[1], "--why", "wrong order")[0] == 0
+    with contextlib.closing(ak.open_log(shop / ".agentkit")) as log:  # in no time: the run ends after some seconds
+        [(run_id, *_)] = log.runs()
+    assert agentkit("cancel", run_id, "--why", "wrong order")[0] == 0
     process.communicate(timeout=60)
     assert process.returncode == 4
 
