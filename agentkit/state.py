@@ -290,6 +290,10 @@ class State:
     notes: list[tuple[str | None, str, Any]] = field(default_factory=list[tuple[str | None, str, Any]])
     comments: list[Comment] = field(default_factory=list[Comment])
 
+    def awaits_worker(self, status: str) -> bool:
+        """Whether a run of which a reader says this status waits for a worker, and not for a time."""
+        return status == "waiting" and (self.queued or self.status == "running")
+
     @property
     def is_kept(self) -> bool:
         """Whether a person has to let it go on: one paused it, or several workers died with it."""

@@ -58,7 +58,7 @@ class View:
         calls = f"{usage.model_calls} model call{'' if usage.model_calls == 1 else 's'}"
         took = self.took(state.started_at, state.ended_at, live=status in {"running", "waiting"})
         name = f"{RUN_MARKS.get(status, '·')} {one_line(state.name, 30)} {state.run_id[:13]}"
-        said = "waits for a worker" if status == "waiting" and (state.queued or state.status == "running") else status
+        said = "waits for a worker" if state.awaits_worker(status) else status
         node = Node(join(name, said, took, used(usage), calls), [f"input: {given(state.input)}"])
         node.details += origin_of(state)
         node.below = [*(steps(self, state) if state.kind == "pipeline" else self.turns(state)), *self.end(state)]

@@ -3,13 +3,13 @@
 from typing import TYPE_CHECKING, Literal
 
 from agentkit.errors import ConfigError, RunClaimed
-from agentkit.events import Event, Graded, RunCancelledEvent, RunPausedEvent
+from agentkit.events import Graded, PauseReason, RunCancelledEvent, RunPausedEvent
 from agentkit.redact import Redactor
 from agentkit.runner import comments, settled
 from agentkit.runner.answers import current_user
 from agentkit.runner.claiming import claim_run
 from agentkit.runner.load import load_state
-from agentkit.runner.recorder import Recorder
+from agentkit.runner.recorder import Recorder, tell_nobody
 from agentkit.state import State
 from agentkit.store import Answer, Store
 
@@ -42,7 +42,7 @@ def _record_end(store: Store, run_id: str, redactor: Redactor, who: str | None, 
     try:
         state = load_state(store, run_id)
         if not state.ended:
-            recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+            recorder = Recorder(store, claim, state, tell_nobody, redactor)
             comments.absorb(recorder, store.answers(run_id))
             recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
             recorder.settle()
@@ -56,34 +56,30 @@ def _record_end(store: Store, run_id: str, redactor: Redactor, who: str | None, 
 
 def pause_here(run: "Run", redactor: Redactor) -> bool:
     """Have no worker take up a run that waits for one; False where one has taken it."""
-    store = run.store
-    if store.holder(run.run_id) is not None:
+    if run.store.holder(run.run_id) is not None:
         return False
     try:
-        claim = claim_run(store, run.run_id)
+        _record_pause(run.store, run.run_id, redactor, "asked", {"running", "waiting"})
     except RunClaimed:
         return False
-    try:
-        recorder = Recorder(store, claim, load_state(store, run.run_id), _tell_nobody, redactor)
-        if recorder.state.status in {"running", "waiting"}:
-            recorder.record(RunPausedEvent(why="asked"), name=recorder.state.name, status="paused")
-            recorder.settle()
-    finally:
-        store.release(claim)
     return True
 
 
-def leave_alone(store: Store, state: State) -> None:
+def leave_alone(store: Store, run_id: str) -> None:
     """Record that no worker is to take a run up any more: several died with it.
 
     Raises:
         RunClaimed: somebody executes it.
     """
-    claim = claim_run(store, state.run_id)
+    _record_pause(store, run_id, Redactor(), "lost", {"running", "waiting", "paused"})
+
+
+def _record_pause(store: Store, run_id: str, redactor: Redactor, why: PauseReason, of: set[str]) -> None:
+    claim = claim_run(store, run_id)
     try:
-        recorder = Recorder(store, claim, load_state(store, state.run_id), _tell_nobody, Redactor())
-        if not recorder.state.ended:
-            recorder.record(RunPausedEvent(why="lost"), name=state.name, status="paused")
+        recorder = Recorder(store, claim, load_state(store, run_id), tell_nobody, redactor)
+        if recorder.state.status in of:
+            recorder.record(RunPausedEvent(why=why), name=recorder.state.name, status="paused")
             recorder.settle()
     finally:
         store.release(claim)
@@ -107,14 +103,10 @@ def record_grade(
     """Record how somebody judged an ended run."""
     claim = claim_run(store, run_id)
     try:
-        recorder = Recorder(store, claim, load_state(store, run_id), _tell_nobody, redactor)
+        recorder = Recorder(store, claim, load_state(store, run_id), tell_nobody, redactor)
         comments.absorb(recorder, store.answers(run_id))  # where who left them died before they were recorded
         recorder.record(Graded(verdict=verdict, why=why, who=current_user()), name=recorder.state.name)
         recorder.settle()
     finally:
         store.release(claim)
     settled.tell(store, recorder.state)
-
-
-def _tell_nobody(_event: Event) -> None:
-    """Nobody follows a run that is not executing."""

@@ -28,6 +28,10 @@ def since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 3)
 
 
+def tell_nobody(_event: Event) -> None:
+    """Nobody follows a run that is not executing."""
+
+
 class Recorder:
     """The only writer of a run while its claim is held. Lives on the engine's thread.
 

@@ -7,7 +7,7 @@ from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
 from agentkit.definition.predicting import refuse_runs
 from agentkit.errors import ConfigError, EncodingError, ResumeError
-from agentkit.events import Event, Origin, RunResumed, RunStarted
+from agentkit.events import Origin, RunResumed, RunStarted
 from agentkit.ids import new_id
 from agentkit.jsonvalue import as_json
 from agentkit.policy import Budget
@@ -18,7 +18,7 @@ from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import run_started
 from agentkit.runner.load import check_definition, load_state
-from agentkit.runner.recorder import Recorder
+from agentkit.runner.recorder import Recorder, tell_nobody
 from agentkit.runner.watch import watch
 from agentkit.state import State
 from agentkit.store import Claim, Store
@@ -141,7 +141,7 @@ def _leave(
 ) -> None:
     """Record that a run waits for a worker, and give it back."""
     try:
-        recorder = Recorder(store, claim, state, _tell_nobody, redactor)
+        recorder = Recorder(store, claim, state, tell_nobody, redactor)
         recorder.record(body, name=name, status="waiting")
         recorder.settle()
     finally:
@@ -163,10 +163,6 @@ def refuse_notebooks(name: str, module: str | None) -> None:
             f"{name!r} is defined in a notebook, a script or a function, and no worker can import it from there: move "
             "it to a module (of a pipeline, ak.promote(it).write('pipelines/name.py') makes one)"
         )
-
-
-def _tell_nobody(_event: Event) -> None:
-    """Nobody follows a run that is not executing."""
 
 
 def _first_event(

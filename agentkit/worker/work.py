@@ -230,7 +230,7 @@ class Worker:
         elif state.status == "paused" and state.paused_why != "handover" and not is_answered(store, state):
             self._lay_down(taken, _until_due(open_questions(store, state)), lambda: _has_news(store, state))
         elif taken.lost >= _LOST and not _got_on(store, state):
-            leave_alone(store, state)
+            leave_alone(store, taken.run_id)
             self._put_back(taken, _rest())
             self._tell(
                 f"{_name(taken)} is left alone: {taken.lost} workers died with it; agentkit resume {taken.run_id} "
