@@ -60,7 +60,7 @@ class Batch:
         self.total = len(items) if isinstance(items, Sized) else None
         self._definition = definition
         self._work = Work(log.store, definition, options)
-        self.shown = False  # in a notebook, and kept up to date there
+        self.shown: Any = None  # where in a notebook it is kept up to date
         self._work.feed(read_items(_iterator(items), definition, read), whole=True)
 
     # looking ---------------------------------------------------------------------------------------------------------

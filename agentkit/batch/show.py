@@ -3,6 +3,8 @@
 import contextlib
 import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable, Generator
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,7 @@ _EVERY = 0.5
 _LISTED = 10  # failed items, and questions
 _FAILED = ("failed item", "run", "error")
 _FIRST = 20  # items whose outputs are shown
+_WAITS = "what waits for a person: ak.pending()"
 
 _STYLE = (
     "<style>.agentkit-batch progress{width:20em;vertical-align:middle;margin-right:1em}"
@@ -48,7 +51,12 @@ def text(batch: "Batch") -> str:
     lines += [f"  ✗ item {row.index}: {one_line(row.error or row.status, 120)}" for row in failed[:_LISTED]]
     if len(failed) > _LISTED:
         lines.append(f"  … and {len(failed) - _LISTED:,} more: batch.failed")
+    lines += [f"  ? {_WAITS}"] if _waits(batch) else []
     return "\n".join(lines)
+
+
+def _waits(batch: "Batch") -> bool:
+    return batch.settled and batch.counts.paused > 0
 
 
 def _line(batch: "Batch") -> str:
@@ -72,6 +80,7 @@ def _html(batch: "Batch") -> str:
     table = _table(Rows(_FAILED, failed)) if failed else ""
     if batch.settled:  # while it is at work, nobody reads the log for it twice a second
         table += _table(batch.first_rows(_FIRST))
+    table += f"<p>? {_WAITS}</p>" if _waits(batch) else ""
     head = f"<p>{bar}<b>{escape(inert(batch.name))}</b> {escape(_line(batch))}</p>"
     return f'{_STYLE}<div class="agentkit-batch">{head}{table}</div>'
 
@@ -163,23 +172,50 @@ def in_notebook() -> bool:
 
 
 def display(batch: "Batch") -> None:
-    """Show a batch in IPython, kept up to date until it settles; once shown, the same place is updated."""
+    """Show a batch in IPython, kept up to date until nothing is left to come; once shown, the same place is updated."""
     from IPython.display import display as show  # pyright: ignore[reportUnknownVariableType]  untyped
 
-    if batch.shown and not batch.settled:
+    if batch.shown is not None and not batch.settled:
         return
-    batch.shown = True
     handle: Any = show(bundle(batch), raw=True, display_id=True)
-    if not batch.settled and handle is not None and in_notebook():
-        threading.Thread(target=_keep_up, args=(batch, handle), name="agentkit-display", daemon=True).start()
+    if handle is not None and in_notebook() and not _is_over(batch):
+        batch.shown = handle
+        _Kept(batch, handle).start()
 
 
-def _keep_up(batch: "Batch", handle: Any) -> None:
-    try:
-        settled = False
-        while not settled:
+def _is_over(batch: "Batch") -> bool:
+    """Whether nothing changes any more: who answers what waits for a person does it in another cell, or elsewhere."""
+    return batch.settled and not _waits(batch)
+
+
+class _Kept(threading.Thread):
+    """Updates the place where a batch was shown last; what waits for a person keeps no batch that nobody has."""
+
+    def __init__(self, batch: "Batch", handle: Any) -> None:
+        super().__init__(name="agentkit-display", daemon=True)
+        self._batch = weakref.ref(batch)
+        self._at_work: Batch | None = batch
+        self._handle = handle
+        self._showed: object = None
+
+    def run(self) -> None:
+        """Look again and again."""
+        while (batch := self._at_work or self._batch()) is not None and batch.shown is self._handle:
             settled = batch.sleep(_EVERY)
-            with contextlib.suppress(Exception):  # a front end that went away must not end in a traceback
-                handle.update(bundle(batch), raw=True)
-    finally:
-        batch.shown = False
+            over = _is_over(batch)
+            self._update(batch, settled)
+            if over:
+                batch.shown = None
+                return
+            self._at_work = None if settled else batch
+            del batch
+            if settled:
+                time.sleep(_EVERY)
+
+    def _update(self, batch: "Batch", settled: bool) -> None:
+        shows = (settled, batch.counts)
+        if settled and shows == self._showed:
+            return
+        self._showed = shows
+        with contextlib.suppress(Exception):  # a front end that went away must not end in a traceback
+            self._handle.update(bundle(batch), raw=True)

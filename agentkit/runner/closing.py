@@ -8,7 +8,7 @@ from agentkit.redact import Redactor
 from agentkit.runner import comments, settled
 from agentkit.runner.answers import current_user
 from agentkit.runner.claiming import claim_run
-from agentkit.runner.load import load_state
+from agentkit.runner.load import load_state, open_questions
 from agentkit.runner.recorder import Recorder, tell_nobody
 from agentkit.state import State
 from agentkit.store import Answer, Store
@@ -17,34 +17,38 @@ if TYPE_CHECKING:
     from agentkit.runner.run import Run
 
 
-def cancel_here(run: "Run", said: Answer, redactor: Redactor) -> None:
+def cancel_here(run: "Run", state: State, said: Answer, redactor: Redactor) -> None:
     """End a run that nobody executes, and everything below it.
 
     Args:
         run: the run.
+        state: it, as it was read a moment ago.
         said: who ends it, and why.
         redactor: of the run's definition.
     """
-    for asked in run.pending:
+    for asked in open_questions(run.store, state):  # one that was answered meanwhile stays so
         run.store.answer(asked.run_id, asked.id, said.model_copy(update={"verdict": "withdrawn"}))
-    for child in run.children():
-        if not child.state.ended:
-            child.cancel(said.comment)
-    _record_end(run.store, run.run_id, redactor, said.who, said.comment)
+    if any(call.child_run_id is not None for call in state.calls.values()):
+        for child in run.children():
+            if not child.state.ended:
+                child.cancel(said.comment)
+    _record_end(run.store, state, redactor, said)
 
 
-def _record_end(store: Store, run_id: str, redactor: Redactor, who: str | None, why: str | None) -> None:
+def _record_end(store: Store, state: State, redactor: Redactor, said: Answer) -> None:
     """Who takes the run up in this moment finds the word to cancel, and ends it."""
+    run_id = state.run_id
     try:
         claim = claim_run(store, run_id)
     except RunClaimed:
         return
     try:
-        state = load_state(store, run_id)
+        if state.seq != claim.head:
+            state = load_state(store, run_id)
         if not state.ended:
-            recorder = Recorder(store, claim, state, tell_nobody, redactor)
+            recorder = Recorder(store, claim, state.copy(), tell_nobody, redactor)
             comments.absorb(recorder, store.answers(run_id))
-            recorder.record(RunCancelledEvent(who=who, why=why), name=state.name, status="cancelled")
+            recorder.record(RunCancelledEvent(who=said.who, why=said.comment), name=state.name, status="cancelled")
             recorder.settle()
             state = recorder.state
     finally:

@@ -381,7 +381,7 @@ class Run:
         if holder is not None and holder.activity == "executing":
             self._tell("cancel", given)
             return
-        cancel_here(self, given, self._redactor)
+        cancel_here(self, state, given, self._redactor)
 
     def pause(self) -> None:
         """Stop after what is in flight, and have no worker take it; `resume()` goes on. One that rests is left so."""
