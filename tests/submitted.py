@@ -1,6 +1,5 @@
 """Pipelines and an agent that workers can import; `submitted.py LOG ITEMS` submits items and ends, `… wait` waits."""
 
-import atexit
 import sys
 import threading
 import time
@@ -71,7 +70,6 @@ loud = ak.Agent("loud", FunctionModel(lambda request: str(request.messages[0].co
 
 
 if __name__ == "__main__":
-    atexit.register(lambda: print([one.name for one in threading.enumerate() if "follower" in one.name]))
     import submitted  # as a worker has it: what a script defines, nobody else can import
 
     batch = submitted.twice.map(range(int(sys.argv[2])), submit=True, log=sys.argv[1])

@@ -1,8 +1,6 @@
 """What becomes of a batch's runs that workers execute: one look into the log for all of them, about once a second."""
 
-import atexit
 import contextlib
-import functools
 import threading
 import time
 import weakref
@@ -20,8 +18,6 @@ _EVERY = 1.0
 _FIRST = 0.1
 _HELD = 10.0
 """Seconds between two looks at who has a run that is no worker's."""
-_PATIENCE = 5.0
-"""Seconds for which a process that ends waits for a look that is under way."""
 _CHUNK = 1000  # runs a query
 _AT_ONCE = 100  # runs whose events are in memory at one time
 
@@ -60,7 +56,6 @@ class Following:
         self._looking = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._over = False
         self._ask_at = time.monotonic() + _HELD
 
     def add(self, index: int, run_id: str, *, held: bool = False) -> None:
@@ -74,7 +69,6 @@ class Following:
         with self._lock:
             self._followed[run_id] = _Followed(index, held, waits=not held)
             if self._thread is None:
-                _stopped_at_exit(self)
                 work = _look_again_and_again
                 thread = threading.Thread(target=work, args=(weakref.ref(self), self._wake), daemon=True)
                 thread.name = "agentkit-map-follower"
@@ -212,17 +206,10 @@ class Following:
         with self._lock:
             self._followed.pop(run_id, None)
 
-    def stop(self) -> None:
-        """Look no more, once a look that is under way is done."""
-        self._over = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE)
-
     def rest(self) -> bool:
         """Have the thread end where nothing is left to look at; whether it is to."""
         with self._lock:
-            if self._followed and not self._over:
+            if self._followed:
                 return False
             self._thread = None
             return True
@@ -248,25 +235,6 @@ class Following:
             followed, self._followed = self._followed, {}
         for run_id, one in followed.items():
             self._tell(one.index, run_id, error)
-
-
-_all: "weakref.WeakSet[Following]" = weakref.WeakSet()
-
-
-def _stopped_at_exit(following: Following) -> None:
-    """Have its thread end before the interpreter does, which aborts the process of a thread that is inside DuckDB."""
-    _all.add(following)
-    _at_exit()
-
-
-@functools.cache
-def _at_exit() -> None:
-    atexit.register(_stop_all)  # now that a log is open: it is closed after that
-
-
-def _stop_all() -> None:
-    for following in list(_all):
-        following.stop()
 
 
 def _look_again_and_again(following: "weakref.ref[Following]", wake: threading.Event) -> None:

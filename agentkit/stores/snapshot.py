@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from agentkit.events import COLUMNS, Event
 from agentkit.rows import Rows
 from agentkit.store import Exported
+from agentkit.stores.inside import inside
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,7 +42,7 @@ def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any], ledg
         "python_enable_replacements": False,  # SQL must not read Python variables
         "threads": 1,
     }
-    with duckdb.connect(":memory:", config=config) as connection:
+    with inside(), duckdb.connect(":memory:", config=config) as connection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE recorded({columns}, body JSON, schema_version INTEGER)")
         rows = [_row(event) for event in events]
