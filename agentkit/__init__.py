@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from agentkit.export.langfuse_prompts import langfuse_prompt
     from agentkit.failed import Failed
     from agentkit.guards import agree, guard, only
-    from agentkit.linting import lint
     from agentkit.log import Log, open_log, pending, resume
     from agentkit.mcp.server import MCP
     from agentkit.messages import Usage
@@ -40,11 +39,12 @@ if TYPE_CHECKING:
     from agentkit.pipeline import Pipeline
     from agentkit.policy import Budget, Retry
     from agentkit.promote import promote
-    from agentkit.question import ask_person
     from agentkit.quotation import Quotation
     from agentkit.rows import Rows
     from agentkit.runner.run import Run
     from agentkit.tools import Tool, tool
+    from agentkit.tools.linting import lint
+    from agentkit.tools.question import ask_person
 
 __version__ = "0.1.0.dev0"
 
@@ -82,7 +82,7 @@ _WHERE = {
     "Usage": "agentkit.messages",
     "advise": "agentkit.advice",
     "agree": "agentkit.guards",
-    "ask_person": "agentkit.question",
+    "ask_person": "agentkit.tools.question",
     "compare": "agentkit.comparison",
     "default_model": "agentkit.models.default",
     "guard": "agentkit.guards",
@@ -90,7 +90,7 @@ _WHERE = {
     "langfuse_dataset": "agentkit.export.langfuse_datasets",
     "langfuse_prompt": "agentkit.export.langfuse_prompts",
     "limit": "agentkit.models.limits",
-    "lint": "agentkit.linting",
+    "lint": "agentkit.tools.linting",
     "media": "agentkit.parts",
     "only": "agentkit.guards",
     "open_log": "agentkit.log",

@@ -14,14 +14,14 @@ from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
 from agentkit.errors import ConfigError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
-from agentkit.linting import warn_about
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
 from agentkit.policy import Budget, Retry
 from agentkit.redact import Redactor, refuse_secret_settings
 from agentkit.runner.run import Run
 from agentkit.runner.start import start, submit
-from agentkit.sub_agent import SubAgent
+from agentkit.tools.linting import warn_about
+from agentkit.tools.sub_agent import SubAgent
 
 Toollike: TypeAlias = "ToolSpec | Agent"
 

@@ -13,7 +13,7 @@ from agentkit.errors import ConfigError, EncodingError
 from agentkit.events import Checked, Decided, RunStarted
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 SOON = 20  # seconds until a test that hangs says so
 

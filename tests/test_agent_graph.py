@@ -18,7 +18,7 @@ from agentkit.graph.few import MOST_EDGES, MOST_NODES
 from agentkit.picture import mermaid, svg, text
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 @ak.tool

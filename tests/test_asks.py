@@ -13,7 +13,7 @@ import agentkit as ak
 from agentkit.errors import AskFailed, ConfigError, ModelError
 from agentkit.testing import FunctionModel
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 @ak.tool

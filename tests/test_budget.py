@@ -8,7 +8,7 @@ from agentkit.errors import ApprovalError, ModelError
 from agentkit.events import BudgetReached, ModelFailed, ModelRequested, RunPausedEvent
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 def turns(count):

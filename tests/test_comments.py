@@ -19,7 +19,7 @@ from agentkit.runner import comments
 from agentkit.runner.run import Run
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 def asker(*turns):

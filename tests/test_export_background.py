@@ -16,7 +16,7 @@ from agentkit.export import Target, to_spans
 from agentkit.export.background import Exporter
 from agentkit.testing import ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # a small tool will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # a small tool will do here
 
 SOON = 20
 

@@ -24,7 +24,7 @@ from agentkit.export import request_id, to_spans
 from agentkit.messages import Usage
 from agentkit.testing import ScriptedModel, call
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")]
 
 NAME = "agentkit live test"
 COST = 0.0021

@@ -15,7 +15,7 @@ from agentkit.messages import AssistantMessage, ModelResponse, ToolCall
 from agentkit.stores.memory import MemoryStore
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 AT_ONCE = ak.Retry(initial=0)
 

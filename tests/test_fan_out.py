@@ -11,7 +11,7 @@ import agentkit as ak
 from agentkit.decide import pipeline as deciding
 from agentkit.testing import FunctionModel
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 def fan(work, numbers=3, *, log, model=READY, **options):

@@ -37,8 +37,8 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 from typing_extensions import TypeAliasType, TypedDict
 
-from agentkit.fit import is_list_like, item_type, misfit, optional
-from agentkit.signature import NOTHING
+from agentkit.functions.signature import NOTHING
+from agentkit.pipeline.fit import is_list_like, item_type, misfit, optional
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from agentkit.errors import ForkError
 from agentkit.events import RunStarted
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 def seq_of(run, kind, nth=0):

@@ -9,7 +9,7 @@ from agentkit.errors import ResumeError
 from agentkit.events import RunResumed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 def think(request):

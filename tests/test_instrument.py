@@ -22,7 +22,7 @@ from agentkit.runner.engine import engine
 from agentkit.runner.watch import watch
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 class Traced:

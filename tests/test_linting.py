@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 from agentkit.definition import Context
-from agentkit.fields import fields
-from agentkit.linting import AgentKitWarning, Finding, lint, warn_about
-from agentkit.question import ask_person
+from agentkit.functions.fields import fields
 from agentkit.tools import tool
+from agentkit.tools.linting import AgentKitWarning, Finding, lint, warn_about
+from agentkit.tools.question import ask_person
 
 
 class Line(BaseModel):

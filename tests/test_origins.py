@@ -9,7 +9,7 @@ from agentkit.origins import origin_of, origins
 from agentkit.state import CallStep, State
 from agentkit.testing import FunctionModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 @ak.tool

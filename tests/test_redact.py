@@ -12,7 +12,7 @@ from agentkit.events import Note, ToolStarted
 from agentkit.redact import Redactor, find_marker
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 SOON = 20
 

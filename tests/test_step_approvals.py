@@ -20,7 +20,7 @@ from agentkit.runner.recorder import now
 from agentkit.store import Answer
 from agentkit.testing import FunctionModel
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 class Way(Enum):

@@ -11,7 +11,7 @@ from small_pipelines import cut, events_of, pipeline_of, until, wait_until
 import agentkit as ak
 from agentkit.errors import ConfigError
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 
 @ak.tool

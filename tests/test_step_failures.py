@@ -9,7 +9,7 @@ from small_pipelines import Gate, events_of, kept, pipeline_of, wait_until
 import agentkit as ak
 from agentkit.testing import FunctionModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 QUICK = ak.Retry(max_attempts=3, initial=0.001, max=0.001)
 

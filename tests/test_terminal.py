@@ -6,7 +6,7 @@ import agentkit as ak
 from agentkit.runner import waiting
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 SOON = 20
 

@@ -11,7 +11,7 @@ import agentkit as ak
 from agentkit.events import ApprovalRequested, RetryScheduled, ToolFailed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
-pytestmark = pytest.mark.filterwarnings("ignore::agentkit.linting.AgentKitWarning")  # small tools will do here
+pytestmark = pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # small tools will do here
 
 AT_ONCE = ak.Retry(initial=0)
 

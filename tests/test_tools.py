@@ -18,8 +18,8 @@ from pydantic import BaseModel, SecretStr
 from agentkit.definition import Context, ToolSpec
 from agentkit.errors import ConfigError, EncodingError, ToolDefinitionError
 from agentkit.policy import NO_RETRY, Retry
-from agentkit.question import ask_person
 from agentkit.tools import Tool, tool
+from agentkit.tools.question import ask_person
 
 CONTEXT = Context(run_id="r", step="tool/x/1", attempt=2, idempotency_key="key", deps={"token": "secret"})
 
@@ -409,6 +409,6 @@ def test_ask_person_is_a_question_that_only_a_run_can_put():
 def test_importing_tools_stays_light():
     """No log, no model library, no notebook."""
     heavy = "{'duckdb', 'litellm', 'IPython', 'anywidget', 'langfuse', 'jsonschema'}"
-    imports = "import sys, agentkit.tools, agentkit.question, agentkit.linting"
+    imports = "import sys, agentkit.tools, agentkit.tools.question, agentkit.tools.linting"
     program = f"{imports}; print(sorted({heavy} & set(sys.modules)))"
     assert _digest_in_new_process(program, "-c") == "[]"

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 import agentkit as ak
+from agentkit.functions.used import Used
 from agentkit.tools import tool
-from agentkit.used import Used
 
 PROGRAM = '''
 import enum, functools, re, sys
 import agentkit as ak
-from agentkit.used import Used
+from agentkit.functions.used import Used
 from dataclasses import dataclass, field
 from pathlib import Path
 from pydantic import BaseModel, Field, field_validator

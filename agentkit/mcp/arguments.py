@@ -4,10 +4,10 @@ from typing import Any, cast
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ConfigError, EncodingError
+from agentkit.functions.schema import as_object
 from agentkit.json_schema import Checker
 from agentkit.jsonvalue import as_json
 from agentkit.problems import unencodable
-from agentkit.schema import as_object
 
 
 class Arguments:

@@ -10,9 +10,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.code_names import changed_names
-from agentkit.declared import Declared
+from agentkit.functions.code_names import changed_names
 from agentkit.pipeline import Pipeline
+from agentkit.pipeline.declared import Declared
 from agentkit.promote.changed import why_changed
 from agentkit.promote.imports import Import
 from agentkit.promote.names import uses

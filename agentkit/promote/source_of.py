@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from agentkit.functions.signature import plain_function
+from agentkit.functions.written import Written
 from agentkit.promote.names import binds
-from agentkit.signature import plain_function
-from agentkit.written import Written
 
 _PYTHON_MAGICS = frozenset({"time", "capture", "prun"})
 """Magics whose text is Python that runs in the notebook's own names."""

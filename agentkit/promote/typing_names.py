@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel
 
+from agentkit.functions.signature import NOTHING
 from agentkit.promote.computed import Each
 from agentkit.promote.expressions import Element, Expr, Field, Index, Only, Pick, Root, literal
-from agentkit.signature import NOTHING
 
 
 class Imports:

@@ -15,13 +15,13 @@ from typing import Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack,
 from agentkit.definition import Approve, Call, Context
 from agentkit.definition.predicting import instead_of_write
 from agentkit.errors import ToolDefinitionError
+from agentkit.functions.result import Result
+from agentkit.functions.schema import Parameters
+from agentkit.functions.signature import read_signature
+from agentkit.functions.used import Used
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
 from agentkit.policy import NO_RETRY, Retry
-from agentkit.result import Result
-from agentkit.schema import Parameters
-from agentkit.signature import read_signature
-from agentkit.used import Used
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -6,7 +6,7 @@ The keys `x-name`, `x-names`, `x-optional` and `x-closed` are those of `wire`.
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from agentkit.fields import Shape
+from agentkit.functions.fields import Shape
 
 ANYTHING: Shape = {}
 _KINDS = {"str": "string", "int": "integer", "float": "number", "bool": "boolean", "NoneType": "null"}

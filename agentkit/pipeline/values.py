@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import ConfigError, ToolDefinitionError
+from agentkit.functions.schema import Parameters
+from agentkit.functions.signature import NOTHING, Parameter, Signature, type_name
 from agentkit.jsonvalue import JsonValue, canonical
 from agentkit.problems import Problem
-from agentkit.schema import Parameters
-from agentkit.signature import NOTHING, Parameter, Signature, type_name
 from agentkit.text import brief
 
 

@@ -9,8 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
+from agentkit.functions.signature import NOTHING, Signature, first_sentence, type_name
 from agentkit.jsonvalue import JsonValue, as_json, as_plain_json, canonical
-from agentkit.signature import NOTHING, Signature, first_sentence, type_name
 from agentkit.text import brief
 
 

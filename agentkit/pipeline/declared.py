@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
-from agentkit.child_step import TASK, ChildStep
 from agentkit.definition import DEOPT, AgentDefinition, Approve, Definition, OnReject, PipelineDefinition, ToolSpec
 from agentkit.errors import ConfigError
-from agentkit.pipeline_values import is_name
+from agentkit.functions.signature import NOTHING, Parameter, Signature, read_signature
+from agentkit.functions.written import Written
+from agentkit.pipeline.child_step import TASK, ChildStep
+from agentkit.pipeline.values import is_name
 from agentkit.policy import Retry
-from agentkit.signature import NOTHING, Parameter, Signature, read_signature
 from agentkit.tools import Options, Tool
-from agentkit.written import Written
 
 
 class StepOptions(TypedDict, total=False):

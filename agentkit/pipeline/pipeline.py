@@ -9,24 +9,24 @@ from typing import Any, Literal, TypeVar, Unpack, cast, overload
 
 from agentkit import registry
 from agentkit.agent import Agent, find_module, make_redactor
-from agentkit.assembly import Assembly, check_output
 from agentkit.batch import Batch, MapOptions
-from agentkit.child_step import taking_over
-from agentkit.declared import Declared, StepOptions, check_options, work_of
 from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition
 from agentkit.errors import ConfigError, EncodingError, PipelineError
+from agentkit.functions.used import Used
+from agentkit.functions.written import written
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
 from agentkit.log import Log, open_log
 from agentkit.open_model import as_model
-from agentkit.pipeline_values import StepsOutput, read_inputs, read_output
+from agentkit.pipeline.assembly import Assembly, check_output
+from agentkit.pipeline.child_step import taking_over
+from agentkit.pipeline.declared import Declared, StepOptions, check_options, work_of
+from agentkit.pipeline.values import StepsOutput, read_inputs, read_output
 from agentkit.policy import Budget, Retry
 from agentkit.runner.run import Run
 from agentkit.runner.start import start, submit
 from agentkit.text import brief
 from agentkit.tools import TRANSIENT, Options
-from agentkit.used import Used
-from agentkit.written import written
 
 F = TypeVar("F")
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any, NamedTuple, Union, Unpack, get_args, get_orig
 
 from pydantic import TypeAdapter
 
-from agentkit.fields import Shape
-from agentkit.shapes import (
+from agentkit.functions.fields import Shape
+from agentkit.functions.signature import NOTHING
+from agentkit.pipeline.shapes import (
     Property,
     alternatives,
     is_closed,
@@ -24,8 +25,7 @@ from agentkit.shapes import (
     type_in_words,
     values,
 )
-from agentkit.signature import NOTHING
-from agentkit.wire import wire_schema
+from agentkit.pipeline.wire import wire_schema
 
 _ARRAY, _OBJECT, _NULL = frozenset(["array"]), frozenset(["object"]), frozenset(["null"])
 _NUMBERS = {"integer", "number", "boolean"}  # pydantic reads each as the others, where the value allows it

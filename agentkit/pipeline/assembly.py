@@ -8,15 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agentkit.child_step import TASK
-from agentkit.declared import Declared
 from agentkit.definition import AgentDefinition, Need, StepDefinition, When
 from agentkit.errors import ToolDefinitionError
 from agentkit.failed import Failed
-from agentkit.fit import is_list_like, item_type, misfit, optional
-from agentkit.pipeline_values import shown_type
-from agentkit.schema import Parameters
-from agentkit.signature import NOTHING, Parameter, read_signature, type_name
+from agentkit.functions.schema import Parameters
+from agentkit.functions.signature import NOTHING, Parameter, read_signature, type_name
+from agentkit.pipeline.child_step import TASK
+from agentkit.pipeline.declared import Declared
+from agentkit.pipeline.fit import is_list_like, item_type, misfit, optional
+from agentkit.pipeline.values import shown_type
 
 
 @dataclass

@@ -22,9 +22,9 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from agentkit.definition import InvalidArguments
 from agentkit.errors import EncodingError, ToolDefinitionError
+from agentkit.functions.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 from agentkit.jsonvalue import as_json, as_plain_json
 from agentkit.problems import problems, short_input, unencodable
-from agentkit.signature import NOTHING, Parameter, Signature, first_sentence, type_name
 
 _SECRETS = (Secret, SecretStr, SecretBytes)
 

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from agentkit.definition import ToolSpec
-from agentkit.fields import Field, fields
+from agentkit.functions.fields import Field, fields
 from agentkit.jsonvalue import canonical
 
 MAX_TOOLS = 10  # a rule of thumb: few enough that each differs clearly from the others
@@ -100,7 +100,7 @@ def lint(tools: Sequence[ToolSpec]) -> Findings:
         The findings: about all tools together first, then tool by tool.
 
     Example:
-        >>> from agentkit.tools import tool
+        >>> from agentkit.tools.function import tool
         >>> @tool
         ... def find_order(number: str) -> dict:
         ...     '''Look up one order by its number. Returns its items and status.'''

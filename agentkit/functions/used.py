@@ -17,10 +17,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from agentkit.code_names import changed_names, names_of
-from agentkit.own_code import is_own, package
-from agentkit.pieces import MOST, held_by, members_of, parts_of, stable_text
-from agentkit.source import essence, own_text
+from agentkit.functions.code_names import changed_names, names_of
+from agentkit.functions.own_code import is_own, package
+from agentkit.functions.pieces import MOST, held_by, members_of, parts_of, stable_text
+from agentkit.functions.source import essence, own_text
 
 _MISSING = object()
 _WATCHED = 1_000_000  # characters of a container's text up to which it is seen when its entries change

@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from agentkit.errors import ConfigError
-from agentkit.tools import Options, Tool
+from agentkit.tools.function import Options, Tool
 
 
 class Question(Tool[..., Any]):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import MISSING, PydanticOmit, core_schema
 
-from agentkit.fields import Shape
+from agentkit.functions.fields import Shape
 
 Mode: TypeAlias = Literal["serialization", "validation"]
 _Field: TypeAlias = "core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField"
