@@ -295,6 +295,11 @@ class State:
         return status == "waiting" and (self.queued or self.status == "running")
 
     @property
+    def worker_command(self) -> str:
+        """What starts a worker for the run, as far as it is known where the definition is: `agentkit worker desk`."""
+        return f"agentkit worker {(self.module or 'MODULE').partition(':')[0]}"
+
+    @property
     def is_kept(self) -> bool:
         """Whether a person has to let it go on: one paused it, or several workers died with it."""
         return self.paused_why in {"asked", "lost"}

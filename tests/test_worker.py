@@ -92,6 +92,7 @@ def test_a_submitted_run_waits_for_a_worker(log, marks, works):
     run = submitted(log, marks, tags=["night"])
     assert (run.status, log.run(run.run_id).status) == ("waiting", "waiting")
     assert "waits for a worker" in str(run)
+    assert "`agentkit worker chores` starts one" in str(run)
     assert [row[:2] for row in log.sql("SELECT name, status FROM runs")] == [("chore", "waiting")]
     assert not lines(marks)
     with pytest.raises(TimeoutError, match=r"still waits for a worker after 0 s: `agentkit worker chores` starts one"):

@@ -78,7 +78,7 @@ def test_what_a_worker_executes_is_seen_and_approved_in_a_cell(opened):
     )
     notebook.run(0)
     notebook.run(1)
-    notebook.sees(1, "waits for a worker")
+    notebook.sees(1, "waits for a worker: `agentkit worker desk` starts one")
     notebook.picture("worker-waits")
     with worker(notebook.server):
         notebook.is_at(1, "facts", "ok")

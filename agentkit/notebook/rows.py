@@ -173,7 +173,7 @@ _CALL: dict[str, RowStatus] = {
 def run_row(state: State, parent: str | None, status: str) -> Row:
     """The row of a run itself."""
     usage = state.usage + state.child_usage
-    note = "waits for a worker" if state.awaits_worker(status) else ""
+    note = f"waits for a worker: `{state.worker_command}` starts one" if state.awaits_worker(status) else ""
     return Row(
         id=state.run_id,
         parent=parent,

@@ -61,6 +61,7 @@ class View:
         said = "waits for a worker" if state.awaits_worker(status) else status
         node = Node(join(name, said, took, used(usage), calls), [f"input: {given(state.input)}"])
         node.details += origin_of(state)
+        node.details += [f"`{state.worker_command}` starts one"] if state.awaits_worker(status) else []
         node.below = [*(steps(self, state) if state.kind == "pipeline" else self.turns(state)), *self.end(state)]
         return node
 

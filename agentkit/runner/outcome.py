@@ -12,9 +12,8 @@ def still(state: State, timeout: float | None) -> str:
         state: the run's.
         timeout: seconds that they waited.
     """
-    if state.queued and state.module is not None:
-        place = state.module.partition(":")[0]
-        return f"run {state.run_id} still waits for a worker after {timeout} s: `agentkit worker {place}` starts one"
+    if state.queued:
+        return f"run {state.run_id} still waits for a worker after {timeout} s: `{state.worker_command}` starts one"
     return f"run {state.run_id} is still {state.status} after {timeout} s"
 
 
