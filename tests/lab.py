@@ -113,8 +113,7 @@ class Server:
         """Stop it and its kernels."""
         if self.process.poll() is None:
             with suppress(OSError):  # one that does not answer yet has no kernels
-                for session in self.ask("GET", "/api/sessions"):
-                    self.ask("DELETE", f"/api/sessions/{session['id']}")
+                self.end_sessions()
             os.killpg(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(10)
@@ -122,6 +121,11 @@ class Server:
                 os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def end_sessions(self):
+        """End all its kernels."""
+        for session in self.ask("GET", "/api/sessions"):
+            self.ask("DELETE", f"/api/sessions/{session['id']}")
 
     def ask(self, method, path):
         """Call its REST interface."""
@@ -152,6 +156,19 @@ class Server:
     def read(self, name):
         """A saved notebook's cells."""
         return json.loads((self.root / name).read_text())["cells"]
+
+
+@contextmanager
+def serving(folder, **modules):
+    """A JupyterLab whose kernels share a log and find these modules, each given as its source."""
+    server = Server("lab", folder / "lab", AGENTKIT_LOG=str(folder / "log"))
+    for name, source in modules.items():
+        (server.root / f"{name}.py").write_text(source)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 class Notebook:

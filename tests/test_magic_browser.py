@@ -24,23 +24,17 @@ AFTER_DUR = {"line": 1, "column": 10}
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory):
     """A notebook in JupyterLab, its first cells executed; one page for all tests."""
-    folder = tmp_path_factory.mktemp("server")
-    server = lab.Server("lab", folder / "lab", AGENTKIT_LOG=str(folder / "log"))
-    server.start()
-    try:
-        with lab.chromium() as browser:
-            server.wait()
-            page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-            server.write(
-                "sql.ipynb", BEGIN, MANY, "%%log\nSELECT dur FROM tool_calls", "%%log --log log\nSELECT nme FROM runs"
-            )
-            notebook = lab.Notebook(page, server, "sql.ipynb").open()
-            notebook.run(0)
-            notebook.run(1)
-            notebook.output(1).locator(".agentkit-grid").wait_for()
-            yield notebook
-    finally:
-        server.stop()
+    with lab.serving(tmp_path_factory.mktemp("server")) as server, lab.chromium() as browser:
+        server.wait()
+        page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+        server.write(
+            "sql.ipynb", BEGIN, MANY, "%%log\nSELECT dur FROM tool_calls", "%%log --log log\nSELECT nme FROM runs"
+        )
+        notebook = lab.Notebook(page, server, "sql.ipynb").open()
+        notebook.run(0)
+        notebook.run(1)
+        notebook.output(1).locator(".agentkit-grid").wait_for()
+        yield notebook
 
 
 def column(notebook, number):

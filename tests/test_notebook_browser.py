@@ -134,8 +134,7 @@ def pages(browser, servers, request):
     for number, page in enumerate(context.pages):  # of a failed test: what was seen last
         lab.picture(page, f"{request.node.name}-{number}-last")
     context.close()
-    for session in server.ask("GET", "/api/sessions"):
-        server.ask("DELETE", f"/api/sessions/{session['id']}")
+    server.end_sessions()
 
 
 def command(server, *words):

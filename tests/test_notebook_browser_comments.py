@@ -38,12 +38,8 @@ buyer = ak.Agent("buyer", played(call("find", term="lamp", why="to know its numb
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A JupyterLab whose kernels find the agent."""
-    folder = tmp_path_factory.mktemp("server")
-    server = lab.Server("lab", folder / "lab", AGENTKIT_LOG=str(folder / "log"))
-    (server.root / "shop.py").write_text(SHOP)
-    server.start()
-    yield server
-    server.stop()
+    with lab.serving(tmp_path_factory.mktemp("server"), shop=SHOP) as server:
+        yield server
 
 
 @pytest.fixture
@@ -63,8 +59,7 @@ def notebook(server):
         yield notebook
         notebook.picture("comments-last")
         context.close()
-    for session in server.ask("GET", "/api/sessions"):
-        server.ask("DELETE", f"/api/sessions/{session['id']}")
+    server.end_sessions()
 
 
 def comment_in_a_terminal(notebook, text, *words):

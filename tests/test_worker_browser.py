@@ -29,12 +29,8 @@ def pay(facts: dict) -> str:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """A JupyterLab whose kernels find the pipeline."""
-    folder = tmp_path_factory.mktemp("server")
-    server = lab.Server("lab", folder / "lab", AGENTKIT_LOG=str(folder / "log"))
-    (server.root / "desk.py").write_text(DESK)
-    server.start()
-    yield server
-    server.stop()
+    with lab.serving(tmp_path_factory.mktemp("server"), desk=DESK) as server:
+        yield server
 
 
 @pytest.fixture
@@ -53,8 +49,7 @@ def opened(server, request):
         for page in context.pages:
             lab.picture(page, f"{request.node.name}-last")
         context.close()
-    for session in server.ask("GET", "/api/sessions"):
-        server.ask("DELETE", f"/api/sessions/{session['id']}")
+    server.end_sessions()
 
 
 @contextlib.contextmanager

@@ -152,8 +152,7 @@ def opened(server, context, name, *cells):
         yield page
     finally:
         page.page.close()
-        for session in server.ask("GET", "/api/sessions"):
-            server.ask("DELETE", f"/api/sessions/{session['id']}")
+        server.end_sessions()
 
 
 def store(server, context, steps):
