@@ -55,7 +55,9 @@ class _Doorkeeper:
 
 _doorkeeper = _Doorkeeper()
 inside = _doorkeeper.inside
-"""Say that this thread is inside DuckDB, for as long as the block lasts; it may say so again within.
+"""Decorates a function that uses DuckDB: for as long as it runs, this thread is inside. It may call others of the kind.
+
+A connection goes through DuckDB once more when its last name is gone: a `with` block within the function is too short.
 
 Raises:
     LogBusy: the process ends, and this is one of its daemon threads.

@@ -17,6 +17,7 @@ _TYPES = {
 }  # fmt: skip
 
 
+@inside()
 def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any], ledger: Iterable[Exported] = ()) -> Rows:
     """Run one reading statement over the views of these events.
 
@@ -42,7 +43,7 @@ def query(events: Iterable[Event], sql: str, parameters: Mapping[str, Any], ledg
         "python_enable_replacements": False,  # SQL must not read Python variables
         "threads": 1,
     }
-    with inside(), duckdb.connect(":memory:", config=config) as connection:
+    with duckdb.connect(":memory:", config=config) as connection:
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute(f"CREATE TABLE recorded({columns}, body JSON, schema_version INTEGER)")
         rows = [_row(event) for event in events]

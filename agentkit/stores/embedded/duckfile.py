@@ -17,7 +17,6 @@ from agentkit import failpoints
 from agentkit.errors import LogBusy, LogError, LogTooNew, LogUnwritable
 from agentkit.stores.embedded import migrations, sidelock
 from agentkit.stores.embedded.locks import sync_folder
-from agentkit.stores.inside import inside
 
 if TYPE_CHECKING:
     import duckdb
@@ -84,7 +83,7 @@ class DuckFile:
             LogTooNew: a newer agentkit or DuckDB wrote it.
             LogUnwritable: the disk or the folder takes nothing.
         """
-        with inside(), sidelock.hold(self._lock_path, shared=False, timeout=own_wait):
+        with sidelock.hold(self._lock_path, shared=False, timeout=own_wait):
             if not self.path.exists():
                 self._create()
             with self._attached(self.path, "", wait) as connection:
@@ -95,12 +94,11 @@ class DuckFile:
     @contextlib.contextmanager
     def alone(self) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
         """A connection without the file."""
-        with inside():
-            connection = self._open().cursor()
-            try:
-                yield connection
-            finally:
-                connection.close()
+        connection = self._open().cursor()
+        try:
+            yield connection
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Give back the instance's memory, unless a query is under way; the next use makes a new one."""
@@ -113,7 +111,7 @@ class DuckFile:
     @contextlib.contextmanager
     def _read_only(self, wait: float) -> "Generator[duckdb.DuckDBPyConnection, None, None]":
         """Several threads share one attached file: the first attaches it, the last detaches it."""
-        with inside(), sidelock.hold(self._lock_path, shared=True, timeout=OWN_WAIT):
+        with sidelock.hold(self._lock_path, shared=True, timeout=OWN_WAIT):
             with self._mutex:
                 if self._readers == 0:
                     self._attach(self.path, "(READ_ONLY)", wait)

@@ -21,6 +21,7 @@ from agentkit.rows import Rows
 from agentkit.stores import sqlguard, views
 from agentkit.stores.embedded.duckfile import DuckFile, as_pattern, quoted
 from agentkit.stores.embedded.segment import read_segment
+from agentkit.stores.inside import inside
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,6 +65,7 @@ class Warehouse:
         self._making = threading.Lock()
         self._refreshed = False
 
+    @inside()
     def fold(self, segments: Sequence[Path]) -> list[str]:
         """Put closed segments into the file, each exactly once, in one transaction.
 
@@ -90,6 +92,7 @@ class Warehouse:
         failpoints.hit("fold.detached")
         return [path.name for path in segments if path.name in done]
 
+    @inside()
     def ingested(self) -> set[str]:
         """The names of the segments that are in the file.
 
@@ -101,6 +104,7 @@ class Warehouse:
         with self._file.reading() as connection:
             return _ingested(connection)
 
+    @inside()
     def read(self, run_id: str, after: int = 0, until: int | None = None) -> list[dict[str, Any]]:
         """A run's folded events with `after < seq <= until`, in order.
 
@@ -118,6 +122,7 @@ class Warehouse:
             found = sqlguard.fetch(connection, f"{sql} ORDER BY seq", {"run": run_id, "after": after})
         return [{key: value for key, value in row.items() if value is not None} for row in found.dicts()]
 
+    @inside()
     def read_many(self, run_ids: Sequence[str]) -> list[dict[str, Any]]:
         """All folded events of several runs, in no order; as `read` gives them.
 
@@ -155,6 +160,7 @@ class Warehouse:
                     ) from error
                 time.sleep(0.01)
 
+    @inside()
     def prune(self, run_ids: Iterable[str]) -> int:
         """Remove runs' folded events. What the journal still holds of them comes back, so the caller folds first.
 
@@ -171,17 +177,20 @@ class Warehouse:
             sql = "DELETE FROM events_cold WHERE run_id IN (SELECT CAST(unnest($runs) AS UUID))"
             return int(connection.execute(sql, {"runs": wanted}).fetchall()[0][0])
 
+    @inside()
     def refresh(self) -> None:
         """Point the file's own views at this folder's journal, where it was moved or an older agentkit wrote them."""
         if self._file.path.exists():
             with self._file.writing(own_wait=0.0, wait=0.0) as connection:
                 self._refresh_views(connection)
 
+    @inside()
     def close(self) -> None:
         """Give back the memory; the next use opens it again."""
         self._file.close()
         self._made.clear()
 
+    @inside()
     def _query_once(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         busy = None
         if self._file.path.exists():
