@@ -88,7 +88,8 @@ def test_what_dead_processes_left_is_swept(store, folder):
     (folder / "journal" / ".1-dead.5.tmp").touch()
     (folder / "journal" / "1-dead.5.jsonl").touch()
     (folder / "journal" / f".{other.process}.5.tmp").touch()
-    store._folding.sweep(store._leases.sweep())
+    store._leases.sweep()
+    store._folding.sweep(store._leases.lives)
     assert {path.name for path in (folder / "lease").iterdir() if path.name != ".lock"} == {
         claim.run_id,
         theirs.run_id,

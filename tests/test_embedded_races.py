@@ -83,6 +83,21 @@ def test_a_claim_ends_with_its_process(store, actor):
     assert store.claim(run_id).head == 3
 
 
+@pytest.mark.parametrize("point", ["segment.created", "segment.locked", "segment.renamed", "segment.placed"])
+def test_a_sweep_beside_a_process_that_starts(store, actor, point):
+    """A process that this one had not seen when it began to sweep keeps the segment that it just began."""
+    run_id = new_id()
+    store._leases.sweep()
+    actor("claim(run_id, new=True)", run_id=run_id)
+    actor("stop_at(point)", point=point)
+    actor.start("append(run_id, 3)", run_id=run_id)
+    assert actor.wait_stopped()
+    store._folding.sweep(store._leases.lives)
+    actor.go_on()
+    actor.told()
+    assert seqs(store, run_id) == [1, 2, 3]
+
+
 def test_a_stopped_process_keeps_its_claim(store, actor):
     """It may go on at any time, so nobody else may."""
     run_id = new_id()

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,13 +89,19 @@ class Folding:
         closed = set(self._closed())
         return [path for path in (self._folder / "journal").glob(segment.PATTERN) if path not in closed]
 
-    def sweep(self, living: Collection[str]) -> None:
-        """Remove segments that were never written to, begun by processes that are dead."""
+    def sweep(self, lives: Callable[[str], bool]) -> None:
+        """Remove segments that were never written to, begun by processes that are dead.
+
+        Args:
+            lives: whether a process does. It is asked once its segment was seen: a process lives before it has one, so
+                one that starts in this moment is never taken for dead.
+        """
         for path in (self._folder / "journal").iterdir():
             process = path.name.lstrip(".").partition(".")[0]
-            unused = path.suffix == ".tmp" or (path.match(segment.PATTERN) and path.stat().st_size == 0)
-            if unused and process not in living:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # it was renamed, or folded, since
+                unused = path.suffix == ".tmp" or (path.match(segment.PATTERN) and path.stat().st_size == 0)
+                if unused and not lives(process):
+                    path.unlink()
 
     def close(self) -> None:
         """Close the lock's file; also in a forked child, where it is the parent's."""

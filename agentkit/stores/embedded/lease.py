@@ -94,12 +94,8 @@ class Leases:
         with self._locked():
             return process == self._process or self._lives(process)
 
-    def sweep(self) -> set[str]:
-        """Remove what dead processes left, one file at a time: who is stopped in here must not stop the others long.
-
-        Returns:
-            The processes that live.
-        """
+    def sweep(self) -> None:
+        """Remove what dead processes left, one file at a time: who is stopped in here must not stop the others long."""
         living = {self._process}
         for path in self._folder.glob("*.alive"):
             with self._locked():
@@ -110,7 +106,6 @@ class Leases:
         for path in self._folder.iterdir():
             if path.name != ".lock" and path.suffix != ".alive":
                 self._sweep_lease(path, living)
-        return living
 
     def _sweep_lease(self, path: Path, living: set[str]) -> None:
         found = self._read(path.name)

@@ -49,7 +49,8 @@ class Upkeep:
     def _run(self) -> None:
         if not self._stop.wait(_TICK):
             with contextlib.suppress(LogError, OSError):  # what cannot be tidied up does no harm
-                self._folding.sweep(self._leases.sweep())
+                self._leases.sweep()
+                self._folding.sweep(self._leases.lives)
         while not self._stop.wait(_TICK):
             self._journal.flush()
             idle = self._journal.idle()
