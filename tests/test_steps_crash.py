@@ -1,9 +1,11 @@
 """What a crash leaves of a pipeline's step: nothing is lost, nothing is done twice, and who is asked is asked once."""
 
+import contextlib
 import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from small_pipelines import cut, pipeline_of, until, wait_until
 
 import agentkit as ak
 from agentkit.errors import LogUnwritable, ResumeError, RunClaimed
+from agentkit.stores.embedded import EmbeddedStore
+from agentkit.stores.embedded.journal import Journal
 from agentkit.testing import FailPoints
 
 
@@ -162,3 +166,19 @@ def test_a_disk_that_is_full_fails_the_run_and_the_write_is_not_performed(embedd
             run.result(SOON)
     assert points.reached["segment.written"] >= 1
     assert len(done) == 1
+
+
+def test_a_step_that_takes_its_time_is_in_the_log_while_it_executes(embedded_log, monkeypatch):
+    """A read waits for no disk; yet others see that it began, and a process killed now leaves a run to go on with."""
+    monkeypatch.setattr(Journal, "flush", lambda _self: None)  # the store's own look comes after a second
+    leave = threading.Event()
+
+    def look(x: int) -> int:
+        assert leave.wait(SOON)
+        return x
+
+    run = pipeline_of(look).run(x=1, log=embedded_log)
+    with contextlib.closing(EmbeddedStore(Path(embedded_log.url))) as other:  # as another process sees it
+        wait_until(lambda: len(other.read(run.run_id)) == 2)
+    leave.set()
+    assert run.result(SOON) == 1

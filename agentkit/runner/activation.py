@@ -1,6 +1,7 @@
 """One activation: decide → perform → append → fold, again, until the run ends or waits for a person."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,7 @@ from agentkit.decide import (
 )
 from agentkit.decide.pipeline import end_failed
 from agentkit.definition import AgentDefinition, Definition, PipelineDefinition, ToolSpec
+from agentkit.errors import LogError
 from agentkit.events import RunCancelledEvent, RunFailedEvent, RunPausedEvent
 from agentkit.runner import answers, comments, deopt, model_calls, orphans, questions, records, steps, tool_calls
 from agentkit.runner.calling import StepCalls
@@ -55,6 +57,8 @@ FAIL_POINTS = (
     *steps.FAIL_POINTS,
     *deopt.FAIL_POINTS,
 )
+_KEPT_AFTER = 0.1
+"""Seconds after which what was recorded is written, while a step that need not wait for that goes on."""
 
 
 class Activation:
@@ -104,6 +108,7 @@ class Activation:
         self.handing_over = False  # the pause is no person's: another process is to go on
         self._woken = False
         self._sleeper: asyncio.Future[None] | None = None
+        self._keeping: asyncio.TimerHandle | None = None
 
     @property
     def alone(self) -> bool:
@@ -182,6 +187,8 @@ class Activation:
             await self.recorder.durable()
             failpoints.hit("run.ended" if self.state.ended else "run.paused")
         finally:
+            if self._keeping is not None:
+                self._keeping.cancel()
             await self._bring_back()
             engine().executing -= 1
 
@@ -284,12 +291,21 @@ class Activation:
         if self.state.pending or not self.tasks:  # a question is on disk before anybody is to answer it
             await self.recorder.durable()
         if not self._woken:
-            self._sleeper = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            if self._keeping is None:
+                self._keeping = loop.call_later(_KEPT_AFTER, self._keep)
+            self._sleeper = loop.create_future()
             if due is None:
                 await self._sleeper
             else:
                 await asyncio.wait([self._sleeper], timeout=max(0.0, (due - now()).total_seconds()))
         self._woken, self._sleeper = False, None
+
+    def _keep(self) -> None:
+        """What takes longer is seen by others, and survives this process, though nothing waits for the disk."""
+        self._keeping = None
+        with contextlib.suppress(LogError):  # who needs the disk next is told
+            self.recorder.keep()
 
     def _collect(self) -> None:
         """Forget finished tasks; an error that got out of one is the log's, or our own fault: raise it."""

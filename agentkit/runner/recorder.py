@@ -110,9 +110,16 @@ class Recorder:
         Raises:
             LogUnwritable: it could not be made durable: do not perform what needed it.
         """
+        await self._sync().wait()
+
+    def keep(self) -> None:
+        """Have everything recorded so far written, and wait for nothing; who waits later hears what became of it."""
+        self._sync()
+
+    def _sync(self) -> "_Barrier":
         if self._barrier is None:
             self._barrier = _Barrier(self.store.append(self.claim, [], durable=True))
-        await self._barrier.wait()
+        return self._barrier
 
 
 class _Barrier:
