@@ -33,9 +33,8 @@ def test_a_process_ends_well_while_its_daemon_threads_ask_the_log(tmp_path, plac
     words = [sys.executable, "-W", "ignore", "-c", ENDS, place]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert set(done.stdout.splitlines()) <= {
-        "this process is ending, so its background threads ask the log nothing more"
-    }
+    told = "this process is ending, so its background threads ask the log nothing more"
+    assert done.stdout.replace(told, "").strip() == ""  # by none, one or both
 
 
 def in_a_thread(work, *, daemon):

@@ -211,6 +211,20 @@ def test_a_failed_item_is_tried_again_alone(any_log):
     assert each.map(range(7), log=any_log).result(SOON) == list(range(7))
 
 
+def test_what_failed_in_an_earlier_call_is_tried_again_at_once(any_log):
+    """Whoever maps the same again and retries need not wait until the items are read."""
+
+    def fragile(n: int, ctx: ak.Context) -> int:
+        if n in ctx.deps:
+            raise ValueError(f"no {n}")
+        return n
+
+    each = pipeline_of(fragile)
+    each.map(range(7), deps={3, 5}, log=any_log).wait(SOON)
+    assert each.map(range(7), deps={3}, log=any_log).retry(5).result(SOON)[5] == 5
+    assert each.map(range(7), deps=(), log=any_log).retry().result(SOON) == list(range(7))
+
+
 def test_a_batch_that_is_to_fail_begins_nothing_after_the_first_failure(log):
     """`result()` names the item; a later call keeps the failure, and goes on once it is mended."""
     mended = []

@@ -354,7 +354,8 @@ class Batch:
         """Begin, or submit, a new run of an item that failed, or of all of them; the newest run of an item counts.
 
         Args:
-            index: the item's place, from 0; all that failed when left out.
+            index: the item's place, from 0; all that failed when left out, and what failed in an earlier call among
+                the items that are still to be read.
 
         Returns:
             The batch, at work again.
@@ -363,6 +364,9 @@ class Batch:
             ConfigError: the item did not fail, or was never begun.
         """
         table = self._work.table
+        self._work.renews |= index is None
+        if index is not None and index >= 0:
+            self._wait(lambda seconds: self._work.wait_taken(index, seconds), None, _nothing)
         failed = table.those(*WITHOUT_OUTPUT)
         if index is not None and index not in failed:
             what = table.status(index) if 0 <= index < len(table) else "not there"

@@ -52,6 +52,7 @@ class Work:
         self.stopped: str | None = None  # why nothing more is begun
         self._cancelled_why: str | None = None
         self.complete = False  # every item was read
+        self.renews = False  # what an earlier call left without an output is begun anew where it is met
         self.waits_for: str | None = None  # who maps the same just now
         self._usage = Usage()  # of ended runs
         self._so_far: dict[int, Usage] = {}  # of those that have not ended, until they last stopped, by their item
@@ -156,8 +157,18 @@ class Work:
     def _take_each(self, items: Iterable[Item], recorded: dict[str, Recorded]) -> bool:
         """See to items until nothing more is to be begun; whether that was all of them."""
         if self.options.submit:
-            return side_by_side(items, lambda item: self._submitting(item, recorded.pop(item.key, None)))
-        return all(self._take(item, recorded.pop(item.key, None)) for item in items)
+            return side_by_side(items, lambda item: self._submitting(item, self._known(item, recorded)))
+        return all(self._take(item, self._known(item, recorded)) for item in items)
+
+    def _known(self, item: Item, recorded: dict[str, Recorded]) -> Recorded | None:
+        """The run of an item that counts; None where one is to be begun."""
+        found = recorded.pop(item.key, None)
+        return None if found is not None and self.renews and found.status in WITHOUT_OUTPUT else found
+
+    def wait_taken(self, index: int, seconds: float) -> bool:
+        """Wait so long at most until an item was taken, or nothing more is; whether it is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.table) > index or not self._feeding, seconds)
 
     @contextlib.contextmanager
     def _turn(self) -> Generator[None]:
