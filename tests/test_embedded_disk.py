@@ -252,6 +252,21 @@ def test_damage_in_the_middle_names_file_and_offset(store, folder, at):
         assert found.read(other[0].run_id) == other
 
 
+def test_sql_says_that_a_line_is_damaged(store, folder):
+    """It verifies no checksum: what it shows may be wrong, and is no less shown."""
+    run_id = fill(store, 3)[0].run_id
+    store.close()
+    [path] = segments(store)
+    path.write_bytes(path.read_bytes().replace(b'"text":"', b'"text":"?', 1))
+    with contextlib.closing(EmbeddedStore(folder)) as store:
+        with pytest.warns(RuntimeWarning, match=rf"{path.name}: the line at byte \d+ does not match its checksum"):
+            rows = store.query("SELECT count(*) AS events FROM events", {})
+        assert rows.rows == [(3,)]
+        assert "damaged" in rows.note
+        with pytest.raises(LogCorrupt):
+            store.read(run_id)
+
+
 def test_a_missing_event_is_said(store, folder):
     """A line that was taken out is a gap, and a gap is an error."""
     run_id = fill(store, 4)[0].run_id

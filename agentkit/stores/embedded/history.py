@@ -70,6 +70,10 @@ class History:
                 found[row["run_id"]].setdefault(row["seq"], row)
         return {run_id: self._ordered(run_id, rows) for run_id, rows in found.items()}
 
+    def damage(self) -> list[str]:
+        """What SQL shows wrongly or leaves out, since it verifies no checksum: a sentence for each damaged line."""
+        return self._hot.damage()
+
     def _ordered(self, run_id: str, rows: dict[int, dict[str, Any]]) -> list[dict[str, Any]]:
         """Rows in order; where one is missing, a fold came between the two looks: look again."""
         if all(seq in rows for seq in range(1, len(rows) + 1)):

@@ -1,5 +1,6 @@
 """The segments not yet unlinked, as readers see them: where each run's lines are, kept up as the segments grow."""
 
+import contextlib
 import os
 import threading
 from collections import defaultdict
@@ -42,6 +43,11 @@ class HotSegments:
                     self._indexes.pop(index.path.name, None)
         return found
 
+    def damage(self) -> list[str]:
+        """Which lines do not match their checksums: a sentence each, of those that a writer has finished."""
+        with self._lock:
+            return [sentence for index in self._current() for sentence in index.damage()]
+
     def _current(self) -> "list[_Index]":
         paths = {path.name: path for path in sorted(self._folder.glob(segment.PATTERN))}
         self._indexes = {name: self._indexes.get(name) or _Index(path) for name, path in paths.items()}
@@ -72,6 +78,12 @@ class _Index:
             return []
         with self.path.open("rb", buffering=0) as file:
             return [segment.row(line) for place in places if (line := self._line(file, place))]
+
+    def damage(self) -> list[str]:
+        """A sentence for each line that does not match its checksum."""
+        with contextlib.suppress(FileNotFoundError):  # folded, and what is damaged is not folded
+            self._refresh()
+        return [str(segment.damaged(self.path, offset)) for _, offset in self._damaged]
 
     def _line(self, file: FileIO, place: _Place) -> bytes | None:
         """A line that was sound when it was indexed; None when its writer cut it off since, unacknowledged."""

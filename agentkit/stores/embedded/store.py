@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -171,7 +172,13 @@ class EmbeddedStore:
     def query(self, sql: str, parameters: Mapping[str, Any]) -> Rows:
         """Run one reading statement over the log's views; see `Store.query`."""
         self._journal.settle()
-        return self._table().query(sql, parameters)
+        found = self._table().query(sql, parameters)
+        damage = self._history.damage()
+        if not damage:
+            return found
+        note = " ".join(["What the journal's damaged lines say is left out here, or wrong:", *damage])
+        warnings.warn(note, RuntimeWarning, stacklevel=3)
+        return Rows(found.columns, found.rows, f"{found.note} {note}" if found.note else note)
 
     def prune(self, run_ids: Iterable[str]) -> int:
         """Remove runs with their answers and the large bodies nobody else needs; see `Store.prune`."""
