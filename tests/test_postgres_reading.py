@@ -132,6 +132,12 @@ def test_parameters_are_bound_by_name(query):
         ),
         ("SELECT nme FROM runs", {}, r"no column nme in runs; did you mean name\?\nruns has run_id, kind, name"),
         ("SELECT r.nme FROM runs r", {}, r"no column nme in runs; did you mean name\?"),
+        (
+            "SELECT FROM runs WHERE run_id LIKE '0%'",
+            {},
+            r"by its beginning a run is found so: CAST\(run_id AS VARCHAR\)",
+        ),
+        ("SELECT FROM runs WHERE run_id = '0'", {}, r"by its beginning a run is found so: CAST\(run_id AS VARCHAR\)"),
         ("SELECT seq FROM runs", {}, "no column seq in runs; it is one of events, model_calls"),
         ("SELECT 1 FROM runs WHERE status = succeeded", {}, "a text goes in single quotes: 'succeeded'"),
         ("WITH a AS (SELECT name AS label FROM runs) SELECT lable FROM a", {}, "did you mean label"),

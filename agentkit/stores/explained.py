@@ -28,7 +28,18 @@ def explained(error: Exception, sql: str) -> str:
         return f"{no_column(match[1], sql, candidates, is_text=bool(candidates), how=how)}{place}"
     if match := _TABLE.search(message):
         return f"{no_view(match[1])}{place}"
-    return f"{message.partition('Candidate functions:')[0].strip()}{place}"
+    return f"{message.partition('Candidate functions:')[0].strip()}{place}{about_ids(message)}"
+
+
+def about_ids(message: str) -> str:
+    """How a run is found by the beginning of its id, where the database's message is about that type; else nothing.
+
+    Args:
+        message: the database's.
+    """
+    if not re.search(r"\buuid\b", message, re.IGNORECASE):
+        return ""
+    return "\n\nrun_id is a UUID; by its beginning a run is found so: CAST(run_id AS VARCHAR) LIKE '01a2%'"
 
 
 def _parts(message: str) -> tuple[str, str]:

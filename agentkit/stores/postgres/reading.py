@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, LiteralString, cast
 
 from agentkit.errors import QueryError
 from agentkit.rows import Rows
-from agentkit.stores.explained import no_column, no_view
+from agentkit.stores.explained import about_ids, no_column, no_view
 from agentkit.stores.postgres import outside, statement
 from agentkit.stores.postgres.values import register
 from agentkit.stores.refused import refused, writing
@@ -129,4 +129,4 @@ def _explained(error: "psycopg.Error", asked: statement.Statement) -> str:
     if isinstance(error, psycopg.errors.UndefinedTable) and (table := _TABLE.fullmatch(said)):
         return f"{no_view(table[1])}{place}"
     parts = [said, error.diag.message_detail, error.diag.message_hint]
-    return "\n".join(part for part in parts if part) + place
+    return "\n".join(part for part in parts if part) + place + about_ids(said)
