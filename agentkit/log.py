@@ -27,6 +27,15 @@ _open: dict[str, "Log"] = {}
 _lock = threading.Lock()
 
 
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  another thread of the parent may have held it
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
 class Log:
     """An append-only log of runs. Get one with `ak.open_log()`.
 

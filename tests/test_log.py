@@ -1,14 +1,19 @@
 """The log as its user sees it: finding runs, what waits, pruning, and a folder that goes away."""
 
 import json
+import os
 import shutil
+import threading
 from datetime import UTC, datetime
 
 import pytest
+from forked import in_a_child
 
 import agentkit as ak
+from agentkit import registry
 from agentkit.errors import RunNotFound
 from agentkit.events import Event, RunResumed
+from agentkit.stores import memory
 from agentkit.testing import FunctionModel, ScriptedModel, call
 
 SOON = 20
@@ -160,3 +165,27 @@ def test_an_id_in_capitals_is_the_same_id(log):
     """As some tools write a UUID."""
     run = ended(log)
     assert log.run(run.run_id.upper()).run_id == log.run(run.run_id[:30].upper()).run_id == run.run_id
+
+
+_opening, _go_on = threading.Event(), threading.Event()
+
+
+def open_slowly(url):
+    """A store that takes its time to open."""
+    _opening.set()
+    assert _go_on.wait(SOON)
+    return memory.open_store(url)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_opens_a_log_though_it_was_forked_while_another_thread_opened_one(monkeypatch):
+    """That thread is not in the child, and never lets go there of what it held."""
+    monkeypatch.setitem(registry.STORES, "slowly", f"{__name__}:open_slowly")
+    other = threading.Thread(target=ak.open_log, args=("slowly:one",))
+    other.start()
+    try:
+        assert _opening.wait(SOON)
+        assert in_a_child(lambda: ak.open_log("memory:").url).startswith("memory:")
+    finally:
+        _go_on.set()
+        other.join(SOON)

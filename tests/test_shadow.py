@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from math import comb
 
 import pytest
+from forked import in_a_child
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_agents import SOON
 
 import agentkit as ak
+from agentkit.definition import predicting
 from agentkit.errors import ResumeError
 from agentkit.promote.comparison import upper_bound
 from agentkit.promote.shadow import shadow
@@ -396,6 +399,18 @@ def test_outside_a_shadow_tools_are_the_functions_they_were(shop, log):
     assert shop.refund("A", 2.0) == {"receipt": "R-A"}
     assert shop.pipeline().run(text="B", log=log).result(SOON) == "done"
     assert shop.wrote == [("A", 2.0), ("B", 8.0)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_that_is_forked_while_a_shadow_begins_or_ends_can_begin_one_itself():
+    """What another thread of its parent held then is not held in it."""
+
+    def begin():
+        with predicting.predicting():
+            return "begun"
+
+    with predicting._lock:
+        assert in_a_child(begin) == "begun"
 
 
 # what it proves ------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ unknown origin is refused. A write too few is an error that somebody sees, and o
 """
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
@@ -20,6 +21,15 @@ INSTEAD: ContextVar[Instead | None] = ContextVar("instead", default=None)
 
 _lock = threading.Lock()
 _here = 0  # so many predict writes in this process
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603  another thread of the parent may have held it; how many predict stays on the safe side
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextlib.contextmanager
