@@ -1,12 +1,15 @@
 """Steering a run from its handle: pause, cancel, resume, find it again, judge it."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
-from small_agents import bodies, lookup
+from forked import in_a_child
+from small_agents import bodies, lookup, paused
 
 import agentkit as ak
 from agentkit import registry
@@ -312,3 +315,70 @@ def test_a_reason_that_the_log_cannot_hold_is_made_one_it_can(log, odd, executin
     with pytest.raises(ak.RunCancelled):
         run.result(SOON)
     assert run.events()[-1].body.why in {"no\ufffd", "no?"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_in_a_forked_child_the_handle_of_a_run_that_its_parent_executes_follows_the_log(embedded_log, tmp_path):
+    """It is told who executes the run, and gets what comes of it."""
+    there, go_on = threading.Event(), tmp_path / "go on"
+
+    @ak.tool(writes=True)
+    def wait() -> None:
+        """Wait. Returns nothing."""
+        there.set()
+        while not go_on.exists():
+            time.sleep(0.01)
+
+    run = ak.Agent("waits", ScriptedModel([call("wait"), "ok"]), tools=[wait]).run("hi", log=embedded_log)
+    there.wait(SOON)
+
+    def look():
+        with pytest.raises(RunClaimed, match=f"process {os.getppid()} "):
+            run.resume()
+        seen = run.is_here, run.status
+        go_on.touch()
+        return (*seen, run.result(SOON), run.status)
+
+    told = in_a_child(look)
+    go_on.touch()
+    assert told == str((False, "running", "ok", "succeeded"))
+    assert run.result(SOON) == "ok"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_answers_a_run_that_its_parent_paused(embedded_log):
+    """The parent goes on with it, and does what was approved; the child's handle sees it end."""
+    did = []
+
+    @ak.tool(writes=True, approve=True)
+    def pay() -> None:
+        """Pay. Returns nothing."""
+        did.append(os.getpid())
+
+    run = ak.Agent("pays", ScriptedModel([call("pay"), "ok"]), tools=[pay]).run("hi", log=embedded_log)
+    paused(run)
+    told = in_a_child(lambda: (run.approve().then, run.result(SOON)))
+    assert f"process {os.getpid()} " in told
+    assert told.endswith(", 'ok')")
+    assert run.result(SOON) == "ok"
+    assert did == [os.getpid()]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_goes_on_with_a_run_that_its_parent_paused(embedded_log):
+    """Where it is told to, with what executes runs in the child; the parent sees it end."""
+    there, go = threading.Event(), threading.Event()
+
+    async def think(request):
+        there.set()
+        await asyncio.to_thread(go.wait, SOON)
+        return "ok" if len(request.messages) > 1 else call("lookup", what="x")
+
+    run = ak.Agent("rests", FunctionModel(think), tools=[lookup]).run("hi", log=embedded_log)
+    there.wait(SOON)
+    run.pause()
+    go.set()
+    assert paused(run) == []
+    assert in_a_child(lambda: (run.resume().is_here, run.result(SOON))) == str((True, "ok"))
+    assert run.result(SOON) == "ok"
+    assert run.events()[-1].body.output == "ok"

@@ -23,6 +23,7 @@ from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
+from agentkit.runner.here import Here
 from agentkit.runner.load import Loaded, definition_of, load_state, open_questions
 from agentkit.runner.outcome import still, without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
@@ -49,12 +50,15 @@ class Run:
         self, store: Store, run_id: str, *, driver: Driver | None = None, definition: Definition | None = None
     ) -> None:
         self._store = store
-        self._driver = driver
+        self._here = Here(driver)
         self._definition = driver.definition if driver is not None else definition
         self._loaded = Loaded()
-        self._root: Driver | None = None  # who was resumed here so that this child run goes on
         self.run_id = run_id
         self.through = "python"  # what answers given by this handle are recorded to have come through
+
+    @property
+    def _driver(self) -> Driver | None:
+        return self._here.driver
 
     @property
     def _redactor(self) -> Redactor:
@@ -67,19 +71,14 @@ class Run:
     @property
     def state(self) -> State:
         """A snapshot of the run: the fold of its events so far."""
-        driver = self._driver
-        if driver is not None and driver.has_state and not driver.settled.is_set():
-            return engine().call(driver.snapshot)
-        if driver is not None and driver.has_state and driver.live_state.ended:
-            return driver.live_state
-        return self._loaded.state(self._store, self.run_id)
+        return self._here.state() or self._loaded.state(self._store, self.run_id)
 
     @property
     def status(self) -> str:
         """Its recorded status; or interrupted: recorded as running, and not held. What was submitted waits then."""
         state = self.state
-        here = self._driver is not None and not self._driver.settled.is_set()
-        if state.status in {"running", "waiting"} and not here and self._store.holder(self.run_id) is None:
+        nobody = self._here.executing is None and state.status in {"running", "waiting"}
+        if nobody and self._store.holder(self.run_id) is None:
             return "waiting" if state.submitted else "interrupted"
         return state.status
 
@@ -100,7 +99,7 @@ class Run:
     @property
     def is_here(self) -> bool:
         """Whether this process executes the run, or did so last and watches for answers to it."""
-        return self._driver is not None or self._root is not None
+        return self._here.driver is not None or self._here.root is not None
 
     def by(self, through: str) -> "Run":
         """The same run, for answers that come through something else than Python."""
@@ -245,15 +244,11 @@ class Run:
                     return outcome
 
     def _nap(self, deadline: float | None) -> None:
-        left = SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic()))
-        if self._driver is not None and not self._driver.settled.is_set():
-            self._driver.settled.wait(left)
-        else:
-            time.sleep(left)
+        self._here.nap(SLICE if deadline is None else min(SLICE, max(0.0, deadline - time.monotonic())))
 
     def _is_settled(self) -> bool:
-        if self._driver is not None and (not self._driver.settled.is_set() or self._driver.error is not None):
-            return self._driver.settled.is_set()
+        if self._here.executing is not None or self._here.error is not None:
+            return self._here.executing is None
         status = self.status
         if status == "paused":
             return not self._is_taken_up()
@@ -263,13 +258,12 @@ class Run:
         """Whether a paused run has an answer that who watches it, or a worker, is about to find."""
         state = self.state
         answered = len(self.pending) < len(open_questions(self._store, state))
-        here = self._driver is not None or (self._root is not None and not self._root.settled.is_set())
         theirs = state.submitted and not state.is_kept
-        return answered and (here or theirs or self._store.holder(self.run_id) is not None)
+        return answered and (self._here.goes_on or theirs or self._store.holder(self.run_id) is not None)
 
     def _outcome(self) -> Any:
-        if self._driver is not None and self._driver.error is not None:
-            raise self._driver.error
+        if self._here.error is not None:
+            raise self._here.error
         state = self.state
         if state.status in {"running", "waiting"} and self.status != "interrupted":
             return _WENT_ON
@@ -361,7 +355,8 @@ class Run:
         check_answer(asked, given, definition)
         put_answer(self._store, asked, given)
         then, root = take_up(self, asked.run_id, {asked.id: given})
-        self._root = root or self._root
+        if root is not None:
+            self._here = Here(self._driver, root)
         return Answered(asked.id, verdict, then)
 
     # steering --------------------------------------------------------------------------------------------------------
@@ -433,14 +428,15 @@ class Run:
         if holder is not None and holder.activity == "executing":
             raise RunClaimed(self.run_id, str(holder))
         if submit:
-            self._driver = start.hand_over(self._store, state, driver, budget)
+            self._here = Here(start.hand_over(self._store, state, driver, budget), self._here.root)
             return self
         if driver is not None:
             driver.settled.clear()
             engine().spawn(driver.resume(budget))
             return self
         definition = self._definition or start.find_definition(state)
-        self._driver = start.resume(self._store, self.run_id, definition, deps=deps, budget=budget)
+        driver = start.resume(self._store, self.run_id, definition, deps=deps, budget=budget)
+        self._here = Here(driver, self._here.root)
         self._definition = definition
         if state.submitted:  # workers see to it that it ends, should this process not
             self._store.queue.wake(self.run_id)

@@ -23,12 +23,9 @@ class Watch:
     def __init__(self) -> None:
         self._drivers: dict[str, Driver] = {}
         self._running = False
-        self._pid = os.getpid()
 
     def follow(self, driver: "Driver") -> None:
         """Look for answers to a run from now on. On the engine's thread."""
-        if self._pid != os.getpid():  # a forked child watches nothing of its parent's
-            self.__init__()
         self._drivers[driver.run_id] = driver
         if not self._running:
             self._running = True
@@ -61,7 +58,7 @@ class Watch:
         Returns:
             Whether the run is followed here, so that it goes on.
         """
-        driver = self._drivers.get(run_id) if self._pid == os.getpid() else None
+        driver = self._drivers.get(run_id)
         if driver is not None:
             driver.deliver(answers)
         return driver is not None
@@ -100,3 +97,6 @@ def _answers(driver: "Driver") -> dict[str, Answer]:
 
 
 watch = Watch()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=watch.__init__)  # what is followed is the parent's
