@@ -167,7 +167,7 @@ def test_the_live_state_is_the_fold_of_what_is_recorded(seed):
         if driver.live_state != fold(store.read(driver.run_id)):
             differing.append(event)
 
-    driver.listen(compare)
+    driver.audience.listen(compare)
     finish(Run(store, driver.run_id, driver=driver), scenario.ledger)
     assert not differing
     for one in family(driver):

@@ -205,9 +205,9 @@ def test_a_closed_trace_leaves_nothing_behind(log):
     page = Page(run)
     page.until(lambda: page.cards)
     kept = weakref.ref(page.feed)
-    assert run._driver.followers()
+    assert run._driver.audience.followers()
     page.feed.close()
-    assert not run._driver.followers()
+    assert not run._driver.audience.followers()
     page.feed = None
     page.until(lambda: gc.collect() >= 0 and kept() is None)
     page.until(lambda: "agentkit-trace" not in {thread.name for thread in threading.enumerate()})

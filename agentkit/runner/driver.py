@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 from agentkit import failpoints, registry
 from agentkit.decide import decide
@@ -17,6 +17,7 @@ from agentkit.redact import Redactor
 from agentkit.runner import comments, observe, settled
 from agentkit.runner.activation import Activation
 from agentkit.runner.answers import withdraw
+from agentkit.runner.audience import Audience
 from agentkit.runner.claiming import claim_run
 from agentkit.runner.engine import engine
 from agentkit.runner.family import Family
@@ -30,10 +31,6 @@ from agentkit.state import Approval, State
 from agentkit.store import Answer, Claim, Store
 
 FAIL_POINTS = ("run.claimed", "run.started", "run.resumed", "run.released")
-
-
-OnEvent: TypeAlias = Callable[[Event], None]
-OnText: TypeAlias = Callable[[str, str, str], None]
 
 
 class Driver:
@@ -62,6 +59,7 @@ class Driver:
         self.deps = deps
         self.parent = parent
         self.redactor: Redactor = definition.redactor if parent is None else definition.redactor | parent.redactor
+        self.audience = Audience(run_id, parent.audience if parent is not None else None)
         self.children: dict[str, Driver] = {}
         self.settled = threading.Event()  # nothing is executing: look at `state` and `error`
         self.error: BaseException | None = None
@@ -75,8 +73,6 @@ class Driver:
         self._noting = False
         self._pauses = {"pause-1"}  # what stops the activation, where somebody puts it into the inbox
         self._inbox: dict[str, Answer] = {}
-        self._listeners: list[Callable[[Event], None]] = []
-        self._follows: list[tuple[OnEvent, OnText]] = []
         self._waiters: list[Callable[[], None]] = []
 
     # what it is ------------------------------------------------------------------------------------------------------
@@ -139,24 +135,6 @@ class Driver:
 
     # listening -------------------------------------------------------------------------------------------------------
 
-    def listen(self, on_event: Callable[[Event], None]) -> None:
-        """Be told of every event of this run from now on; on the engine's thread, so be quick."""
-        self._listeners.append(on_event)
-
-    def follow(self, on_event: OnEvent, on_text: OnText) -> Callable[[], None]:
-        """Be told of the events of this run and of those below it, and of streamed text: run, step, piece.
-
-        Returns:
-            What ends that, from any thread.
-        """
-        follower = (on_event, on_text)
-        self._follows.append(follower)
-
-        def leave() -> None:
-            engine().call(lambda: self._follows.remove(follower) if follower in self._follows else None)
-
-        return leave
-
     def take_state(self, state: State) -> None:
         """Show a state that was recorded past this driver: an ended run that was graded."""
         self._state = state
@@ -170,22 +148,7 @@ class Driver:
 
     def _publish(self, event: Event) -> None:
         observe.tell(self, event)
-        for listener in self._listeners:
-            with contextlib.suppress(Exception):  # a broken view must not stop a run
-                listener(event)
-        for on_event, _ in self.followers():
-            with contextlib.suppress(Exception):
-                on_event(event)
-
-    def _publish_text(self, step: str, piece: str) -> None:
-        for _, on_text in self.followers():
-            with contextlib.suppress(Exception):
-                on_text(self.run_id, step, piece)
-
-    def followers(self) -> list[tuple[OnEvent, OnText]]:
-        """Who follows this run, and who those that called it."""
-        above = self.parent.followers() if self.parent is not None else []
-        return self._follows + above if above else self._follows
+        self.audience.tell(event)
 
     # driving ---------------------------------------------------------------------------------------------------------
 
@@ -361,7 +324,7 @@ class Driver:
             deps=self.deps,
             meter=meter,
             family=Family(self, meter),
-            on_text=self._publish_text,
+            on_text=self.audience.tell_text,
         )
         activation.inbox.update(self._inbox)
         self._activation = activation

@@ -45,7 +45,7 @@ class Flight:
 
     async def _attach(self) -> None:
         if self.driver is not None:
-            self.driver.listen(self._on_event)
+            self.driver.audience.listen(self._on_event)
             self._wait(self.driver)
 
     def _wait(self, driver: Driver) -> None:

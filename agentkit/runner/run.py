@@ -17,8 +17,9 @@ from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import comments, start
 from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
+from agentkit.runner.audience import OnEvent, OnText
 from agentkit.runner.closing import cancel_here, check_grade, pause_here, record_grade
-from agentkit.runner.driver import Driver, OnEvent, OnText
+from agentkit.runner.driver import Driver
 from agentkit.runner.engine import engine
 from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
@@ -94,7 +95,7 @@ class Run:
             What ends that; None where this process does not execute the run.
         """
         driver = self._driver
-        return engine().call(lambda: driver.follow(on_event, on_text)) if driver is not None else None
+        return engine().call(lambda: driver.audience.follow(on_event, on_text)) if driver is not None else None
 
     @property
     def is_here(self) -> bool:
