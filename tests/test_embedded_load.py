@@ -2,14 +2,13 @@
 
 import contextlib
 import random
-import subprocess
-import sys
 import threading
 import time
 import warnings
 
 import pytest
 from actors import Actor
+from foreign import foreign_tool
 
 from agentkit.errors import LogBusy
 from agentkit.ids import new_id
@@ -128,20 +127,6 @@ pipe.send(mine)
         first, second = one.told(), two.told()
         assert sorted(first + second) == run_ids
         check(store, dict.fromkeys(run_ids, 1))
-
-
-@contextlib.contextmanager
-def foreign_tool(path, mode):
-    """Another program that has the table's file open."""
-    code = (
-        f"import duckdb; c = duckdb.connect({str(path)!r}, read_only={mode == 'reads'}); print(1, flush=True); input()"
-    )
-    tool = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        assert tool.stdout.readline() == "1\n"
-        yield
-    finally:
-        tool.communicate("\n")
 
 
 @pytest.mark.parametrize("mode", ["reads", "writes"])

@@ -97,6 +97,11 @@ class Driver:
         """Whether the run's first event is recorded or was read."""
         return self._state is not None
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing changes the run's state here, and all of it is recorded."""
+        return self._state is not None and not self._busy and self._activation is None and self.error is None
+
     def child(self, step: str, definition: Definition, run_id: str) -> "Driver":
         """The driver of the child run that a step calls."""
         if step not in self.children:
@@ -399,9 +404,10 @@ class Driver:
     async def _record_comments(self, claim: Claim) -> None:
         if self.live_state.seq != claim.head:
             self._state = await threads.run(lambda: load_state(self.store, self.run_id))
-        recorder = Recorder(self.store, claim, self.live_state, self._publish, self.redactor)
+        recorder = Recorder(self.store, claim, self.snapshot(), self._publish, self.redactor)
         comments.absorb(recorder, dict(self._inbox))
         await recorder.durable()
+        self._state = recorder.state
 
     def _control(self, answers: dict[str, Answer]) -> None:
         if "cancel" in answers:

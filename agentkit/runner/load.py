@@ -7,6 +7,8 @@ from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
 from agentkit.errors import LogCorrupt, ResumeError, RunNotFound
 from agentkit.events import Event, RunStarted, ToolFact
 from agentkit.fold import fold
+from agentkit.runner.engine import engine
+from agentkit.runner.watch import watch
 from agentkit.state import Approval, CallStep, State
 from agentkit.store import Store
 
@@ -58,6 +60,33 @@ def _has_origin(events: Sequence[Event]) -> bool:
     return isinstance(first, RunStarted) and first.origin is not None
 
 
+def current_state(store: Store, run_id: str, known: State | None = None) -> State:
+    """A run as it stands now. What rests in this process is known here: of it, only what is new is read.
+
+    So a run that waits is looked at, answered and taken up again while another program keeps the log's table to itself.
+
+    Args:
+        store: the log.
+        run_id: the run.
+        known: its state as it was read before.
+
+    Raises:
+        RunNotFound, LogCorrupt: as `load_state`.
+    """
+    known = _resting(store, run_id, known.seq if known is not None else 0) or known
+    if known is None:
+        return load_state(store, run_id)
+    new = store.read(run_id, after=known.seq)
+    return fold(new, known) if new else known
+
+
+def _resting(store: Store, run_id: str, seq: int) -> State | None:
+    """The state, later than `seq`, in which this process left a run that it still watches: others may have gone on."""
+    state = engine().call(lambda: watch.resting(store, run_id, seq)) if watch.follows(run_id) else None
+    holder = store.holder(run_id) if state is not None else None
+    return state if holder is not None and holder.process == store.process else None
+
+
 class Loaded:
     """A run as it was read last: what is looked at again and again is not read from its beginning each time."""
 
@@ -67,13 +96,8 @@ class Loaded:
         self._kept: State | None = None
 
     def state(self, store: Store, run_id: str) -> State:
-        """The state as the log has it now; see `load_state`."""
-        kept = self._kept  # another thread may put another one there; each is as good
-        if kept is None:
-            state = load_state(store, run_id)
-        else:
-            new = store.read(run_id, after=kept.seq)
-            state = fold(new, kept) if new else kept
+        """The state as it is now; see `current_state`."""
+        state = current_state(store, run_id, self._kept)  # another thread may put another one there; each is as good
         if state.seq >= self._FROM:
             self._kept = state
         return state
@@ -165,7 +189,7 @@ def definition_of(store: Store, state: State, definition: Definition | None, run
             continue
         if call.child_run_id == run_id:
             return tool.child
-        found = definition_of(store, load_state(store, call.child_run_id), tool.child, run_id)
+        found = definition_of(store, current_state(store, call.child_run_id), tool.child, run_id)
         if found is not None:
             return found
     return None
@@ -198,5 +222,6 @@ def open_questions(store: Store, state: State) -> list[Approval]:
 def _open_children(store: Store, state: State) -> Iterator[State]:
     """The runs that a run called and has no result of."""
     for call in (state.calls[step] for step in state.open_calls):
-        if call.child_run_id is not None and call.status != "done" and store.read(call.child_run_id, until=1):
-            yield load_state(store, call.child_run_id)
+        child = call.child_run_id
+        if child is not None and call.status != "done" and (watch.follows(child) or store.read(child, until=1)):
+            yield current_state(store, child)

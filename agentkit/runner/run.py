@@ -1,6 +1,7 @@
 """The handle on a run: look at it, answer it, stop it, go on with it."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Generator
 from copy import copy
@@ -8,7 +9,7 @@ from typing import Any, Literal
 
 from agentkit import registry
 from agentkit.definition import Definition
-from agentkit.errors import ApprovalError, ConfigError, ResumeError, RunClaimed
+from agentkit.errors import ApprovalError, ConfigError, LogBusy, ResumeError, RunClaimed
 from agentkit.events import Event, Verdict
 from agentkit.fold import fold
 from agentkit.jsonvalue import as_json
@@ -132,9 +133,11 @@ class Run:
     def look_again(self) -> State:
         """The state with what anybody said of the run since it ended here: what a display shows."""
         state = self.state
-        if self._driver is not None and state.ended and (new := self.events(after=state.seq)):
-            state = fold(new, state)
-            self._driver.take_state(state)
+        if self._driver is not None and state.ended:
+            with contextlib.suppress(LogBusy):  # it is shown, and what was said since another time
+                if new := self.events(after=state.seq):
+                    state = fold(new, state)
+                    self._driver.take_state(state)
         return state
 
     @property

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from agentkit.runner.engine import engine
 from agentkit.runner.threads import threads
-from agentkit.store import Answer
+from agentkit.state import State
+from agentkit.store import Answer, Store
 
 if TYPE_CHECKING:
     from agentkit.runner.driver import Driver
@@ -66,6 +67,17 @@ class Watch:
     def follows(self, run_id: str) -> bool:
         """Whether some driver of this process is told of the run's answers."""
         return run_id in self._drivers
+
+    def resting(self, store: Store, run_id: str, seq: int) -> State | None:
+        """The state of a run of a log that is followed and rests here, to be kept. On the engine's thread.
+
+        Returns:
+            None where it does not rest here, or not at a later event than `seq`.
+        """
+        driver = self._drivers.get(run_id)
+        if driver is None or driver.store is not store or not driver.rests:
+            return None
+        return driver.snapshot() if driver.live_state.seq > seq else None
 
     async def _look(self) -> None:
         try:

@@ -120,9 +120,10 @@ class EmbeddedStore:
                 return
         if held.written < held.head:
             self._journal.settle()  # whoever appended what is lost was told by its own future
+        watch = watch and held.broken is None  # who did not write all of it knows nothing of the run
         with self._lock:
             held.held = False
-            if watch and held.broken is None:
+            if watch:
                 self._watched[held.run_id] = held.head
             self._leases.give_back(held.run_id, watch=watch)
             self._claims.pop(held.run_id, None)
