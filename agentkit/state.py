@@ -292,7 +292,7 @@ class State:
 
     def awaits_worker(self, status: str) -> bool:
         """Whether a run of which a reader says this status waits for a worker, and not for a time."""
-        return status == "waiting" and (self.queued or self.status == "running")
+        return status == "waiting" and (self.queued or self.status in {"running", "paused"})
 
     @property
     def worker_command(self) -> str:

@@ -49,7 +49,13 @@ def missing(state: State, needs: "tuple[Need, ...]") -> str | None:
 
 def asks_inside(state: State, call: CallStep) -> bool:
     """Whether a call that the step made waits for a person."""
-    return any(path in state.calls and state.calls[path].status == "asked" for path in state.inner.get(call.step, ()))
+    return bool(asked_inside(state, call))
+
+
+def asked_inside(state: State, call: CallStep) -> list[CallStep]:
+    """The calls that the step made and that wait for a person."""
+    made = (state.calls.get(path) for path in state.inner.get(call.step, ()))
+    return [inner for inner in made if inner is not None and inner.status == "asked"]
 
 
 def turns(state: State, ask: str) -> Iterator[tuple[str, ModelStep]]:

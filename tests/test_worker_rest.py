@@ -1,5 +1,6 @@
 """What a worker does with runs that wait, that took workers down, or that only look like its own."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import agentkit as ak
 from agentkit.errors import ResumeError, RunPaused
 from agentkit.events import RunPausedEvent
 from agentkit.redact import Redactor
+from agentkit.runner.answers import current_user
 from agentkit.runner.recorder import Recorder, now
 from agentkit.store import Answer, Taken
 from agentkit.worker import Worker, work
@@ -64,6 +66,31 @@ def test_a_run_that_waits_is_looked_at_and_not_touched(log, at_work, monkeypatch
     assert (len(run.events()), len(child.events())) == events
     child.approve()
     assert run.result(SOON) == "The clerk wrote."
+
+
+@pytest.mark.parametrize(("owner", "said"), [(chores.chief, "↻ send("), (chores.chore, "↻ pay(")])
+def test_what_was_answered_says_so_until_a_worker_takes_it(log, at_work, tmp_path, owner, said):
+    """It waits for a worker and for nobody else: who answered stands there, and not how to answer."""
+    given = {"n": 1, "marks": str(tmp_path / "marks"), "ask": True}
+    run = owner.submit("Write.", log=log) if owner is chores.chief else owner.submit(**given, log=log)
+    worker = at_work(owner)
+    at_rest(log, run)
+    worker.stop()
+    assert "· waits for a person" in str(run)
+    asked = run.pending[0]
+    run.approve(comment="fine")
+    assert (run.status, log.run(run.run_id).status, run.pending) == ("waiting", "waiting", [])
+    for text in (str(run), str(log.run(run.run_id))):
+        assert "waits for a worker" in text
+        assert "`agentkit worker chores` starts one" in text
+        assert re.search(rf"{re.escape(said)}.* · answered\n", text)
+        assert f"approval {asked.id[:4]}: approved by {current_user()}: 'fine', and nobody went on with it yet" in text
+        assert "waits for a person" not in text
+        assert "paused" not in text
+    with pytest.raises(TimeoutError, match="still waits for a worker"):
+        run.result(0.1)
+    at_work(owner)
+    run.result(SOON)
 
 
 def test_an_answer_to_what_somebody_paused_says_who_goes_on(log, at_work, tmp_path):

@@ -205,7 +205,7 @@ def fork(
 def pause(run_id: RunId, log: LogUrl = None) -> None:
     """Have a run stop after what is in flight, wherever it executes."""
     found = find.run_by(the_log(log), run_id)
-    status = found.status
+    status = "paused" if found.state.status == "paused" else found.status  # also one that was answered since
     if status not in {"running", "waiting"}:
         raise ConfigError(f"run {found.run_id} is {status}: only what executes can be paused")
     found.pause()

@@ -43,7 +43,12 @@ class Tree:
         """The tree as it stands."""
         state = self._run.state
         lines = render.tree(
-            state, children=self._children, status=self._run.status, time=now(), progress=self._run.progress
+            state,
+            children=self._children,
+            status=self._run.status,
+            time=now(),
+            progress=self._run.progress,
+            answers=self._run.store.answers,
         ).splitlines()
         if self._lines is None or len(lines) <= self._lines:
             return "\n".join(lines)

@@ -291,12 +291,12 @@ class Feed:
         return True
 
     def _look_after(self) -> None:
-        """Whether anybody holds the run: where nobody does it is interrupted, or waits for a worker."""
+        """Whether anybody holds the run: where nobody does it is interrupted, or waits for a worker, also answered."""
         if self._followed and self._followed[self.run.run_id].state.ended:
             return
         with contextlib.suppress(LogError):
             found = self.run.status
-            lost = found == "interrupted" or (found == "waiting" and self.run.state.status == "running")
+            lost = found == "interrupted" or self.run.state.awaits_worker(found)
             status = found if lost else None
             self._is_odd = self._is_odd or status != self._status
             self._status = status

@@ -15,11 +15,13 @@ from agentkit.render.words import WIDTH, used
 from agentkit.runner.recorder import now
 from agentkit.runner.run import Run
 from agentkit.state import State
+from agentkit.store import Answer
 from agentkit.text import cut, one_line
 
 __all__ = ["WIDTH", "Children", "Trace", "child_states", "trace", "tree", "used"]
 
 Children: TypeAlias = Callable[[str], State | None]
+Answers: TypeAlias = Callable[[str], Mapping[str, Answer]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,7 +55,14 @@ def trace(run: Run) -> Trace:
     """
     try:
         state = run.look_again()
-        text = tree(state, children=child_states(run), status=run.status, time=now(), progress=run.progress)
+        text = tree(
+            state,
+            children=child_states(run),
+            status=run.status,
+            time=now(),
+            progress=run.progress,
+            answers=run.store.answers,
+        )
     except Exception as error:  # noqa: BLE001  Python shows a repr that raises as a traceback of agentkit's
         text = f"✗ run {run.run_id} cannot be shown: {type(error).__name__}: {one_line(str(error), 500)}"
     return Trace(text)
@@ -66,6 +75,7 @@ def tree(
     status: str | None = None,
     time: datetime | None = None,
     progress: Mapping[str, tuple[float, float | None]] | None = None,
+    answers: Answers = lambda _run_id: {},
 ) -> str:
     """The text tree of a run.
 
@@ -75,11 +85,12 @@ def tree(
         status: the run's status, where it is known better than the log does: "interrupted".
         time: now, UTC: how long what has not ended takes so far; left out, that is not shown.
         progress: how far steps are that say so: done, and in all.
+        answers: gives by approval what people answered a run, whether anybody went on with it or not.
 
     Returns:
         Lines of at most `WIDTH` columns.
     """
-    view = View(children or (lambda _run_id: None), time, progress or {})
+    view = View(children or (lambda _run_id: None), time, progress or {}, answers)
     view.family(state)
     root = view.run(state, status or state.status)
     return "\n".join(cut(line, WIDTH) for line in root.lines("", "", ""))

@@ -25,26 +25,33 @@ from agentkit.render.words import (
     trimmed,
     used,
 )
+from agentkit.runner.answers import ALLOWED
 from agentkit.state import Approval, CallStep, ModelStep, State
+from agentkit.store import Answer
 from agentkit.text import brief, call_text, duration, one_line
-from agentkit.wiring import asks_inside
+from agentkit.wiring import asked_inside
 
 
 @dataclass
 class View:
-    """One rendering: the child runs it met, and the shortest way to say which approval is meant."""
+    """One rendering: the child runs it met, what was answered, and the shortest way to say which approval is meant."""
 
     load: Callable[[str], State | None]
     time: datetime | None
     progress: Mapping[str, tuple[float, float | None]] = field(default_factory=dict[str, tuple[float, float | None]])
+    answers: Callable[[str], Mapping[str, Answer]] = lambda _run_id: {}
     runs: dict[str, State | None] = field(default_factory=dict[str, State | None])
+    given: dict[str, Answer] = field(default_factory=dict[str, Answer])  # by approval; what no run has recorded yet
     pending: list[str] = field(default_factory=list[str])
     shown: set[str] = field(default_factory=set[str])  # comments
 
     def family(self, state: State) -> None:
         """Load the run's child runs and theirs, each once, and collect what waits."""
         self.runs[state.run_id] = state
-        self.pending += state.pending
+        if state.pending:
+            answers = self.answers(state.run_id)
+            self.given.update((key, answers[key]) for key in state.pending if key in answers)
+            self.pending += [key for key in state.pending if key not in answers]
         for call in state.calls.values():
             if call.child_run_id is not None and call.child_run_id not in self.runs:
                 child = self.runs[call.child_run_id] = self.load(call.child_run_id)
@@ -95,15 +102,17 @@ class View:
 
     def call(self, state: State, call: CallStep) -> Node:
         """One tool call, what became of it, and the run it started if it is an agent's."""
-        words = {"done": "", "asked": "waits for a person", "cleared": "may run", "stuck": "in doubt"}
+        words = {"done": "", "cleared": "may run", "stuck": "in doubt"}
         arguments = call.arguments if call.arguments is not None else call.raw
         took = self.took(call.started, call.ended, live=call.status in {"running", "stuck"})
         mark, status = call_mark(call), words.get(call.status, call.status)
         child = self.runs.get(call.child_run_id or "")
         if child is not None and call.status == "running":
-            mark, status = RUN_MARKS[child.status], child.status
-        if call.is_step and call.status in {"interrupted", "parked"} and asks_inside(state, call):
-            mark, status = "?", "waits for a person"
+            status = self.status(child)
+            mark = RUN_MARKS[status]
+        within = asked_inside(state, call) if call.is_step and call.status in {"interrupted", "parked"} else []
+        if asked := [call, *within] if call.status == "asked" else within:
+            mark, status = self.asked(asked)
         said = call_text(one_line(call.name, 40), arguments, 60)
         name = f"{mark} {call.step if call.is_step and call.arguments is None else said}"
         node = Node(join(name, status, self.how_far(call), took, attempts(call.attempt)))
@@ -140,26 +149,38 @@ class View:
         state = self.runs.get(run_id)
         if state is None:
             return Node(f"· run {run_id[:13]} has no events here")
-        return self.run(state, state.status)
+        return self.run(state, self.status(state))
+
+    def status(self, child: State) -> str:
+        """What a run below does: what is recorded, or that somebody answered it since."""
+        return "answered" if any(key in self.given for key in child.pending) else child.status
 
     def approval(self, asked: Approval) -> list[str]:
         """A question and its answer, or how to give one."""
-        if asked.verdict is None:
+        told = self.given.get(asked.id) if asked.verdict is None else asked
+        if told is None or told.verdict is None:
             return self.question(asked)
-        who = one_line(asked.who or "somebody", 30)
+        who = one_line(told.who or "somebody", 30)
         words = {
             "approve": f"approved by {who}",
-            "edit": f"approved by {who} with {brief(asked.edits)}",
+            "edit": f"approved by {who} with {brief(told.edits)}",
             "reject": f"rejected by {who}",
-            "answer": f"answered by {who}: {brief(asked.value)}",
+            "answer": f"answered by {who}: {brief(told.value)}",
             "happened": f"{who} said that it happened",
             "did_not": f"{who} said that it did not happen",
             "stop": f"stopped by {who}",
             "expired": "expired: nobody answered in time",
             "withdrawn": "withdrawn: nobody has to answer any more",
         }
-        comment = f": {brief(asked.comment)}" if asked.comment else ""
-        return [f"approval {asked.id[:4]}: {words.get(asked.verdict, asked.verdict)}{comment}"]
+        comment = f": {brief(told.comment)}" if told.comment else ""
+        later = ", and nobody went on with it yet" if told is not asked and told.verdict in ALLOWED[asked.kind] else ""
+        return [f"approval {asked.id[:4]}: {words.get(told.verdict, told.verdict)}{comment}{later}"]
+
+    def asked(self, calls: list[CallStep]) -> tuple[str, str]:
+        """The mark and the words of a call that asks a person, or of the step that makes some."""
+        if all(call.approval in self.given for call in calls):
+            return "↻", "answered"
+        return "?", "waits for a person"
 
     def question(self, asked: Approval) -> list[str]:
         """What waits for a person, and what to type."""
@@ -184,7 +205,8 @@ class View:
         marks = {None: "?", "reject": "✗", "stop": "✗"}
         for asked in state.approvals.values():
             if asked.step is None:
-                yield Node(f"{marks.get(asked.verdict, '✓')} {asked.kind}", self.approval(asked))
+                mark = "↻" if asked.id in self.given else marks.get(asked.verdict, "✓")
+                yield Node(f"{mark} {asked.kind}", self.approval(asked))
         for note in notes_of(state, None):
             yield Node(f"· {note}")
         if state.status == "succeeded":

@@ -43,6 +43,7 @@ RUN_MARKS = {
     "running": "▸",
     "waiting": "↻",
     "paused": "?",
+    "answered": "↻",
     "interrupted": "!",
     "succeeded": "✓",
     "failed": "✗",

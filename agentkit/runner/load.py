@@ -211,6 +211,20 @@ def is_answered(store: Store, state: State) -> bool:
     return any(is_answered(store, child) for child in _open_children(store, state))
 
 
+def status_of(store: Store, state: State) -> str:
+    """What a run does that this process does not execute: its recorded status, or what became of it since.
+
+    A run that was recorded as running, and that nobody holds, is interrupted. One that was submitted waits then, for a
+    worker; and so it does, though it is recorded as paused, once it was answered.
+    """
+    if state.ended or store.holder(state.run_id) is not None:
+        return state.status
+    if state.status == "paused":
+        is_due = state.submitted and not state.is_kept and is_answered(store, state)
+        return "waiting" if is_due else "paused"
+    return "waiting" if state.submitted else "interrupted"
+
+
 def open_questions(store: Store, state: State) -> list[Approval]:
     """The questions that a run and its unfinished child runs recorded and have no recorded answer to."""
     found = [state.approvals[key] for key in state.pending]

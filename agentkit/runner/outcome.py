@@ -12,7 +12,7 @@ def still(state: State, timeout: float | None) -> str:
         state: the run's.
         timeout: seconds that they waited.
     """
-    if state.queued:
+    if state.queued or (state.submitted and state.status == "paused"):
         return f"run {state.run_id} still waits for a worker after {timeout} s: `{state.worker_command}` starts one"
     return f"run {state.run_id} is still {state.status} after {timeout} s"
 

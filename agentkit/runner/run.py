@@ -26,7 +26,7 @@ from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
 from agentkit.runner.here import Here
-from agentkit.runner.load import Loaded, definition_of, load_state, open_questions
+from agentkit.runner.load import Loaded, definition_of, load_state, open_questions, status_of
 from agentkit.runner.outcome import still, without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
@@ -77,12 +77,9 @@ class Run:
 
     @property
     def status(self) -> str:
-        """Its recorded status; or interrupted: recorded as running, and not held. What was submitted waits then."""
+        """Its recorded status; or interrupted: recorded as running, and not held. What waits for a worker waits."""
         state = self.state
-        nobody = self._here.executing is None and state.status in {"running", "waiting"}
-        if nobody and self._store.holder(self.run_id) is None:
-            return "waiting" if state.submitted else "interrupted"
-        return state.status
+        return state.status if self._here.executing is not None else status_of(self._store, state)
 
     @property
     def store(self) -> Store:
