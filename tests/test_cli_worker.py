@@ -29,3 +29,17 @@ def test_the_command_line_leaves_runs_to_workers(embedded_log, tmp_path):
     assert f"chore {run.run_id} succeeded after" in said
     code, _, said = ran("run", f"{place}:chore", "--submit", "--deps", "os:sep", "--set", "n=1", log=log)
     assert (code, "--submit" in said) == (2, True)
+
+
+def test_who_answers_a_run_that_workers_have_is_done(embedded_log, tmp_path):
+    """0, whether a worker is there or not: it was answered, and is shown so."""
+    log, place = embedded_log, str(Path(chores.__file__))
+    run = chores.chore.submit(n=1, marks=str(tmp_path / "marks"), ask=True, log=log)
+    ran("worker", place, "--until-idle", log=log)
+    asked = run.pending[0].id
+    code, _, said = ran("approve", asked[:6], log=log)
+    assert (code, "agentkit worker chores" in said) == (0, True)
+    code, out, _ = ran("show", run.run_id, log=log)
+    assert (code, "waits for a worker" in out, "paused" in out) == (0, True, False)
+    ran("worker", place, "--until-idle", log=log)
+    assert run.output == "paid 3"

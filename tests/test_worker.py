@@ -121,7 +121,7 @@ def test_what_waits_for_a_person_holds_no_place(log, marks, works, told):
         asks.result(SOON)
     assert submitted(log, marks, n=5).result(SOON) == "paid 11"
     until(lambda: log.store.holder(asks.run_id) is None)
-    assert "a worker goes on" in log.run(asks.run_id).approve().then
+    assert "a worker goes on with the run; `agentkit worker chores`" in log.run(asks.run_id).approve().then
     assert asks.result(SOON) == "paid 3"
     assert any("waits for" in line and "pay" in line for line in told)
 

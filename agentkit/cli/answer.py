@@ -121,5 +121,7 @@ def _go_on(log: Log, run: Run, answered: Answered, *, json: bool, approve: Liter
     say(str(answered))
     if run.is_here:
         finish(run, follow(run, approve=approve), log, json=json)
-    if log.store.holder(run.run_id) is None:
+    state = run.state
+    is_workers = state.submitted and not state.is_kept
+    if not is_workers and not state.ended and log.store.holder(run.run_id) is None:
         raise typer.Exit(WAITS)

@@ -42,7 +42,7 @@ def take_up(run: "Run", run_id: str, answers: dict[str, Answer]) -> tuple[str, D
     if root.submitted:
         try:
             if run.store.queue.wake(root.run_id):
-                return "a worker goes on with the run", None
+                return f"a worker goes on with the run; `{root.worker_command}` starts one", None
         except LogError as error:  # the answer is in the log, where workers look again
             return f"a worker goes on with the run in some minutes: it cannot be told at once ({error})", None
     try:
