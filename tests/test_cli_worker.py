@@ -43,3 +43,16 @@ def test_who_answers_a_run_that_workers_have_is_done(embedded_log, tmp_path):
     assert (code, "waits for a worker" in out, "paused" in out) == (0, True, False)
     ran("worker", place, "--until-idle", log=log)
     assert run.output == "paid 3"
+
+
+def test_a_worker_makes_no_log_where_a_path_is_mistyped(tmp_path, monkeypatch):
+    """It refuses one that is not there; the folder's own is made, as by whoever runs something."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AGENTKIT_LOG", raising=False)
+    worker = [*COMMAND, "worker", f"{chores.__file__}:chore", "--until-idle"]
+    wrong = subprocess.run([*worker, "--log", "mistyped"], capture_output=True, text=True, timeout=60, check=False)
+    assert (wrong.returncode, "there is no log at mistyped" in wrong.stderr) == (2, True)
+    assert not (tmp_path / "mistyped").exists()
+    own = subprocess.run(worker, capture_output=True, text=True, timeout=60, check=False)
+    assert (own.returncode, own.stderr.endswith(" nothing is left to do\n")) == (0, True)
+    assert (tmp_path / ".agentkit").exists()

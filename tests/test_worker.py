@@ -193,14 +193,17 @@ def test_killed_workers_lose_and_repeat_nothing(log, marks):
     assert len(lines(marks)) <= 36 + 2
 
 
-def test_a_worker_that_is_told_to_stop_hands_over(log, marks):
-    """SIGTERM: what is in flight ends, the run is left to another worker, and the process ends well."""
+@pytest.mark.parametrize("more", [(), ("--until-idle",)])
+def test_a_worker_that_is_told_to_stop_hands_over(log, marks, more):
+    """SIGTERM: what is in flight ends, the run is left to another worker, and the process ends well, and says so."""
     run = submitted(log, marks, seconds=0.5)
-    with process(log) as first:
+    with process(log, *more) as first:
         until(lambda: run.status == "running")
         first.send_signal(signal.SIGTERM)
         assert first.wait(SOON) == 0
-        assert "is left to another worker" in first.stderr.read()
+        said = first.stderr.read()
+        assert "is left to another worker" in said
+        assert said.endswith(" stopped\n")
     assert run.status == "waiting"
     assert [event.body.why for event in run.events() if isinstance(event.body, RunPausedEvent)] == ["handover"]
     with process(log, "--until-idle") as second:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import signal
+import threading
 from collections.abc import Generator
 from datetime import datetime
 from typing import Annotated, Any
@@ -35,13 +36,13 @@ def worker(
     A worker that is killed loses nothing: another one goes on with its runs.
     """
     owners = list({id(owner): owner for one in what for owner in find.definitions_at(one)}.values())
-    place = the_log(log, make=True)
+    place = the_log(log, make=log is None)  # nobody submits to a path that was mistyped
     made = Worker(*owners, log=place, slots=slots, deps=None if deps is None else find.value_at(deps), tell=_tell)
     names = ", ".join(owner.name for owner in owners)
     _tell(f"process {os.getpid()} on {platform.node()} takes runs of {names}, {slots} at one time, from {place.url}")
-    with _stopping(made):
+    with _stopping(made) as was_told:
         made.work(until_idle=until_idle)
-    _tell("nothing is left to do" if until_idle else "stopped")
+    _tell("stopped" if was_told.is_set() or not until_idle else "nothing is left to do")
 
 
 def _tell(line: str) -> None:
@@ -49,19 +50,21 @@ def _tell(line: str) -> None:
 
 
 @contextlib.contextmanager
-def _stopping(made: Worker) -> Generator[None]:
-    """Have the first signal stop the worker, and the second one end the process."""
+def _stopping(made: Worker) -> Generator[threading.Event]:
+    """Have the first signal stop the worker, and the second one end the process; whether there was one."""
+    was_told = threading.Event()
 
     def stop(_number: int, _frame: Any) -> None:  # Python's
         for one, handler in before.items():
             signal.signal(one, handler)
+        was_told.set()
         made.stop()
 
     before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
     for one in before:
         signal.signal(one, stop)
     try:
-        yield
+        yield was_told
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
