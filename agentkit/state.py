@@ -294,6 +294,10 @@ class State:
         """Whether a run of which a reader says this status waits for a worker, and not for a time."""
         return status == "waiting" and (self.queued or self.status in {"running", "paused"})
 
+    def rests(self, status: str) -> bool:
+        """Whether nobody executes a run of which a reader says this status: what was under way is cut short then."""
+        return status not in {"running", "waiting"} or self.awaits_worker(status)
+
     @property
     def worker_command(self) -> str:
         """What starts a worker for the run, as far as it is known where the definition is: `agentkit worker desk`."""

@@ -162,6 +162,18 @@ def test_a_pipelines_run_is_shown_with_its_items_and_asks(log):
     assert shown[-1] == ("step", "many", "skipped")
 
 
+def test_a_cancelled_run_asks_nobody(log):
+    """The row of what it asked says that this was cancelled, too."""
+    run = ak.Agent("a", ScriptedModel([call("ask_person", question="Which?")]), tools=[ak.ask_person]).run(
+        "go", log=log
+    )
+    with pytest.raises(ak.RunPaused):
+        run.result(timeout=10)
+    assert [row.status for row in rows(run.state)] == ["paused", "ok", "asked"]
+    run.cancel()
+    assert [row.status for row in rows(run.state)] == ["cancelled", "ok", "cancelled"]
+
+
 def test_the_size_of_a_trace_is_bounded(log):
     """50 steps are under 100 kB; of 10,000 some are left out, the failed ones not, under 1 MB, and it says so."""
 

@@ -368,6 +368,32 @@ def test_an_interrupted_run():
     )
 
 
+def test_what_a_killed_process_had_in_hand_is_interrupted():
+    """Its clock does not go on, nor that of the runs below it."""
+    child = Story(name="refunds", given={"order_id": "A-1042"}, run_id=CHILD).ask()
+    story = wants_refund().start("refund1", REFUND, child=CHILD)
+    text = tree(
+        story.state,
+        children=lambda _run_id: child.state,
+        status="interrupted",
+        time=BEGAN + timedelta(seconds=90),
+    )
+    assert "! refund(order_id='A-1042', amount=80.0) · interrupted\n" in text
+    assert "! refunds 019aa1b2-3c4e · interrupted · 1 model call\n" in text
+    assert text.endswith("! model/1 gpt · interrupted")
+    assert "▸" not in text
+    assert "so far" not in text
+
+
+def test_nobody_is_asked_by_what_ended():
+    """Neither on the line of the call nor below it."""
+    story = wants_refund().gate("3f2a" + "0" * 12, REFUND, because="policy").pause()
+    text = tree(story.add(RunCancelledEvent(who="ann"), after=10).state)
+    assert "· refund(order_id='A-1042', amount=80.0) · withdrawn" in text
+    assert "approval 3f2a: withdrawn: nobody has to answer any more" in text
+    assert "waits for a person" not in text
+
+
 def test_a_sub_agents_tree_is_nested():
     """Its approvals are answered through the run that called it."""
     child = Story("researcher", "Which carrier?", CHILD, parent_step="tool/researcher/1")

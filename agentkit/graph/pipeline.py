@@ -95,8 +95,7 @@ def _told(state: State, name: str, status: str, time: datetime, costs: Mapping[s
     if call is None:
         return {"status": "pending"}
     fan = state.fans.get(name)
-    over = status in {"failed", "cancelled", "succeeded", "interrupted", "paused"}
-    until = call.ended or (None if over else time)
+    until = call.ended or (None if state.rests(status) else time)
     return {
         "status": _status(state, call, status),
         "seconds": (until - call.started).total_seconds() if until is not None and call.started is not None else None,
@@ -115,9 +114,9 @@ def _status(state: State, call: CallStep, status: str) -> str:
     fan = state.fans.get(call.step)
     items = [state.calls.get(f"{call.step}[{index}]") for index in fan.open] if fan is not None else []
     asked = [item is not None and (item.status == "asked" or asks_inside(state, item)) for item in items]
-    if call.status == "asked" or asks_inside(state, call) or (asked and all(asked)):
+    if not state.ended and (call.status == "asked" or asks_inside(state, call) or (asked and all(asked))):
         return "asked"
-    if status in {"interrupted", "failed", "cancelled"}:
+    if status != "paused" and state.rests(status):
         return "interrupted"
     return "waiting" if call.status in {"failed", "waiting"} else "running"
 

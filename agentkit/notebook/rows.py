@@ -170,6 +170,10 @@ _CALL: dict[str, RowStatus] = {
 }
 
 
+_ENDED: dict[RowStatus, RowStatus] = {"asked": "cancelled", "running": "interrupted"}
+"""What became, with the run's end, of a call that had none: nobody is asked any more, and nothing runs."""
+
+
 def run_row(state: State, parent: str | None, status: str) -> Row:
     """The row of a run itself."""
     usage = state.usage + state.child_usage
@@ -193,7 +197,7 @@ def question_row(state: State, asked: Approval) -> Row:
     """The row of a question about the run as a whole: more budget, a loop."""
     status: RowStatus = "asked"
     if asked.verdict is not None:
-        status = "rejected" if asked.verdict in {"reject", "stop"} else "ok"
+        status = {"reject": "rejected", "stop": "rejected", "withdrawn": "cancelled"}.get(asked.verdict, "ok")  # type: ignore[assignment]
     return Row(
         id=f"{state.run_id}/question/{asked.id}",
         parent=state.run_id,
@@ -244,6 +248,8 @@ def _call(state: State, call: CallStep) -> Row:
     status: RowStatus = _CALL.get(call.status, "ok")
     if call.status == "done":
         status = {"ok": "ok", "rejected": "rejected"}.get(call.outcome or "", "error")  # type: ignore[assignment]
+    elif state.ended:
+        status = _ENDED.get(status, status)
     parent, note = call.turn or call.within or "", _note(call)
     if call.step == DEOPT and state.deopted is not None and call.error is None:
         note = f"{state.deopted.agent} takes over at {state.deopted_by}: {state.deopted.message}"
@@ -253,7 +259,7 @@ def _call(state: State, call: CallStep) -> Row:
         fan = state.fans[call.step]
         failed = f", {len(fan.failed)} failed" if fan.failed else ""
         note = f"{fan.done} of {fan.total} items{failed}"
-        status = status if call.status == "done" else "running"
+        status = status if call.status == "done" or state.ended else "running"
     kind: Kind = "step" if call.is_step else "tool"
     name = call.step if call.is_step else call.name
     return _attempted(state, call.step, kind, name, status, call, note=note, parent=parent)

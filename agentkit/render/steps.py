@@ -66,9 +66,8 @@ def _skipped(view: "View", state: State, name: str) -> Node:
 def _fan(view: "View", state: State, name: str) -> Node:
     fan, call = state.fans[name], state.calls[name]
     failed = f"{len(fan.failed)} failed" if fan.failed else ""
-    mark = call_mark(call) if call.status == "done" else "▸"
-    took = view.took(call.started, call.ended, live=call.ended is None and not state.ended)
-    node = Node(join(f"{mark} {name}", f"{fan.done} of {fan.total} items", failed, took))
+    took = view.took(call.started, call.ended, live=call.ended is None)
+    node = Node(join(f"{_fan_mark(view, state, name)} {name}", f"{fan.done} of {fan.total} items", failed, took))
     node.details = [f"✗ {message(call.error)}"] if call.error is not None else []
     node.details += view.comments(state, name)
     for indices, word in ((sorted(fan.failed), "failed"), (sorted(fan.open), "under way")):
@@ -80,14 +79,25 @@ def _fan(view: "View", state: State, name: str) -> Node:
     return node
 
 
+def _fan_mark(view: "View", state: State, name: str) -> str:
+    """How far the items are, as one character: where nobody executes the run, whether some were cut short."""
+    if state.calls[name].status == "done":
+        return call_mark(state.calls[name])
+    if not view.rests or state.pending:
+        return "▸"
+    begun = [call for index in state.fans[name].open if (call := state.calls.get(f"{name}[{index}]")) is not None]
+    return "!" if any(view.standing(call.status) == "interrupted" for call in begun) else "·"
+
+
 def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
     """One node for each time the model was asked."""
     local = ask.step.partition("/")[2]
     asked = dict(turns(state, ask.step))
     for number, (path, model) in enumerate(asked.items(), 1):
-        took = view.took(model.started, model.ended, live=model.status in {"running", "waiting"})
-        status = model.status if model.status != "done" else ""
-        mark = MODEL_MARKS[model.status] if not model.refusals else "✗"
+        standing = view.standing(model.status)
+        took = view.took(model.started, model.ended, live=standing in {"running", "waiting"})
+        status = standing if standing != "done" else ""
+        mark = MODEL_MARKS[standing] if not model.refusals else "✗"
         name = f"{mark} {local} {one_line(model.name, 40)}" if number == 1 else f"{mark} {local} again"
         node = Node(join(name, status, took, used(model.usage), attempts(model.attempt)), failures(model.errors))
         if model.text:

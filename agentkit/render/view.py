@@ -44,6 +44,7 @@ class View:
     given: dict[str, Answer] = field(default_factory=dict[str, Answer])  # by approval; what no run has recorded yet
     pending: list[str] = field(default_factory=list[str])
     shown: set[str] = field(default_factory=set[str])  # comments
+    rests: bool = False  # nobody executes the run that is being shown
 
     def family(self, state: State) -> None:
         """Load the run's child runs and theirs, each once, and collect what waits."""
@@ -69,7 +70,9 @@ class View:
         node = Node(join(name, said, took, used(usage), calls), [f"input: {given(state.input)}"])
         node.details += origin_of(state)
         node.details += [f"`{state.worker_command}` starts one"] if state.awaits_worker(status) else []
+        above, self.rests = self.rests, state.rests(status)
         node.below = [*(steps(self, state) if state.kind == "pipeline" else self.turns(state)), *self.end(state)]
+        self.rests = above
         return node
 
     def turns(self, state: State) -> Iterator[Node]:
@@ -85,9 +88,10 @@ class View:
 
     def model(self, state: State, model: ModelStep) -> Node:
         """One model call and the tool calls it proposed."""
-        status = model.status if model.status != "done" else ""
-        took = self.took(model.started, model.ended, live=model.status in {"running", "waiting"})
-        mark = MODEL_MARKS[model.status] if not model.refusals else "✗"
+        standing = self.standing(model.status)
+        status = standing if standing != "done" else ""
+        took = self.took(model.started, model.ended, live=standing in {"running", "waiting"})
+        mark = MODEL_MARKS[standing] if not model.refusals else "✗"
         name = f"{mark} {model.step} {one_line(model.name, 40)}"
         line = join(name, status, took, used(model.usage), attempts(model.attempt))
         node = Node(line, failures(model.errors))
@@ -105,14 +109,15 @@ class View:
         words = {"done": "", "cleared": "may run", "stuck": "in doubt"}
         arguments = call.arguments if call.arguments is not None else call.raw
         took = self.took(call.started, call.ended, live=call.status in {"running", "stuck"})
-        mark, status = call_mark(call), words.get(call.status, call.status)
+        standing = self.standing(call.status)
+        mark, status = call_mark(call, standing), words.get(standing, standing)
         child = self.runs.get(call.child_run_id or "")
         if child is not None and call.status == "running":
             status = self.status(child)
             mark = RUN_MARKS[status]
         within = asked_inside(state, call) if call.is_step and call.status in {"interrupted", "parked"} else []
         if asked := [call, *within] if call.status == "asked" else within:
-            mark, status = self.asked(asked)
+            mark, status = self.asked(state, asked)
         said = call_text(one_line(call.name, 40), arguments, 60)
         name = f"{mark} {call.step if call.is_step and call.arguments is None else said}"
         node = Node(join(name, status, self.how_far(call), took, attempts(call.attempt)))
@@ -152,8 +157,14 @@ class View:
         return self.run(state, self.status(state))
 
     def status(self, child: State) -> str:
-        """What a run below does: what is recorded, or that somebody answered it since."""
+        """What a run below does: what is recorded, or that somebody answered it since; it rests with its caller."""
+        if self.rests and child.status in {"running", "waiting"}:
+            return "interrupted"
         return "answered" if any(key in self.given for key in child.pending) else child.status
+
+    def standing(self, status: str) -> str:
+        """How far a step is: what is recorded as running is interrupted where nobody executes the run."""
+        return "interrupted" if self.rests and status == "running" else status
 
     def approval(self, asked: Approval) -> list[str]:
         """A question and its answer, or how to give one."""
@@ -176,8 +187,10 @@ class View:
         later = ", and nobody went on with it yet" if told is not asked and told.verdict in ALLOWED[asked.kind] else ""
         return [f"approval {asked.id[:4]}: {words.get(told.verdict, told.verdict)}{comment}{later}"]
 
-    def asked(self, calls: list[CallStep]) -> tuple[str, str]:
+    def asked(self, state: State, calls: list[CallStep]) -> tuple[str, str]:
         """The mark and the words of a call that asks a person, or of the step that makes some."""
+        if state.ended:
+            return "·", "withdrawn"
         if all(call.approval in self.given for call in calls):
             return "↻", "answered"
         return "?", "waits for a person"
@@ -202,7 +215,7 @@ class View:
 
     def end(self, state: State) -> Iterator[Node]:
         """What belongs to no call: questions about the run itself, notes, the output or the error, what people said."""
-        marks = {None: "?", "reject": "✗", "stop": "✗"}
+        marks = {None: "?", "reject": "✗", "stop": "✗", "withdrawn": "·"}
         for asked in state.approvals.values():
             if asked.step is None:
                 mark = "↻" if asked.id in self.given else marks.get(asked.verdict, "✓")
@@ -231,7 +244,8 @@ class View:
         return [line for one in said for line in comment_lines(one)]
 
     def took(self, started: datetime | None, ended: datetime | None, *, live: bool) -> str:
-        """How long something took, or takes so far."""
+        """How long something took, or takes so far; no clock goes on where nobody executes the run."""
+        live = live and not self.rests
         until = self.time if live else ended
         if started is None or until is None:
             return ""

@@ -84,11 +84,16 @@ def file_of(part: dict[str, Any]) -> str:
     return f"{name} ({what})" if name else f"({what})"
 
 
-def call_mark(call: CallStep) -> str:
-    """How far a call is, as one character."""
+def call_mark(call: CallStep, status: str | None = None) -> str:
+    """How far a call is, as one character.
+
+    Args:
+        call: the call.
+        status: its status, where it is known better than the log does: "interrupted".
+    """
     if call.status == "done":
         return "✓" if call.outcome == "ok" else "✗"
-    return CALL_MARKS.get(call.status, "·")
+    return CALL_MARKS.get(status or call.status, "·")
 
 
 def why_skipped(state: State, step: str) -> str:
