@@ -4,6 +4,7 @@ import pytest
 from small_agents import SOON, bodies, lookup, paused
 
 import agentkit as ak
+from agentkit.cli.follow import how_to_answer
 from agentkit.errors import ApprovalError, ModelError
 from agentkit.events import BudgetReached, ModelFailed, ModelRequested, RunPausedEvent
 from agentkit.testing import FunctionModel, ScriptedModel, call
@@ -76,6 +77,12 @@ def test_an_unknown_price_pauses_where_a_usd_limit_is_set(log):
     run = ak.Agent("a", ScriptedModel(["ok"], price_usd=None), budget=ak.Budget(usd=1.0)).run("hi", log=log)
     (asked,) = paused(run)
     assert "price is unknown" in asked.prompt
+    assert "no limit in USD (usd: null)?" in asked.prompt
+    assert 'edit={"usd": None})' in str(run)
+    assert """--edit '{"usd": null}'""" in how_to_answer(asked)
+    for edit in ({"usd": 9.0}, {"model_calls": 99}):  # the same question would come again and again
+        with pytest.raises(ApprovalError, match=r"since the model's price is unknown\); .*edit=\{\"usd\": None\}"):
+            run.approve(edit=edit)
     run.approve(edit={"usd": None})
     assert run.result(SOON) == "ok"
     free = ak.Agent("b", ScriptedModel(["ok"], price_usd=None)).run("hi", log=log)

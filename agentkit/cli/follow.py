@@ -134,11 +134,12 @@ def how_to_go_on(run: Run) -> str:
 def how_to_answer(asked: Approval) -> str:
     """The commands that answer a question."""
     key = asked.id[:8]
+    budget = '{"usd": null}' if asked.because == "price_unknown" else '{"usd": 1.0, "model_calls": 100}'
     ways = {
         "call": f"agentkit approve {key}   or: agentkit reject {key} --reason …",
         "question": f"agentkit answer {key} " + ("|".join(map(repr, asked.options)) or "…"),
         "in_doubt": f"agentkit resolve {key} happened --result …   or: 'did not', stop",
-        "budget": f'agentkit approve {key} --edit \'{{"usd": 1.0, "model_calls": 100}}\'   or: agentkit reject {key}',
+        "budget": f"agentkit approve {key} --edit '{budget}'   or: agentkit reject {key}",
         "loop": f"agentkit approve {key}   or: agentkit reject {key}",
         "deopt": f"agentkit approve {key}   or: agentkit reject {key}",
     }

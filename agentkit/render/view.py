@@ -198,11 +198,12 @@ class View:
     def question(self, asked: Approval) -> list[str]:
         """What waits for a person, and what to type."""
         key = next(key for size in range(4, 65) if self.is_unique(key := asked.id[:size]))
+        budget = '{"usd": None}' if asked.because == "price_unknown" else '{"usd": …, "model_calls": …}'
         ways = {
             "call": f'run.approve("{key}"), or run.reject("{key}", reason=…)',
             "question": f'run.answer("{key}", …)',
             "in_doubt": f'run.resolve("{key}", "happened", result=…), or "did not", or "stop"',
-            "budget": f'run.approve("{key}", edit={{"usd": …, "model_calls": …}}), or run.reject("{key}")',
+            "budget": f'run.approve("{key}", edit={budget}), or run.reject("{key}")',
             "loop": f'run.approve("{key}"), or run.reject("{key}")',
             "deopt": f'run.approve("{key}"), or run.reject("{key}")',
         }

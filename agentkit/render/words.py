@@ -58,6 +58,7 @@ BECAUSE = {
     "repeated": "the same was done already",
     "changed": "the tool or the arguments changed since they were approved",
     "in_doubt": "the process ended while it ran",
+    "price_unknown": "no limit in USD can be kept",
 }
 
 

@@ -133,13 +133,18 @@ def check_answer(asked: Approval, answer: Answer, definition: "Definition | None
 def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:
     """Refuse what is no budget, or would stop the run where it stands."""
     before: dict[str, Any] = cast("dict[str, Any]", asked.shows or {}).get("budget") or {}
+    example = "1.0"
     try:
-        if Budget.model_validate({**before, **(edits or {})}) != Budget.model_validate(before):
+        after = Budget.model_validate({**before, **(edits or {})})
+        if asked.because == "price_unknown" and after.usd is not None:
+            problem, example = "no limit in USD can be kept, since the model's price is unknown", "None"
+        elif after != Budget.model_validate(before):
             return
-        problem = "it is what it was"
+        else:
+            problem = "it is what it was"
     except ValidationError as error:
         problem = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
-    raise ApprovalError(f'no new budget ({problem}); give one, for example approve(edit={{"usd": 1.0}})')
+    raise ApprovalError(f'no new budget ({problem}); give one, for example approve(edit={{"usd": {example}}})')
 
 
 def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "Definition | None") -> Any:

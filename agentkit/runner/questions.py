@@ -171,18 +171,21 @@ def stop_loop(act: "Activation", action: StopLoop) -> None:
 def ask_budget(act: "Activation") -> None:
     """The next call does not fit the budget, or its price is unknown."""
     reached = act.state.budget_reached or {}
+    is_unpriced = reached.get("limit") == "price_unknown"
     words = {
         "usd": "The next model call would exceed the budget of {usd} USD.",
         "model_calls": "The budget of {model_calls} model calls is used up.",
         "price_unknown": "A budget of {usd} USD is set, and the model's price is unknown.",
     }
     prompt = words[reached.get("limit", "usd")].format(**reached.get("budget", {"usd": "?", "model_calls": "?"}))
+    raised = "Go on with no limit in USD (usd: null)?" if is_unpriced else "Raise it? (a new budget is a new total)"
     ask(
         act,
         "budget",
-        f"{prompt} Used so far: {_used(reached)}. Raise it? (a new budget is a new total)",
+        f"{prompt} Used so far: {_used(reached)}. {raised}",
         step=None,
         arguments=None,
+        because="price_unknown" if is_unpriced else None,
         shows={key: reached.get(key) for key in ("budget", "used_usd", "used_calls", "needs_usd")},
         options=("edit", "stop"),
     )

@@ -20,6 +20,12 @@ _WAYS: dict[str, dict[str, Verdict]] = {
     "loop": {"a": "approve", "s": "stop"},
     "deopt": {"a": "approve", "s": "stop"},
 }
+_EDITED = {
+    "call": ("changed arguments", '{"amount": 5}'),
+    "budget": ("a new budget", '{"usd": 1.0}'),
+    "price_unknown": ("a new budget", '{"usd": null}'),
+}
+"""What a person writes to edit: by the kind of the question, or by its reason."""
 _LINES = 25
 """Lines of a long argument that are shown; the log has the rest."""
 
@@ -50,7 +56,8 @@ def ask(asked: Approval) -> tuple[Verdict, dict[str, Any]]:
         choice = input(f"  {named}? ").strip()[:1].lower()
     verdict = ways[choice]
     if verdict == "edit":
-        return verdict, {"edits": _read_json('  changed arguments as JSON, for example {"amount": 5}: ')}
+        what, example = _EDITED.get(asked.because or "", _EDITED.get(asked.kind, _EDITED["call"]))
+        return verdict, {"edits": _read_json(f"  {what} as JSON, for example {example}: ")}
     if verdict == "happened":
         return verdict, {"value": _loose(input("  its result as JSON (empty for none): ").strip())}
     if verdict == "reject":

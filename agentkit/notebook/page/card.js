@@ -68,7 +68,7 @@ class Card {
     const before = isOpen ? "" : isText ? value : JSON.stringify(value, null, 1);
     const input = choice(id, schema, value) ?? (isText && (value.includes("\n") || value.length > 80) || (value !== null && typeof value === "object")
       ? el("textarea", { id, rows: String(Math.min(8, before.split("\n").length + 1)) })
-      : el("input", { id, type: "text", inputmode: typeof value === "number" ? "decimal" : null, placeholder: isOpen ? "no limit" : null }));
+      : el("input", { id, type: "text", inputmode: typeof value === "number" ? "decimal" : null, placeholder: this.card.kind === "budget" ? "no limit" : null }));
     input.value = before;
     const from = this.from(name);
     const said = el("div", { class: "agentkit-from", id: `${id}-from` }, from);
@@ -95,7 +95,8 @@ class Card {
     const changed = {};
     for (const [name, { input, before, value, schema }] of this.fields) {
       if (input.value === before) continue;
-      changed[name] = read(name, input.value, value, schema);
+      const isOpen = this.card.kind === "budget" && !input.value.trim(); // no limit
+      changed[name] = isOpen ? null : read(name, input.value, value, schema);
     }
     return changed;
   }
