@@ -1,6 +1,7 @@
 """The command line: what each verb prints, where, and with which exit code."""
 
 import contextlib
+import getpass
 import json
 import re
 import signal
@@ -282,6 +283,19 @@ def test_a_module_that_raises_is_a_wrong_command(agentkit, shop):
     (shop / "leaves.py").write_text("raise SystemExit(0)")
     assert agentkit("run", "leaves:x", "hi")[0] == 2
     assert (code, err) == (2, "agentkit: bad cannot be imported: ZeroDivisionError, line 3: division by zero\n")
+
+
+def test_who_comes_second_is_told_who_was_first(agentkit):
+    """By the beginning of the question's id, whatever became of the run; without an id, nothing waits."""
+    agentkit("run", "shop:asker", "hi")
+    [asked] = json.loads(agentkit("pending", "--json")[1])
+    assert agentkit("answer", asked["id"], "red")[0] == 0
+    code, _, err = agentkit("answer", asked["id"][:4], "blue")
+    assert code == 2
+    assert f"{asked['id']} was already answered: answer by {getpass.getuser()}, " in err
+    for key in ([], ["ffff"], ["%"]):
+        code, _, err = agentkit("approve", *key)
+        assert (code, "nothing waits for a person" in err) == (2, True)
 
 
 def test_several_questions_are_listed(agentkit):

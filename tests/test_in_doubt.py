@@ -5,7 +5,7 @@ from small_agents import SOON, bodies, paused
 
 import agentkit as ak
 from agentkit.decide import AskInDoubt, decide
-from agentkit.errors import ResumeError
+from agentkit.errors import ApprovalError, ResumeError
 from agentkit.events import RunResumed, ToolStarted, ToolSucceeded
 from agentkit.testing import FunctionModel, call
 
@@ -72,14 +72,17 @@ def test_a_write_that_happened_is_not_run_again(log):
     assert (told.result, bool(told.told_by)) == ({"did": "x, I saw it"}, True)
 
 
-def test_a_write_that_did_not_happen_runs_now_with_its_key(log):
-    """It is the same step's next attempt."""
+@pytest.mark.parametrize("word", ["did not", "did_not"])
+def test_a_write_that_did_not_happen_runs_now_with_its_key(log, word):
+    """It is the same step's next attempt; the word is as a person or as the log writes it."""
     ran = []
     agent = agent_with(ran, writes=True)
     cut, run = cut_at(log, agent, "tool_started")
     again = ak.resume(run.run_id, log=cut)
     paused(again)
-    again.resolve(None, "did not")
+    with pytest.raises(ApprovalError, match="it takes: did not, happened, stop"):
+        again.approve()
+    again.resolve(None, word)
     assert again.result(SOON) == "ok"
     assert len(ran) == 2
     assert len({body.idempotency_key for body in bodies(again, ToolStarted)}) == 1

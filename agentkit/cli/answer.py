@@ -65,7 +65,7 @@ def answer(
 def resolve(
     id: Annotated[str, typer.Argument(metavar="ID", help="The step in doubt, by the beginning of its question's id.")],
     what: Annotated[
-        Literal["happened", "did not", "stop"],
+        Literal["happened", "did not", "did_not", "stop"],
         typer.Argument(help="It happened; it did not, so run it now; or end the run."),
     ],
     result: Annotated[

@@ -14,6 +14,7 @@ from agentkit.errors import AgentKitError, ApprovalError, ConfigError, RunNotFou
 from agentkit.log import Log
 from agentkit.pipeline import Pipeline
 from agentkit.runner import start
+from agentkit.runner.answers import already_answered
 from agentkit.runner.family import root_of
 from agentkit.runner.run import Run
 from agentkit.state import Approval
@@ -163,7 +164,7 @@ def question_by(log: Log, key: str | None) -> Approval:
     """A pending question by the beginning of its id, or of its run's; the only one where nothing is given.
 
     Raises:
-        ApprovalError: none, or several: the message lists them.
+        ApprovalError: none, or several: the message lists them; or somebody answered it already, which it says.
     """
     pending = log.pending()
     if key is not None and not key.strip():
@@ -171,6 +172,8 @@ def question_by(log: Log, key: str | None) -> Approval:
     found = [asked for asked in pending if key is None or asked.id.startswith(key) or asked.run_id.startswith(key)]
     if len(found) == 1:
         return found[0]
+    if key is not None and not found:
+        _refuse_second_answer(log, key)
     if not pending:
         raise ApprovalError(f"nothing waits for a person in the log {log.url}")
     listed = "\n".join(f"  {asked}" for asked in (found or pending))
@@ -178,3 +181,18 @@ def question_by(log: Log, key: str | None) -> Approval:
         raise ApprovalError(f"{len(pending)} questions wait; say which by the beginning of its id:\n{listed}")
     what = f"{len(found)} waiting questions begin" if found else "no waiting question begins"
     raise ApprovalError(f"{what} with {key!r}:\n{listed}")
+
+
+def _refuse_second_answer(log: Log, key: str) -> None:
+    """Tell who was first, where one question's id begins so and somebody was."""
+    rows = log.sql(
+        "SELECT CAST(run_id AS VARCHAR), approval_id FROM approvals WHERE substr(approval_id, 1, $size) = $key",
+        size=len(key),
+        key=key,
+    )
+    if len(rows) != 1:
+        return
+    [(run_id, approval)] = rows
+    first = log.store.answers(run_id).get(approval)
+    if first is not None:
+        raise already_answered(approval, first)

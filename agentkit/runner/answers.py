@@ -115,7 +115,7 @@ def check_answer(asked: Approval, answer: Answer, definition: "Definition | None
         ApprovalError: saying what would be an answer.
     """
     if answer.verdict not in ALLOWED[asked.kind] | {"expired", "withdrawn"}:
-        ways = ", ".join(sorted(ALLOWED[asked.kind]))
+        ways = ", ".join(sorted(ALLOWED[asked.kind])).replace("_", " ")
         raise ApprovalError(
             f"{answer.verdict!r} does not answer {asked.id} ({asked.kind}: {asked.prompt}); it takes: {ways}"
         )

@@ -333,7 +333,7 @@ class Run:
     def resolve(
         self,
         id: str | None,
-        what: Literal["happened", "did not", "stop"],
+        what: Literal["happened", "did not", "did_not", "stop"],
         *,
         result: Any = None,
     ) -> Answered:
@@ -345,9 +345,10 @@ class Run:
             result: what the step returned when it happened.
         """
         verdicts: dict[str, Verdict] = {"happened": "happened", "did not": "did_not", "stop": "stop"}
-        if what not in verdicts:
+        verdict = verdicts.get(str(what).replace("_", " "))
+        if verdict is None:
             raise ApprovalError(f"a step in doubt happened, did not, or the run is to stop; not {what!r}")
-        return self._give(find_question(self, id), verdicts[what], value=as_json(result, "result"))
+        return self._give(find_question(self, id), verdict, value=as_json(result, "result"))
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str | None = None, **more: Any) -> Answered:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
