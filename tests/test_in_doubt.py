@@ -65,6 +65,8 @@ def test_a_write_that_happened_is_not_run_again(log):
     (asked,) = paused(again)
     assert (asked.kind, asked.because, asked.arguments) == ("in_doubt", "in_doubt", {"what": "x"})
     assert asked.shows["idempotency_key"] == ran[0]
+    with pytest.raises(ApprovalError, match=r"the result of act is not valid: .*should be an object"):
+        again.resolve(None, "happened", result=5)
     again.resolve(None, "happened", result={"did": "x, I saw it"})
     assert again.result(SOON) == "ok"
     assert len(ran) == 1

@@ -13,7 +13,7 @@ from small_agents import SOON, paused
 from small_pipelines import cut, pipeline_of, until, wait_until
 
 import agentkit as ak
-from agentkit.errors import LogUnwritable, ResumeError, RunClaimed
+from agentkit.errors import ApprovalError, LogUnwritable, ResumeError, RunClaimed
 from agentkit.stores.embedded import EmbeddedStore
 from agentkit.stores.embedded.journal import Journal
 from agentkit.testing import FailPoints
@@ -57,6 +57,9 @@ def test_a_plain_write_that_happened_is_not_done_again(log):
     left, run_id = crashed(log, writing(done), "step_succeeded", "write")
     run = ak.resume(run_id, log=left)
     paused(run)
+    for result in (5, None):
+        with pytest.raises(ApprovalError, match=r"the result of write is not valid: .*should be a valid string"):
+            run.resolve(None, "happened", result=result)
     run.resolve(None, "happened", result="wrote 2, I saw it")
     assert run.result(SOON) == "wrote 2, I saw it"
     assert len(done) == 1

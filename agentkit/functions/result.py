@@ -11,6 +11,7 @@ from pydantic_core import PydanticSerializationError
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.functions.signature import NOTHING, Signature, first_sentence, type_name
 from agentkit.jsonvalue import JsonValue, as_json, as_plain_json, canonical
+from agentkit.problems import Problem, problems
 from agentkit.text import brief
 
 
@@ -76,6 +77,20 @@ class Result:
                 f"{owner} returned {brief(value, 60)}, and its annotation says {self._returns}: "
                 f"{f'{path}: ' if path else ''}{first['msg']}"
             ) from error
+
+    def problems(self, value: JsonValue) -> list[Problem]:
+        """What is wrong with a result that a person tells; nothing where code, or a model, can read it as one.
+
+        What a model reads may be written by a field's name or by its alias, and may be nothing at all.
+        """
+        if value is None and self._returns is None:
+            return []
+        either = None if self._how else True
+        try:
+            self._adapter.validate_json(canonical(value), by_alias=either, by_name=either)
+        except ValidationError as error:
+            return problems(error, value)
+        return []
 
     def from_json(self, value: JsonValue) -> Any:
         """A logged result as a value of the declared type; as it is where there is none, or it does not fit."""

@@ -1,6 +1,7 @@
 """Taking people's answers from the log's inbox into the run, and ending calls by them."""
 
 import getpass
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -128,6 +129,27 @@ def check_answer(asked: Approval, answer: Answer, definition: "Definition | None
         problems = edit_problems(asked, answer.edits, definition)
         if problems:
             raise ApprovalError(f"the edited arguments of {asked.name} are not valid: {problems}")
+
+
+def check_put(asked: Approval, answer: Answer, definition: "Definition | None") -> None:
+    """Refuse, before it is put, what `check_answer` does, and a result that is none of the step's.
+
+    Such a result counts where it was put by who does not know the definition.
+
+    Args:
+        asked: the question.
+        answer: what somebody wants to answer.
+        definition: what the run is of, where it is known here.
+
+    Raises:
+        ApprovalError: saying what is wrong with it.
+    """
+    check_answer(asked, answer, definition)
+    is_result = answer.verdict == "happened" or (answer.verdict == "answer" and asked.kind == "call")
+    tool = definition.tool_at(asked.step or "", asked.name or "") if definition is not None and is_result else None
+    wrong: Callable[[Any], list[Problem]] | None = getattr(tool, "result_problems", None)  # a function's
+    if wrong is not None and (found := wrong(answer.value)):
+        raise ApprovalError(f"the result of {asked.name} is not valid: {found}")
 
 
 def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:

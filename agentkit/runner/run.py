@@ -17,7 +17,7 @@ from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import comments, start
-from agentkit.runner.answers import Answered, check_answer, current_user, put_answer
+from agentkit.runner.answers import Answered, check_put, current_user, put_answer
 from agentkit.runner.audience import OnEvent, OnText
 from agentkit.runner.closing import cancel_here, check_grade, pause_here, record_grade
 from agentkit.runner.driver import Driver
@@ -354,7 +354,7 @@ class Run:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
         given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through or self.through, **more)
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
-        check_answer(asked, given, definition)
+        check_put(asked, given, definition)
         put_answer(self._store, asked, given)
         then, root = take_up(self, asked.run_id, {asked.id: given})
         if root is not None:

@@ -22,6 +22,7 @@ from agentkit.functions.used import Used
 from agentkit.jsonvalue import JsonValue
 from agentkit.messages import ToolSchema
 from agentkit.policy import NO_RETRY, Retry
+from agentkit.problems import Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -163,6 +164,10 @@ class Tool(Generic[P, R]):
     def result_value(self, result: JsonValue) -> Any:
         """A logged result as a value of the return type; where it does not fit that, as it is."""
         return self._result.from_json(result)
+
+    def result_problems(self, result: JsonValue) -> list[Problem]:
+        """What keeps a result that a person tells from being one of the function's; nothing where it may be."""
+        return self._result.problems(result)
 
 
 @overload
