@@ -1,17 +1,45 @@
 """Policies: plain values that say how often, how much and how long. What they lead to is decided elsewhere."""
 
+import math
 import random
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError
 
+from agentkit.errors import ConfigError
 from agentkit.messages import Fact
+from agentkit.problems import problems
 
 LONGEST_WAIT = 31_536_000.0
 """Seconds, a year: what somebody asks for beyond it has no date that every computer can write."""
 
 
-class Retry(Fact):
+class Policy(Fact):
+    """A policy as its user writes it: what is wrong with it is said in agentkit's words.
+
+    Raises:
+        ConfigError: an option is unknown, or its value is none; the message names each.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    if not TYPE_CHECKING:  # a type checker knows the fields
+
+        def __init__(self, **given: Any) -> None:
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                wrong = problems(error, given, list(type(self).model_fields))
+                raise ConfigError(f"ak.{type(self).__name__}: {'; '.join(map(_in_words, wrong))}") from error
+
+        __init__.__pydantic_base_init__ = True  # pydantic's own mark: what is read from a log does not pass here
+
+
+def _in_words(problem: dict[str, Any]) -> str:
+    return f"{problem['path']}={problem['input']!r}: {problem['problem']}"
+
+
+class Retry(Policy):
     """Exponential backoff with jitter.
 
     Args:
@@ -45,16 +73,22 @@ class Retry(Fact):
         Returns:
             Seconds.
         """
-        bound = min(self.max, self.initial * self.factor ** (attempt - 1))
+        bound = min(self.max, self._grown(attempt))
         if self.jitter == "full":
             bound = (rng or random).uniform(0, bound)
         return min(max(bound, retry_after or 0.0), LONGEST_WAIT)
+
+    def _grown(self, attempt: int) -> float:
+        try:
+            return self.initial * self.factor ** (attempt - 1)
+        except OverflowError:  # after a thousand attempts or so: longer than any float
+            return math.inf if self.initial else 0.0
 
 
 NO_RETRY = Retry(max_attempts=1)
 
 
-class Budget(Fact):
+class Budget(Policy):
     """What a run, its child runs included, may use.
 
     Args:
