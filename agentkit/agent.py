@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from agentkit import registry
 from agentkit.batch import Batch, MapOptions
@@ -78,7 +78,7 @@ class Agent:
         settings: Mapping[str, Any] | None = None,
         redact: Iterable[str | re.Pattern[str]] = (),
     ) -> None:
-        _check_options(name, decisions, checks, history_tokens)
+        _check_options(name, instructions, decisions, checks)
         self.name = name
         specs = [_as_tool(tool, name) for tool in tools]
         warn_about(specs, stacklevel=3)
@@ -91,8 +91,8 @@ class Agent:
             tools=_by_name(specs, name),
             output=_output(output, name),
             checks=tuple(checks),
-            budget=budget or Budget(),
-            retry=retry or Retry(),
+            budget=Budget() if budget is None else budget,
+            retry=Retry() if retry is None else retry,
             max_reasks=max_reasks,
             decisions=decisions == "on",
             history_tokens=history_tokens,
@@ -144,16 +144,18 @@ class Agent:
         Raises:
             LogError: the log cannot be used; nothing was started.
             EncodingError: the input or the answer's schema is not JSON.
+            ConfigError: the input is empty, or an option cannot be used.
         """
+        definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        given = _said(input, self.name)
         log = log if isinstance(log, Log) else open_log(log)
         store = log.store
-        definition = self.definition if budget is None else replace(self.definition, budget=budget)
         driver = start(
             store,
             definition,
-            input,
+            given,
             deps=deps,
-            after=log.run(after).run_id if isinstance(after, str) else after and after.run_id,
+            after=_to_go_on(log, after),
             tags=tags,
             session=session,
             user=user,
@@ -186,17 +188,19 @@ class Agent:
             The run, waiting for a worker: `.result()`, `await run`, `.pending`, `.approve()` as if it executed here.
 
         Raises:
-            ConfigError: no worker could import the agent: it is defined in a notebook, a script or a function.
+            ConfigError: no worker could import the agent: it is defined in a notebook, a script or a function. Or the
+                input is empty, or an option cannot be used.
             LogError: the log cannot be used; nothing was submitted.
             EncodingError: the input or the answer's schema is not JSON.
         """
-        log = log if isinstance(log, Log) else open_log(log)
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
+        given = _said(input, self.name)
+        log = log if isinstance(log, Log) else open_log(log)
         run_id = submit(
             log.store,
             definition,
-            input,
-            after=log.run(after).run_id if isinstance(after, str) else after and after.run_id,
+            given,
+            after=_to_go_on(log, after),
             tags=tags,
             session=session,
             user=user,
@@ -245,7 +249,7 @@ class Agent:
         definition = self.definition if budget is None else replace(self.definition, budget=budget)
         options = MapOptions(concurrency, on_error, deps, tags, session, user, again, progress, submit)
         log = log if isinstance(log, Log) else open_log(log)
-        return Batch(log, definition, items, lambda item: as_json(item, "input"), options)
+        return Batch(log, definition, items, lambda item: as_json(_said(item, self.name), "input"), options)
 
     def as_tool(self, description: str | None = None, *, name: str | None = None) -> SubAgent:
         """This agent as a tool of another: its runs are children of that agent's.
@@ -262,15 +266,33 @@ class Agent:
         return f"Agent({self.name!r}, {models}, {tools})"
 
 
-def _check_options(name: str, decisions: str, checks: Sequence[Check], history_tokens: int | None) -> None:
-    if not name:
-        raise ConfigError("an agent needs a name: its runs are found and resumed by it")
+def _check_options(name: Any, instructions: Any, decisions: str, checks: Sequence[Check]) -> None:
+    if not name or not isinstance(name, str):
+        raise ConfigError("an agent needs a name, a text: its runs are found and resumed by it")
+    if not isinstance(instructions, str):
+        raise ConfigError(f"{name}: instructions={instructions!r}; give the system prompt, a text")
     if decisions not in {"on", "off"}:
         raise ConfigError(f"{name}: decisions is 'on' or 'off', not {decisions!r}")
     if wrong := [check for check in checks if not callable(check)]:
         raise ConfigError(f"{name}: a check is a function of the output, not {wrong[0]!r}")
-    if history_tokens is not None and history_tokens < 1:
-        raise ConfigError(f"{name}: history_tokens={history_tokens}; give a number of tokens, or None for no limit")
+
+
+def _said(given: Any, owner: str) -> Any:
+    """An input as it is; one that says nothing is refused: a model would answer it all the same."""
+    if _is_empty(given):
+        raise ConfigError(f"{owner}: the input is empty ({given!r}); say what the agent is to do")
+    return given
+
+
+def _is_empty(given: Any) -> bool:
+    if isinstance(given, str):
+        return not given.strip()
+    return given is None or (isinstance(given, list | tuple) and len(cast("list[Any]", given)) == 0)
+
+
+def _to_go_on(log: Log, after: "Run | str | None") -> str | None:
+    """The id of the run whose conversation goes on."""
+    return after.run_id if isinstance(after, Run) else None if after is None else log.run(after).run_id
 
 
 def make_redactor(name: str, redact: Iterable[str | re.Pattern[str]], settings: Mapping[str, Any]) -> Redactor:

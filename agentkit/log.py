@@ -63,7 +63,10 @@ class Log:
 
         Raises:
             RunNotFound: there is none, or several begin so.
+            ConfigError: it is no text.
         """
+        if not isinstance(run_id, str):  # pyright: ignore[reportUnnecessaryIsInstance]  callers are not all checked
+            raise ConfigError(f"{run_id!r} is no run's id; give the text, or its beginning; log.runs() lists them")
         found = self._ids(run_id)
         if not found:
             raise RunNotFound(f"no run {run_id!r} in the log {self.url}; log.runs() lists them")
@@ -303,6 +306,8 @@ def open_log(url: str | Path | None = None, *, export: "str | Iterable[Any] | No
         LogUnwritable, LogTooNew: it cannot be used; the message says why.
         ConfigError: no store opens such a URL, or what `export` names is not configured.
     """
+    if url is not None and not (isinstance(url, str | os.PathLike) and str(url).strip()):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigError(f"{url!r} is no log; give a folder's path or a URL, or leave it out for the default one")
     place = str(url) if url is not None else default_place() or _new_place()
     if place == ":memory:":  # as DuckDB and SQLite have it
         place = "memory:"

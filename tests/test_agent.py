@@ -372,7 +372,7 @@ def test_labels_are_texts(log):
             agent.run("hi", log=log, **wrong)
 
 
-@pytest.mark.parametrize("given", [[{"type": "order", "id": 1}], {"a": [1, None]}, None, ""])
+@pytest.mark.parametrize("given", [[{"type": "order", "id": 1}], {"a": [1, None]}, 3, {}])
 def test_any_json_is_an_input(log, given):
     """What is no text and no message part is given to the model as JSON."""
     model = ScriptedModel(["ok"])

@@ -258,8 +258,11 @@ def test_what_does_not_fit_is_said_before_anything_runs(declare, problems, optio
         ),
         ({"on_error": "skip"}, "facts: on_error is 'fail' or 'collect', not 'skip'"),
         ({"on_reject": "stop"}, "facts: on_reject is 'fail', 'skip' or a function of the reason, not 'stop'"),
-        ({"concurrency": 0}, "facts: concurrency=0; give how many items run at one time, 1 at least"),
-        ({"concurrency": "8"}, "facts: concurrency='8'; give how many items run at one time, 1 at least"),
+        ({"concurrency": 0}, "facts: concurrency=0; give how many items run at one time, a whole number, 1 or more"),
+        (
+            {"concurrency": "8"},
+            "facts: concurrency='8'; give how many items run at one time, a whole number, 1 or more",
+        ),
         (
             {"each": ["tickets"]},
             "facts: each=['tickets']; name the input or the step whose list it is: each='tickets', or each=('ticket', 'tickets') with the parameter that gets an element",

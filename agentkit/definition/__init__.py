@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from agentkit.definition.agent import REPORTED, AgentDefinition
 from agentkit.definition.context import AskOptions, AsyncContext, Calls, Context, calling_through
+from agentkit.definition.limits import check_budget, check_count
 from agentkit.definition.parts import (
     Approve,
     Call,
@@ -56,4 +57,6 @@ __all__ = [
     "Values",
     "When",
     "calling_through",
+    "check_budget",
+    "check_count",
 ]

@@ -6,6 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
+from agentkit.definition.limits import check_limits
 from agentkit.definition.parts import Check, KeptPrompt, Model, Output, ToolSpec
 from agentkit.events import Header, ToolFact
 from agentkit.messages import ToolSchema
@@ -35,6 +36,9 @@ class AgentDefinition:
         place: the module that defined it; `__main__` in a notebook.
         module: `module:name` where another process finds it; None in a notebook.
         sha256: a digest of all of it that a resumed run is compared by.
+
+    Raises:
+        ConfigError: a budget, a retry or a number is none.
     """
 
     name: str
@@ -54,6 +58,9 @@ class AgentDefinition:
     place: str | None = None
     module: str | None = None
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
     @cached_property
     def header(self) -> Header:

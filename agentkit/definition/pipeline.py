@@ -6,6 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
+from agentkit.definition.limits import check_limits
 from agentkit.definition.parts import Model, ToolSpec
 from agentkit.events import Header, ToolFact
 from agentkit.jsonvalue import JsonValue
@@ -147,6 +148,9 @@ class PipelineDefinition:
         place: the module that defined it; `__main__` in a notebook.
         module: `module:name` where another process finds it; None in a notebook.
         sha256: a digest of all of it that a resumed run is compared by.
+
+    Raises:
+        ConfigError: a budget, a retry or a number is none.
     """
 
     kind: ClassVar[Literal["pipeline"]] = "pipeline"
@@ -167,6 +171,9 @@ class PipelineDefinition:
     place: str | None = None
     module: str | None = None
     sha256: str = ""
+
+    def __post_init__(self) -> None:
+        check_limits(self)
 
     @cached_property
     def tools(self) -> Mapping[str, ToolSpec]:

@@ -5,7 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict
 
-from agentkit.definition import DEOPT, AgentDefinition, Approve, Definition, OnReject, PipelineDefinition, ToolSpec
+from agentkit.definition import (
+    DEOPT,
+    AgentDefinition,
+    Approve,
+    Definition,
+    OnReject,
+    PipelineDefinition,
+    ToolSpec,
+    check_count,
+)
 from agentkit.errors import ConfigError
 from agentkit.functions.signature import NOTHING, Parameter, Signature, read_signature
 from agentkit.functions.written import Written
@@ -133,9 +142,7 @@ def check_options(step: Declared) -> None:
         )
     _check_cache(step)
     _check_wiring(step)
-    concurrency: Any = step.concurrency
-    if not isinstance(concurrency, int) or concurrency < 1:
-        raise ConfigError(f"{owner}: concurrency={concurrency!r}; give how many items run at one time, 1 at least")
+    check_count(owner, "concurrency", step.concurrency, "how many items run at one time")
     if step.on_error not in {"fail", "collect"}:
         raise ConfigError(f"{owner}: on_error is 'fail' or 'collect', not {step.on_error!r}")
     if step.on_reject not in {"fail", "skip"} and not callable(step.on_reject):

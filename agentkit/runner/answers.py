@@ -1,7 +1,7 @@
 """Taking people's answers from the log's inbox into the run, and ending calls by them."""
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from agentkit import failpoints
 from agentkit.definition import InvalidArguments
-from agentkit.errors import ApprovalError
-from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo
+from agentkit.errors import ApprovalError, EncodingError
+from agentkit.events import ApprovalAnswered, ApprovalExpired, ErrorInfo, Verdict
 from agentkit.json_schema import Checker
+from agentkit.jsonvalue import JsonValue, as_json
 from agentkit.messages import ToolSchema
 from agentkit.policy import Budget
 from agentkit.problems import Problem
@@ -74,6 +75,38 @@ def expired() -> Answer:
 def is_late(asked: Approval, answer: Answer) -> bool:
     """Whether somebody answered after the time there was for it."""
     return asked.expires is not None and answer.answered_at > asked.expires
+
+
+def new_answer(
+    verdict: Verdict,
+    through: str,
+    *,
+    edits: Any = None,  # whatever somebody gave: what is none is refused here
+    value: JsonValue = None,
+    comment: Any = None,  # as edits
+) -> Answer:
+    """An answer as this process's user gives it.
+
+    Raises:
+        ApprovalError: the edits are no arguments by name, or not JSON, or the comment is no text.
+    """
+    if edits is not None and not isinstance(edits, Mapping):
+        raise ApprovalError(f"edit={edits!r}: give the arguments to replace by name, for example edit={{'amount': 20}}")
+    try:
+        edited = cast("dict[str, Any] | None", as_json(edits, "edit"))
+    except EncodingError as error:
+        raise ApprovalError(str(error)) from error
+    if comment is not None and not isinstance(comment, str):
+        raise ApprovalError(f"{comment!r} is no comment or reason; give a text")
+    return Answer(
+        verdict=verdict,
+        edits=edited,
+        value=value,
+        comment=comment,
+        who=current_user(),
+        through=through,
+        answered_at=now(),
+    )
 
 
 def put_answer(store: Store, asked: Approval, answer: Answer) -> None:

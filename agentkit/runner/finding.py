@@ -14,8 +14,13 @@ def find_question(run: "Run", approval: str | None) -> Approval:
     """The pending question of a run, or of its child runs, whose id begins so; the only one where none is named.
 
     Raises:
-        ApprovalError: none, or several, which it lists; or somebody was first, which it says.
+        ApprovalError: none, or several, which it lists; or somebody was first, which it says. Or it is no id.
     """
+    if approval is not None and not (isinstance(approval, str) and approval.strip()):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ApprovalError(
+            f"{approval!r} is no approval's id; give the text, or its beginning, or leave it out where one is pending; "
+            "run.pending lists them"
+        )
     pending = run.pending
     found = [asked for asked in pending if asked.id.startswith(approval or "")]
     if len(found) == 1:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from agentkit.definition import DEOPT, Definition, PipelineDefinition, ToolSpec
-from agentkit.errors import LogCorrupt, ResumeError, RunNotFound
+from agentkit.errors import ConfigError, LogCorrupt, ResumeError, RunNotFound
 from agentkit.events import Event, RunStarted, ToolFact
 from agentkit.fold import fold
 from agentkit.runner.engine import engine
@@ -27,7 +28,10 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     Raises:
         RunNotFound: the log has no such run.
         LogCorrupt: its events cannot be trusted.
+        ConfigError: `until` is no seq.
     """
+    if until is not None:
+        _check_seq("until", until, 1, "the first event has seq 1")
     events = store.read(run_id, until=until)
     if not events:
         raise RunNotFound(f"no run {run_id} in the log {store.url}")
@@ -36,6 +40,21 @@ def load_state(store: Store, run_id: str, *, until: int | None = None) -> State:
     if isinstance(first, RunStarted) and first.origin is not None:
         base = load_state(store, first.origin.run_id, until=first.origin.seq)
     return fold(events, base)
+
+
+def read_events(store: Store, run_id: str, after: int) -> list[Event]:
+    """A run's own events with a seq over `after`.
+
+    Raises:
+        ConfigError: `after` is no seq, nor 0.
+    """
+    _check_seq("after", after, 0, "the first event has seq 1, and 0 gives them all")
+    return store.read(run_id, after=after)
+
+
+def _check_seq(option: str, given: Any, least: int, advice: str) -> None:
+    if type(given) is not int or given < least:
+        raise ConfigError(f"{option}={given!r}: give an event's seq, {least} or more; {advice}")
 
 
 def load_many(store: Store, run_ids: Iterable[str]) -> dict[str, State]:

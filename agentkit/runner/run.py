@@ -8,7 +8,7 @@ from copy import copy
 from typing import Any, Literal
 
 from agentkit import registry
-from agentkit.definition import Definition
+from agentkit.definition import Definition, check_budget
 from agentkit.errors import ApprovalError, ConfigError, LogBusy, ResumeError, RunClaimed
 from agentkit.events import Event, Verdict
 from agentkit.fold import fold
@@ -17,7 +17,7 @@ from agentkit.messages import Usage
 from agentkit.policy import Budget
 from agentkit.redact import Redactor
 from agentkit.runner import comments, start
-from agentkit.runner.answers import Answered, check_put, current_user, put_answer
+from agentkit.runner.answers import Answered, check_put, current_user, new_answer, put_answer
 from agentkit.runner.audience import OnEvent, OnText
 from agentkit.runner.closing import cancel_here, check_grade, pause_here, record_grade
 from agentkit.runner.driver import Driver
@@ -26,7 +26,7 @@ from agentkit.runner.family import caller_of, root_of
 from agentkit.runner.finding import find_question
 from agentkit.runner.fork import fork as begin_fork
 from agentkit.runner.here import Here
-from agentkit.runner.load import Loaded, definition_of, load_state, open_questions, status_of
+from agentkit.runner.load import Loaded, definition_of, load_state, open_questions, read_events, status_of
 from agentkit.runner.outcome import still, without_output
 from agentkit.runner.prompt import Prompt, rebuild_prompt
 from agentkit.runner.recorder import now
@@ -189,7 +189,7 @@ class Run:
 
     def events(self, after: int = 0) -> list[Event]:
         """The run's own events with a seq over `after`."""
-        return self._store.read(self.run_id, after=after)
+        return read_events(self._store, self.run_id, after)
 
     def replay(self, until: int | None = None) -> State:
         """Fold the recorded events, up to `until` (a seq), and call nothing."""
@@ -352,7 +352,7 @@ class Run:
 
     def _give(self, asked: Approval, verdict: Verdict, *, through: str | None = None, **more: Any) -> Answered:
         definition = definition_of(self._store, self.state, self._definition, asked.run_id)
-        given = Answer(verdict=verdict, answered_at=now(), who=current_user(), through=through or self.through, **more)
+        given = new_answer(verdict, through or self.through, **more)
         given = (self._redactor | definition.redactor if definition else self._redactor).fact(given)
         check_put(asked, given, definition)
         put_answer(self._store, asked, given)
@@ -412,8 +412,9 @@ class Run:
             ResumeError: the definition is not here, contradicts the recorded events, the run has ended, or another
                 run called it and goes on with it.
             RunClaimed: another process executes it.
-            ConfigError: it is executing here, and did not ask for another budget.
+            ConfigError: it is executing here, and did not ask for another budget; or that is no `ak.Budget`.
         """
+        check_budget(budget)
         state = self.state
         if state.ended:
             raise ResumeError(f"run {self.run_id} has ended ({state.status}); fork it, or start a new run")

@@ -1,7 +1,7 @@
 """Starting and resuming runs."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from agentkit import registry
 from agentkit.definition import Definition, PipelineDefinition
@@ -193,8 +193,8 @@ def labels(tags: Any, session: Any, user: Any) -> dict[str, Any]:
         ConfigError: one of them is no text.
         EncodingError: one holds text that the log cannot.
     """
-    given = (tags,) if isinstance(tags, str) else tuple(tags)
-    if isinstance(tags, str) or not all(isinstance(tag, str) for tag in given):
+    given = tuple(cast("Iterable[Any]", tags)) if isinstance(tags, Iterable) and not isinstance(tags, str) else (None,)
+    if not all(isinstance(tag, str) for tag in given):
         raise ConfigError(f"tags={tags!r}: give a list of texts")
     if wrong := [label for label in (session, user) if not isinstance(label, str | None)]:
         raise ConfigError(f"session and user are texts, not {wrong[0]!r}")
