@@ -34,7 +34,17 @@ def as_json(value: Any, where: str) -> JsonValue:
     Raises:
         EncodingError: the value holds something JSON cannot, naming the field.
     """
-    return _decode(encode(value, where), where)
+    data = encode(value, where)
+    found = _decode(data, where)
+    if _lost_keys(found, data):
+        refuse_odd_values(value, where)
+        raise EncodingError(where, "two keys of one object are the same text in JSON, and one would be lost")
+    return found
+
+
+def _lost_keys(found: JsonValue, data: bytes) -> bool:
+    """Whether a key was there twice, as of `{1: …, "1": …}`: the value is shorter than what it was read from."""
+    return len(to_json(found)) != len(data)
 
 
 def _decode(data: bytes, where: str) -> JsonValue:
@@ -68,7 +78,7 @@ def encode(value: Any, where: str) -> bytes:
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise EncodingError(_find_object(value, where), f"not a JSON value ({error}){_advice(error)}") from error
     if not _is_plain(data):  # inside a model, pydantic writes NaN as null
-        _refuse_odd_values(value, where)
+        refuse_odd_values(value, where)
     return data
 
 
@@ -89,11 +99,18 @@ def as_plain_json(write: Callable[[], bytes], where: str) -> JsonValue:
         data = write()
     except (PydanticSerializationError, ValueError, RecursionError):
         return None
-    return _decode(data, where) if _is_plain(data) else None
+    if not _is_plain(data):
+        return None
+    found = _decode(data, where)
+    return None if _lost_keys(found, data) else found
 
 
 def _is_plain(data: bytes) -> bool:
-    return not (b"null" in data or _is_suspect(data))
+    return not (b"null" in data or _is_suspect(data) or any(key in data for key in _ODD_KEYS))
+
+
+_ODD_KEYS = (b'None":', b'nan":', b'inf":')
+"""What pydantic writes for a NaN or an infinity that is a key: words that a text may be as well."""
 
 
 def encode_model(model: BaseModel, where: str) -> bytes:
@@ -114,7 +131,7 @@ def encode_model(model: BaseModel, where: str) -> bytes:
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise EncodingError(_find_object(dict(model), where), f"not a JSON value ({error})") from error
     if _is_suspect(data):
-        _refuse_odd_values(dict(model), where)
+        refuse_odd_values(dict(model), where)
     return data
 
 
@@ -177,8 +194,16 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-def _refuse_odd_values(value: Any, where: str) -> None:
-    """Walk a value that may hold NaN, an infinity or NUL, and name the first one."""
+def refuse_odd_values(value: Any, where: str) -> None:
+    """Walk a value that may hold NaN, an infinity, NUL, or keys that are one text in JSON, and name the first one.
+
+    Args:
+        value: any value; what is no container, text or number is passed over.
+        where: what it is, for the error.
+
+    Raises:
+        EncodingError: naming the field.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         raise EncodingError(where, f"{value} is not JSON; None or a text can stand for a missing number")
     if isinstance(value, str) and "\0" in value:
@@ -188,12 +213,34 @@ def _refuse_odd_values(value: Any, where: str) -> None:
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        for key, item in cast("dict[object, object]", value).items():
-            _refuse_odd_values(key, f"{where} (a key)")
-            _refuse_odd_values(item, f"{where}.{key}")
+        items = cast("dict[object, object]", value)
+        for key, item in items.items():
+            refuse_odd_values(key, f"{where} (a key)")
+            refuse_odd_values(item, f"{where}.{key}")
+        _refuse_equal_keys(items, where)
     elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(cast("list[object]", value)):
-            _refuse_odd_values(item, f"{where}[{index}]")
+            refuse_odd_values(item, f"{where}[{index}]")
+
+
+def _refuse_equal_keys(items: dict[object, object], where: str) -> None:
+    """Refuse keys that differ, and are one text in JSON: 1 and "1"."""
+    if all(type(key) is str for key in items):
+        return
+    written: dict[str, object] = {}
+    for key in items:
+        text = key if isinstance(key, str) else _key_text(key)
+        if text in written:
+            both = f"the keys {written[text]!r} and {key!r} are both {text!r} in JSON"
+            raise EncodingError(where, f"{both}, and one would be lost; make them different texts")
+        written[text] = key
+
+
+def _key_text(key: object) -> str:
+    try:
+        return next(iter(from_json(to_json({key: None}))))
+    except (PydanticSerializationError, ValueError):  # it is refused where it is encoded
+        return f"{key!r}"
 
 
 _ADVICE = {"DataFrame": "to_dict('records')", "Series": "tolist()", "ndarray": "tolist()", "Table": "to_pylist()"}

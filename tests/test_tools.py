@@ -312,6 +312,12 @@ class Loose(BaseModel):
         ([1.0, float("inf")], list[float], "result of give[1]"),
         ({"text": "a\0b"}, dict[str, str], "result of give.text"),
         ((n for n in range(3)), None, "result of give"),
+        ({"a": {1: 1, "1": 2}}, None, "result of give.a"),
+        ({1: 1, "1": 2}, dict[int | str, int], "result of give"),
+        ({None: 1, "None": 2, "b": None}, None, "result of give"),
+        ([{float("nan"): 1}], None, "result of give[0] (a key)"),
+        ({float("inf"): 1}, dict[float, int], "result of give (a key)"),
+        (Loose(parts=[{2: 1, "2": 2}]), Loose, "result of give.parts[0]"),
     ],
 )
 def test_what_json_cannot_hold_is_refused_by_name(value, annotation, where):
@@ -319,6 +325,13 @@ def test_what_json_cannot_hold_is_refused_by_name(value, annotation, where):
     with pytest.raises(EncodingError) as caught:
         _returns(value, annotation)
     assert caught.value.where == where
+
+
+def test_keys_that_are_one_text_in_json_are_named():
+    """One of the values would be lost, and nobody would know; keys that stay different are texts as before."""
+    with pytest.raises(EncodingError, match="the keys 1 and '1' are both '1' in JSON, and one would be lost"):
+        _returns({1: "a", "1": "b"})
+    assert _returns({1: "a", "01": "b", None: None}) == {"1": "a", "01": "b", "None": None}
 
 
 def test_a_coroutine_as_result_says_what_to_declare():

@@ -1,7 +1,6 @@
 """What a function returns, as the JSON that the log holds and the model reads."""
 
 import inspect
-import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -10,7 +9,7 @@ from pydantic_core import PydanticSerializationError
 
 from agentkit.errors import EncodingError, ToolDefinitionError
 from agentkit.functions.signature import NOTHING, Signature, first_sentence, type_name
-from agentkit.jsonvalue import JsonValue, as_json, as_plain_json, canonical
+from agentkit.jsonvalue import JsonValue, as_json, as_plain_json, canonical, refuse_odd_values
 from agentkit.problems import Problem, problems
 from agentkit.text import brief
 
@@ -59,7 +58,7 @@ class Result:
         if found is not None:
             return found
         plain = self._adapter.dump_python(value, warnings=False, **self._how)
-        _refuse_odd_numbers(plain, self._where)
+        refuse_odd_values(plain, self._where)  # pydantic would write NaN as null, unless the model says otherwise
         try:
             return as_json(self._adapter.dump_python(value, mode="json", warnings=False, **self._how), self._where)
         except PydanticSerializationError:  # in the plain values the path of what cannot be encoded can be found
@@ -98,15 +97,3 @@ class Result:
             return self._adapter.validate_json(canonical(value))
         except ValidationError:
             return value
-
-
-def _refuse_odd_numbers(value: Any, where: str) -> None:
-    """Name the first NaN or infinity: pydantic would write it as null, unless the model says otherwise."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise EncodingError(where, f"{value} is not JSON; None or a text can stand for a missing number")
-    if isinstance(value, dict):
-        for key, item in cast("dict[object, object]", value).items():
-            _refuse_odd_numbers(item, f"{where}.{key}")
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(cast("list[object]", value)):
-            _refuse_odd_numbers(item, f"{where}[{index}]")
