@@ -17,13 +17,14 @@ import pytest
 from mapped import slow
 from nbclient import NotebookClient
 from pydantic import BaseModel
+from small_agents import lookup
 
 import agentkit as ak
 from agentkit.batch import Counts
 from agentkit.errors import LogUnwritable
 from agentkit.runner.driver import Driver
 from agentkit.stores.embedded import EmbeddedStore
-from agentkit.testing import FunctionModel
+from agentkit.testing import FunctionModel, ScriptedModel, call
 
 SOON = 30
 
@@ -374,6 +375,16 @@ def test_an_agent_is_mapped_over_inputs(log):
     assert again.result(SOON) == ["A", "B", "C"]
     assert (again.cost, again.usage.input_tokens, again.usage.model_calls) == (0.75, 15, 3)
     assert log.runs().dicts()[-1]["tags"] == '["t"]'
+
+
+@pytest.mark.filterwarnings("ignore::agentkit.tools.linting.AgentKitWarning")  # a small tool will do here
+def test_costs_that_were_added_up_are_shown_as_prices(log):
+    """Three times a tenth of a cent is no 0.00030000000000000003, in a row and on a screen."""
+    model = ScriptedModel([call("lookup", what="a"), call("lookup", what="b"), "ok"], price_usd=0.0001)
+    batch = ak.Agent("adds", model, tools=[lookup]).map(["a"], log=log).wait(SOON)
+    (row,) = batch.begun
+    assert row.cost == batch.rows[0][-1] == 0.0003
+    assert ">$0.0003<" in batch._repr_mimebundle_()["text/html"]
 
 
 def test_what_children_used_is_counted_here_and_by_the_next_call(log):

@@ -79,10 +79,16 @@ def _html(batch: "Batch") -> str:
     failed = [(row.index, row.run_id, row.error or row.status) for row in batch.failed]
     table = _table(Rows(_FAILED, failed)) if failed else ""
     if batch.settled:  # while it is at work, nobody reads the log for it twice a second
-        table += _table(batch.first_rows(_FIRST))
+        table += _table(_with_dollars(batch.first_rows(_FIRST)))
     table += f"<p>? {_WAITS}</p>" if _waits(batch) else ""
     head = f"<p>{bar}<b>{escape(inert(batch.name))}</b> {escape(_line(batch))}</p>"
     return f'{_STYLE}<div class="agentkit-batch">{head}{table}</div>'
+
+
+def _with_dollars(rows: Rows) -> Rows:
+    """The table of items with its costs, the last column, as they are shown everywhere."""
+    shown = [(*row[:-1], None if row[-1] is None else dollars(row[-1])) for row in rows]
+    return Rows(rows.columns, shown, rows.note)
 
 
 def _table(rows: Rows) -> str:

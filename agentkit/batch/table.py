@@ -16,6 +16,7 @@ _CODES = {status: code for code, status in enumerate(STATUSES)}
 WITHOUT_OUTPUT = ("failed", "cancelled", "interrupted")
 _LONGEST = 300  # characters of an error that are kept; the log has it whole
 _NO_RUN = bytes(16)
+_DIGITS = 12  # of a dollar: what is added up has no more that mean anything
 
 
 class Counts(NamedTuple):
@@ -129,7 +130,7 @@ class Table:
             self.status(index),
             self._errors.get(index),
             None if math.isnan(seconds) else seconds,
-            None if math.isnan(cost) else cost,
+            None if math.isnan(cost) else round(cost, _DIGITS),
             *self._of,
         )
 
