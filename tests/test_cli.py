@@ -236,6 +236,21 @@ def test_what_is_wrong_is_said_in_a_line(agentkit, arguments, says):
     assert says in err
 
 
+def test_a_module_without_agents_is_said_to_have_none(agentkit, shop):
+    """A file of something else is the likelier mistake than one of several agents."""
+    (shop / "empty.py").write_text("x = 1")
+    for command in (("worker", "empty.py"), ("run", "empty.py", "hi"), ("run", "empty:x", "hi")):
+        assert "defines no agent or pipeline; give the module" in agentkit(*command)[2]
+
+
+def test_a_definition_is_found_by_its_variable_and_not_by_what_it_is_called(agentkit, shop):
+    """Who writes the name is told the variable."""
+    (shop / "priced.py").write_text("import agentkit as ak\np = ak.Pipeline('always', input={'n': int})")
+    code, _, err = agentkit("run", "priced:always", "1")
+    assert code == 2
+    assert "no agent or pipeline 'always' in priced; the one that is called so is priced:p" in err
+
+
 def test_a_wrong_edit_is_refused_before_it_is_an_answer(agentkit):
     """2, what is wrong with it, and the question still waits."""
     agentkit("run", "shop:support", "hi")

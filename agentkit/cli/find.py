@@ -35,9 +35,19 @@ def definition_at(where: str) -> Agent | Pipeline:
         return found[name]
     if not name and len(found) == 1:
         return next(iter(found.values()))
-    listed = ", ".join(f"{place}:{key}" for key in found) or "none"
-    what = f"no agent or pipeline {name!r} in {place}" if name else f"{place} defines {len(found)} of them; say which"
-    raise ConfigError(f"{what}. Agents and pipelines there: {listed}")
+    raise ConfigError(_why_not(place, name, found))
+
+
+def _why_not(place: str, name: str, found: dict[str, Agent | Pipeline]) -> str:
+    """Why a place and a name lead to no definition, and what does."""
+    if not found:
+        return f"{place} defines no agent or pipeline; give the module whose variable holds one: module:name"
+    listed = f"Agents and pipelines there: {', '.join(f'{place}:{key}' for key in found)}"
+    if not name:
+        return f"{place} defines {len(found)} of them; say which. {listed}"
+    called = next((key for key, value in found.items() if value.name == name), None)
+    meant = f"; the one that is called so is {place}:{called}" if called is not None else ""
+    return f"no agent or pipeline {name!r} in {place}{meant}. {listed}"
 
 
 def definitions_at(where: str) -> list[Agent | Pipeline]:
