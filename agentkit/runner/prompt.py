@@ -1,9 +1,11 @@
 """Rebuilding a model call's prompt from the log: it was never stored, and its digest was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentkit.errors import ConfigError
 from agentkit.events import Event, ModelRequested, RunStarted
+from agentkit.fold import fold
 from agentkit.messages import ModelRequest
 from agentkit.runner.load import load_state
 from agentkit.state import State
@@ -47,6 +49,25 @@ def rebuild_prompt(store: Store, run_id: str, step: str) -> Prompt:
         f"{len(request.messages)}: this agentkit builds prompts differently, or the log was changed"
     )
     return Prompt(request, exact=False, difference=difference)
+
+
+def prompt_before(events: Sequence[Event], asked: Event) -> ModelRequest | None:
+    """A model call's prompt, rebuilt from events at hand.
+
+    Args:
+        events: those of its run among them.
+        asked: the call's `model_requested`.
+
+    Returns:
+        The prompt; None where it begins with another run's, or is not the recorded one.
+    """
+    own = [event for event in events if event.run_id == asked.run_id and event.seq < asked.seq]
+    began = own[0].body if own else None
+    if not isinstance(began, RunStarted) or began.origin is not None:
+        return None
+    state = _conversation(fold(own), asked)
+    recorded = isinstance(asked.body, ModelRequested) and state.request_sha256() == asked.body.request_sha256
+    return state.request() if recorded else None
 
 
 def _ask_of(event: Event) -> str | None:

@@ -12,6 +12,8 @@ from agentkit.events import Event, ModelRequested, ModelResponded
 from agentkit.fold import request_sha256
 from agentkit.jsonvalue import canonical
 from agentkit.messages import AssistantMessage, ModelRequest, ModelResponse, ToolCall, Usage
+from agentkit.runner.prompt import prompt_before
+from agentkit.testing.differing import first_difference
 
 _ids = itertools.count(1)
 
@@ -178,14 +180,13 @@ class RecordedModel:
 
     def __init__(self, events: Iterable[Event], *, name: str = "recorded") -> None:
         self._answers: dict[str, list[ModelResponse]] = {}
-        self._messages: dict[str, int] = {}
+        self._events = list(events)
         self.name = name
         asked: dict[tuple[str, str], ModelRequested] = {}
-        for event in events:
+        for event in self._events:
             step = (event.run_id, event.step or "")
             if isinstance(event.body, ModelRequested):
                 asked[step] = event.body
-                self._messages[event.body.request_sha256] = event.body.messages
             elif isinstance(event.body, ModelResponded):
                 self._answers.setdefault(asked[step].request_sha256, []).append(_recorded(event, event.body))
 
@@ -205,15 +206,19 @@ class RecordedModel:
         return answer
 
     def _difference(self, request: ModelRequest, digest: str) -> str:
-        lengths = sorted(set(self._messages.values()))
-        count = len(request.messages)
-        if count not in lengths:
-            return f"the recording holds prompts of {lengths} messages, not of {count}"
-        last = request.messages[-1].model_dump(mode="json", exclude_defaults=True)
-        return (
-            f"a prompt of {count} messages was recorded, but with another digest than {digest[:12]}: instructions, "
-            f"tools, settings or an earlier message differ; the last message is {canonical(last).decode()[:500]}"
-        )
+        requests = [event for event in self._events if isinstance(event.body, ModelRequested)]
+        if not requests:
+            return f"the recording {self.name!r} holds no model call: give it the events of a run that asked a model"
+        rebuilt = [prompt_before(self._events, event) for event in requests]
+        alike = [one for one in rebuilt if one is not None and len(one.messages) == len(request.messages)]
+        lengths = sorted({event.body.messages for event in requests if isinstance(event.body, ModelRequested)})
+        if len(request.messages) not in lengths:
+            what = f"the recording holds prompts of {lengths} messages, not of {len(request.messages)}"
+        else:
+            what = f"no recorded prompt has the digest {digest[:12]}"
+        last = canonical(request.messages[-1].model_dump(mode="json", exclude_defaults=True)).decode()[:500]
+        where = first_difference(request, alike or [one for one in rebuilt if one is not None])
+        return f"{what}; {where or f'instructions, tools, settings or a message differ; the last message is {last}'}"
 
     def price(self, input_tokens: int, output_tokens: int) -> float | None:
         """Looking back is free."""
