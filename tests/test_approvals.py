@@ -573,3 +573,30 @@ def test_an_answer_in_the_inbox_that_came_too_late_is_none(log):
     assert run.result(SOON) == "ok"
     assert len(bodies(run, ApprovalExpired)) == 1
     assert till.paid == []
+
+
+def test_an_approved_call_that_is_tried_again_is_asked_about_once(log):
+    """What a person said covers the step across its attempts, with one key; the next call is asked about anew."""
+    keys = []
+
+    @ak.tool(writes=True, idempotent=True, approve=True, retry=ak.Retry(max_attempts=3, initial=0))
+    def pay(amount: float, ctx: ak.Context) -> dict:
+        """Pay somebody some money. Returns what was paid.
+
+        Args:
+            amount: how much, in USD.
+        """
+        keys.append(ctx.idempotency_key)
+        if len(keys) < 3:
+            raise TimeoutError("slow")
+        return {"paid": amount}
+
+    run = agent_of(ScriptedModel([call("pay", amount=5), call("pay", amount=5), "done"]), pay).run("pay", log=log)
+    paused(run)
+    run.approve()
+    (second,) = paused(run)
+    assert (len(keys), len(set(keys))) == (3, 1)
+    assert len(bodies(run, ApprovalRequested)) == 2
+    run.approve(second.id)
+    assert run.result(SOON) == "done"
+    assert (len(keys), len(set(keys))) == (4, 2)

@@ -1,7 +1,11 @@
 """What a run may use: reserved before a call, shared with child runs, raised by a person."""
 
+import asyncio
+import threading
+
 import pytest
 from small_agents import SOON, bodies, lookup, paused
+from small_pipelines import wait_until
 
 import agentkit as ak
 from agentkit.cli.follow import how_to_answer
@@ -115,6 +119,41 @@ def test_children_share_the_budget_and_the_parent_asks(log):
     assert run.result(SOON) == "done"
     assert run.usage.model_calls == 6
     assert len(child_model.requests) == 4
+
+
+def held(released, name, price):
+    """A model whose call is in flight until `released`, and the requests that were made of it."""
+    asked = []
+
+    async def think(request):
+        asked.append(request)
+        while not released.is_set():
+            await asyncio.sleep(0.01)
+        return "ok"
+
+    model = FunctionModel(think, name=name, usage=ak.Usage(cost_usd=price), price_usd=price)
+    return model, asked
+
+
+@pytest.mark.parametrize(("usd", "admitted"), [(1.0, 1), (1.3, 2)])
+def test_calls_in_flight_hold_what_they_may_cost(log, usd, admitted):
+    """Two children ask at one time: the limit that admits one call admits one, though nothing is spent yet."""
+    released = threading.Event()
+    inner = [held(released, name, 0.6) for name in ("left", "right")]
+    tools = [ak.Agent(name, model) for name, (model, _) in zip(("left", "right"), inner, strict=True)]
+    model = ScriptedModel([[call("left", task="a"), call("right", task="b")], "done"])
+    run = ak.Agent("outer", model, tools=tools, budget=ak.Budget(usd=usd)).run("hi", log=log)
+    wait_until(lambda: sum(len(asked) for _, asked in inner) == admitted)
+    if admitted == 1:
+        wait_until(lambda: any(bodies(child, BudgetReached) for child in run.children()) or bodies(run, BudgetReached))
+    assert sum(len(asked) for _, asked in inner) == admitted
+    released.set()
+    if admitted == 1:
+        (question,) = paused(run)
+        assert (question.kind, question.run_id) == ("budget", run.run_id)
+        run.approve(edit={"usd": 5.0})
+    assert run.result(SOON) == "done"
+    assert run.cost == 1.2
 
 
 def test_a_raised_budget_reaches_a_child_after_a_restart(log):

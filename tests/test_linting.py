@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
+from agentkit.agent import Agent
 from agentkit.definition import Context
 from agentkit.functions.fields import fields
+from agentkit.testing import ScriptedModel
 from agentkit.tools import tool
 from agentkit.tools.linting import AgentKitWarning, Finding, lint, warn_about
 from agentkit.tools.question import ask_person
@@ -224,3 +226,15 @@ def test_one_warning_sums_up_all_findings():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_about([find_order])
+
+
+def test_an_agent_says_what_is_hard_about_its_tools_where_it_is_made():
+    """The warning names the tool, and the line is the user's own; good tools are none to talk about."""
+    hard = tool(name="post")(_undescribed)
+    with pytest.warns(AgentKitWarning, match="post") as caught:
+        Agent("a", ScriptedModel([]), tools=[hard])
+    assert [warning.filename for warning in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Agent("a", ScriptedModel([]), tools=[find_order])
+        Agent("a", ScriptedModel([]), tools=[hard])  # a cell that is executed again

@@ -95,6 +95,52 @@ def test_memory_is_spelt_as_other_databases_spell_it_too(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder in a folder without a log anywhere above, and nothing that names one."""
+    place = tmp_path / "project" / "notebooks"
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("AGENTKIT_LOG", raising=False)
+    if any((folder / ".agentkit").is_dir() for folder in place.parents):
+        pytest.fail("there is a log in a folder above the tests' own")
+    return place
+
+
+@pytest.mark.parametrize("up", [0, 1, 2])
+def test_the_default_log_is_the_nearest_upwards(here, up, capsys):
+    """A notebook in a project's folder shares the project's log; one further up is not it. Nothing is said of it."""
+    (here.parents[1] / ".agentkit").mkdir()
+    nearest = [here, *here.parents][up] / ".agentkit"
+    nearest.mkdir(exist_ok=True)
+    log = ak.open_log()
+    assert log.url == str(nearest)
+    assert capsys.readouterr() == ("", "")
+    log.close()
+
+
+def test_a_new_log_says_where_it_is_once(here, capsys):
+    """The first opening makes it here, and nothing is said when it is opened again, closed or not."""
+    log = ak.open_log()
+    assert log.url == str(here / ".agentkit")
+    assert capsys.readouterr() == ("", f"agentkit: a new log in {here / '.agentkit'}\n")
+    assert ak.open_log() is log
+    log.close()
+    ak.open_log().close()
+    assert capsys.readouterr() == ("", "")
+    assert (here / ".agentkit" / ".gitignore").is_file()
+
+
+def test_the_environment_names_the_default_log(here, tmp_path, monkeypatch, capsys):
+    """Before any folder upwards; who names a place is not told of it."""
+    (here / ".agentkit").mkdir()
+    monkeypatch.setenv("AGENTKIT_LOG", str(tmp_path / "named"))
+    log = ak.open_log()
+    assert log.url == str(tmp_path / "named")
+    assert capsys.readouterr() == ("", "")
+    log.close()
+
+
 @pytest.mark.parametrize("microseconds", [0, 1, 120_000, 999_999])
 def test_a_line_has_the_time_as_its_columns_have_it(microseconds):
     """Of one width, so that times sort as text, whichever way they were written."""
