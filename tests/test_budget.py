@@ -135,24 +135,34 @@ def held(released, name, price):
     return model, asked
 
 
+def begin_both(left, right, kind, usd, log):
+    """Begin a run that has two agents work at one time, of an agent or of a pipeline."""
+    if kind == "agent":
+        model = ScriptedModel([[call("left", task="a"), call("right", task="b")], "done"])
+        return ak.Agent("outer", model, tools=[left, right], budget=ak.Budget(usd=usd)).run("hi", log=log)
+    outer = ak.Pipeline("outer", input={"task": str}, budget=ak.Budget(usd=usd))
+    outer.step(left)
+    outer.step(right)
+    return outer.run(task="a", log=log)
+
+
+@pytest.mark.parametrize("kind", ["agent", "pipeline"])
 @pytest.mark.parametrize(("usd", "admitted"), [(1.0, 1), (1.3, 2)])
-def test_calls_in_flight_hold_what_they_may_cost(log, usd, admitted):
-    """Two children ask at one time: the limit that admits one call admits one, though nothing is spent yet."""
+def test_calls_in_flight_hold_what_they_may_cost(log, usd, admitted, kind):
+    """Two children ask at one time: a limit that admits one call lets one through, though nothing is spent yet."""
     released = threading.Event()
-    inner = [held(released, name, 0.6) for name in ("left", "right")]
-    tools = [ak.Agent(name, model) for name, (model, _) in zip(("left", "right"), inner, strict=True)]
-    model = ScriptedModel([[call("left", task="a"), call("right", task="b")], "done"])
-    run = ak.Agent("outer", model, tools=tools, budget=ak.Budget(usd=usd)).run("hi", log=log)
-    wait_until(lambda: sum(len(asked) for _, asked in inner) == admitted)
+    models = [held(released, name, 0.6) for name in ("left", "right")]
+    run = begin_both(*(ak.Agent(model.name, model) for model, _ in models), kind, usd, log)
+    wait_until(lambda: sum(len(asked) for _, asked in models) == admitted)
     if admitted == 1:
-        wait_until(lambda: any(bodies(child, BudgetReached) for child in run.children()) or bodies(run, BudgetReached))
-    assert sum(len(asked) for _, asked in inner) == admitted
+        wait_until(lambda: any(bodies(one, BudgetReached) for one in (run, *run.children())))
+    assert sum(len(asked) for _, asked in models) == admitted
     released.set()
     if admitted == 1:
         (question,) = paused(run)
         assert (question.kind, question.run_id) == ("budget", run.run_id)
         run.approve(edit={"usd": 5.0})
-    assert run.result(SOON) == "done"
+    assert run.result(SOON)
     assert run.cost == 1.2
 
 
