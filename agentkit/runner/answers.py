@@ -188,18 +188,19 @@ def check_put(asked: Approval, answer: Answer, definition: "Definition | None") 
 def _check_budget(asked: Approval, edits: dict[str, Any] | None) -> None:
     """Refuse what is no budget, or would stop the run where it stands."""
     before: dict[str, Any] = cast("dict[str, Any]", asked.shows or {}).get("budget") or {}
-    example = "1.0"
+    example = 'approve(edit={"usd": 1.0})'
     try:
         after = Budget.model_validate({**before, **(edits or {})})
         if asked.because == "price_unknown" and after.usd is not None:
-            problem, example = "no limit in USD can be kept, since the model's price is unknown", "None"
+            problem = "no limit in USD can be kept, since the model's price is unknown"
+            example = """approve(edit={"usd": None}), in a terminal --edit '{"usd": null}'"""
         elif after != Budget.model_validate(before):
             return
         else:
             problem = "it is what it was"
     except ValidationError as error:
         problem = "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
-    raise ApprovalError(f'no new budget ({problem}); give one, for example approve(edit={{"usd": {example}}})')
+    raise ApprovalError(f"no new budget ({problem}); give one, for example {example}")
 
 
 def edit_problems(asked: Approval, edits: dict[str, Any] | None, definition: "Definition | None") -> Any:
