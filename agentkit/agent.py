@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 
 from agentkit import registry
 from agentkit.batch import Batch, MapOptions
-from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec
+from agentkit.definition import AgentDefinition, Check, Model, Output, ToolSpec, check_lists
 from agentkit.errors import ConfigError
 from agentkit.ids import digest
 from agentkit.jsonvalue import as_json
@@ -78,6 +78,7 @@ class Agent:
         settings: Mapping[str, Any] | None = None,
         redact: Iterable[str | re.Pattern[str]] = (),
     ) -> None:
+        check_lists(name, settings, tools=tools, checks=checks, fallback=fallback)
         _check_options(name, instructions, decisions, checks)
         self.name = name
         specs = [_as_tool(tool, name) for tool in tools]

@@ -76,7 +76,7 @@ class Redactor:
             compiled pattern of text.
 
     Raises:
-        ConfigError: a name that no field could have; it is probably meant as a pattern.
+        ConfigError: a name that no field could have; it is probably meant as a pattern. Or it is no list.
 
     Example:
         >>> Redactor(["ssn", re.compile(r"EMP-[0-9]+")]).value({"ssn": 123, "by": "EMP-7", "url": "ftp://me:pw@host"})
@@ -86,13 +86,15 @@ class Redactor:
     def __init__(self, given: "Iterable[str | re.Pattern[str]]" = ()) -> None:
         self._names: frozenset[str] = frozenset()
         self._patterns: tuple[re.Pattern[str], ...] = ()
+        if isinstance(given, str | re.Pattern) or not isinstance(given, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigError(f"redact={given!r}; give a list of fields' names and patterns: redact=[{given!r}]")
         for item in given:
             if isinstance(item, re.Pattern):
                 self._patterns += (item,)
-            elif re.fullmatch(r"\w[\w-]*", item):
+            elif isinstance(item, str) and re.fullmatch(r"\w[\w-]*", item):  # pyright: ignore[reportUnnecessaryIsInstance]
                 self._names |= {item}
             else:
-                raise ConfigError(f"redact={item!r} is no field's name; to find text, give re.compile({item!r})")
+                raise ConfigError(f"redact={item!r} is no field's name; to find text, give re.compile({str(item)!r})")
         self._field = re.compile(rf'"({"|".join(map(re.escape, sorted(self._names)))})"\s*:\s*{_SCALAR}')
 
     def __or__(self, other: "Redactor") -> "Redactor":

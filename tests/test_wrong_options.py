@@ -38,15 +38,29 @@ WRONG = [
     ("budget", 0.1, "budget=0.1; say of what: ak.Budget(usd=0.1)"),
     ("budget", 0, "budget=0; say of what: ak.Budget(usd=0.1)"),
     ("budget", {"usd": 1}, "budget={'usd': 1}; say of what: ak.Budget(usd=0.1)"),
+    ("fallback", "openai/gpt-5-mini", "fallback='openai/gpt-5-mini'; give a list: fallback=[…]"),
+    ("settings", 5, "settings=5; give them by name, for example {'temperature': 0}"),
+    ("settings", [("seed", 1)], "settings=[('seed', 1)]; give them by name"),
+    ("redact", "pin", "redact='pin'; give a list of fields' names and patterns: redact=['pin']"),
+    ("redact", re.compile("x"), "redact=re.compile('x'); give a list"),
+    ("redact", 5, "redact=5; give a list"),
+    ("redact", [5], "redact=5 is no field's name"),
 ]
 
 
 @pytest.mark.parametrize("make", [agent_with, pipeline_with])
 @pytest.mark.parametrize(("option", "given", "said"), WRONG)
-def test_a_wrong_limit_is_refused_when_it_is_given(make, option, given, said):
-    """Not by a TypeError in the middle of a run: an agent's and a pipeline's alike."""
+def test_a_wrong_option_is_refused_when_it_is_given(make, option, given, said):
+    """Not by a TypeError in mid-run, and no text is taken letter by letter: an agent's and a pipeline's alike."""
     with refuses(said):
         make(**{option: given})
+
+
+@pytest.mark.parametrize(("option", "given"), [("tools", lookup), ("checks", len), ("tools", "abc")])
+def test_a_single_tool_or_check_is_put_into_a_list(option, given):
+    """The message says so."""
+    with refuses(f"a: {option}={given!r}; give a list: {option}=[…]"):
+        agent_with(**{option: given})
 
 
 @pytest.mark.parametrize("given", ["3", 0, 2.5])

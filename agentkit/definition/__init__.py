@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from agentkit.definition.agent import REPORTED, AgentDefinition
 from agentkit.definition.context import AskOptions, AsyncContext, Calls, Context, calling_through
-from agentkit.definition.limits import check_budget, check_count
+from agentkit.definition.limits import check_budget, check_count, check_lists
 from agentkit.definition.parts import (
     Approve,
     Call,
@@ -59,4 +59,5 @@ __all__ = [
     "calling_through",
     "check_budget",
     "check_count",
+    "check_lists",
 ]

@@ -1,6 +1,7 @@
-"""The numbers and policies of a definition: what is none is refused when it is made, not in the middle of a run."""
+"""The numbers, policies and lists of a definition: what is none is refused when it is made, not in mid-run."""
 
 import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentkit.errors import ConfigError
@@ -64,3 +65,16 @@ def check_seconds(owner: str, option: str, given: Any, none: str) -> None:
     """
     if given is not None and not (type(given) in {int, float} and 0 < given < math.inf):
         raise ConfigError(f"{owner}: {option}={given!r}; give seconds above 0, or {none}")
+
+
+def check_lists(owner: str, settings: Any, **lists: Any) -> None:
+    """Refuse what is no list, a text above all, whose letters would be taken one by one; and settings without names.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    for option, given in lists.items():
+        if isinstance(given, str) or not isinstance(given, Iterable):
+            raise ConfigError(f"{owner}: {option}={given!r}; give a list: {option}=[…]")
+    if settings is not None and not isinstance(settings, Mapping):
+        raise ConfigError(f"{owner}: settings={settings!r}; give them by name, for example {{'temperature': 0}}")

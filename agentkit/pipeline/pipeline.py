@@ -10,7 +10,15 @@ from typing import Any, Literal, TypeVar, Unpack, cast, overload
 from agentkit import registry
 from agentkit.agent import Agent, find_module, make_redactor
 from agentkit.batch import Batch, MapOptions
-from agentkit.definition import Approve, InvalidArguments, Model, OnReject, PipelineDefinition, StepDefinition
+from agentkit.definition import (
+    Approve,
+    InvalidArguments,
+    Model,
+    OnReject,
+    PipelineDefinition,
+    StepDefinition,
+    check_lists,
+)
 from agentkit.errors import ConfigError, EncodingError, PipelineError
 from agentkit.functions.used import Used
 from agentkit.functions.written import written
@@ -86,6 +94,7 @@ class Pipeline:
     ) -> None:
         if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigError("a pipeline needs a name, a text: its runs are found and resumed by it")
+        check_lists(name, settings, fallback=fallback)
         self.name = name
         self._inputs = read_inputs(name, input or {}, _RESERVED)
         self._output = read_output(name, output)
