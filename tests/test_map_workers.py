@@ -275,8 +275,8 @@ def test_a_cancelled_batch_ends_what_waits_and_what_executes(log, at_work, gate)
     at_work(log, slots=1)
     batch = submitted.gated.map(range(5), submit=True, log=log).wait_begun(SOON)
     until(lambda: len(gate["begun"]) == 1)
-    threading.Timer(0.3, gate["gate"].set).start()
     batch.cancel("enough")
+    threading.Timer(1.0, gate["gate"].set).start()  # by then the worker has heard of it
     with pytest.raises(ak.RunCancelled):
         batch.result(SOON)
     assert {row.error for row in batch.failed} == {"cancelled: enough"}

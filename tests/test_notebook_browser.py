@@ -292,7 +292,7 @@ def test_what_anybody_wrote_stays_text_in_the_live_trace(pages):
     notebook.is_at(1, "", "ok")
     for step in ("", "model/1", "tool/dangerous/1", "model/2"):
         notebook.row(1, step).click()
-        notebook.output(1).locator(".agentkit-details pre").first.wait_for()
+        notebook.output(1).locator(".agentkit-details pre:visible").first.wait_for()
         assert notebook.output(1).locator("script, img, a").count() == 0
     assert notebook.page.evaluate("window.hacked") is None
     notebook.until("JSON.stringify(panel.content.widgets[1].model.outputs.toJSON()).includes('approval')")
@@ -468,7 +468,7 @@ def test_what_a_trace_shows_is_filtered_copied_linked_and_graded(pages):
     notebook.sees(1, "copied")
     assert len(json.loads(notebook.page.evaluate("navigator.clipboard.readText()"))) == 3
     notebook.row(1, "tool/wait/1").click()
-    shown.locator(".agentkit-details pre").first.wait_for()
+    shown.locator(".agentkit-details pre:visible").first.wait_for()
     shown.get_by_role("button", name="copy Markdown").click()
     notebook.until(
         "(navigator.clipboard.readText().then(text => window.copied = text), window.copied?.startsWith('✓'))"
