@@ -330,8 +330,8 @@ def test_a_batch_is_cancelled(log):
 
     batch = pipeline_of(gated).map(range(50), concurrency=2, log=log)
     until(lambda: batch.counts.running == 2)
-    threading.Timer(0.3, gate.set).start()
     batch.cancel("enough")
+    threading.Timer(0.3, gate.set).start()
     with pytest.raises(ak.RunCancelled):
         batch.result(SOON)
     assert recorded(log) == {"cancelled": 2}
