@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from agentkit.definition import DEOPT
 from agentkit.events import Deopted
-from agentkit.render.words import MODEL_MARKS, Node, attempts, call_mark, failures, join, message, used
+from agentkit.render.words import Node, call_mark, join, message
 from agentkit.state import Ask, CallStep, State
 from agentkit.text import brief, one_line
 from agentkit.wiring import turns
@@ -94,12 +94,7 @@ def _ask(view: "View", state: State, ask: Ask) -> Iterator[Node]:
     local = ask.step.partition("/")[2]
     asked = dict(turns(state, ask.step))
     for number, (path, model) in enumerate(asked.items(), 1):
-        standing = view.standing(model.status)
-        took = view.took(model.started, model.ended, live=standing in {"running", "waiting"})
-        status = standing if standing != "done" else ""
-        mark = MODEL_MARKS[standing] if not model.refusals else "✗"
-        name = f"{mark} {local} {one_line(model.name, 40)}" if number == 1 else f"{mark} {local} again"
-        node = Node(join(name, status, took, used(model.usage), attempts(model.attempt)), failures(model.errors))
+        node = view.model_call(model, f"{local} {one_line(model.name, 40)}" if number == 1 else f"{local} again")
         if model.text:
             node.details.append(f"text: {brief(model.text)}")
         node.details += [f"refused by {one_line(who, 30)}: {brief(error.message)}" for who, error in model.refusals]

@@ -88,13 +88,7 @@ class View:
 
     def model(self, state: State, model: ModelStep) -> Node:
         """One model call and the tool calls it proposed."""
-        standing = self.standing(model.status)
-        status = standing if standing != "done" else ""
-        took = self.took(model.started, model.ended, live=standing in {"running", "waiting"})
-        mark = MODEL_MARKS[standing] if not model.refusals else "✗"
-        name = f"{mark} {model.step} {one_line(model.name, 40)}"
-        line = join(name, status, took, used(model.usage), attempts(model.attempt))
-        node = Node(line, failures(model.errors))
+        node = self.model_call(model, f"{model.step} {one_line(model.name, 40)}")
         if model.due is not None and model.status == "waiting":
             node.details.append(due_at(model.due))
         if model.text and not (state.status == "succeeded" and model.step == state.turn):
@@ -103,6 +97,20 @@ class View:
         node.details += self.comments(state, model.step)
         node.below = [self.call(state, state.calls[step]) for step in model.calls]
         return node
+
+    def model_call(self, model: ModelStep, name: str) -> Node:
+        """The line of one model call, an agent's or a step's, and the attempts that failed.
+
+        Args:
+            model: the call.
+            name: what it is called on the line.
+        """
+        standing = self.standing(model.status)
+        status = standing if standing != "done" else ""
+        took = self.took(model.started, model.ended, live=standing in {"running", "waiting"})
+        mark = MODEL_MARKS[standing] if not model.refusals else "✗"
+        line = join(f"{mark} {name}", status, took, used(model.usage), attempts(model.attempt))
+        return Node(line, failures(model.errors))
 
     def call(self, state: State, call: CallStep) -> Node:
         """One tool call, what became of it, and the run it started if it is an agent's."""
